@@ -1,0 +1,17 @@
+"""Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
+
+from .graph import GraphError as GraphError
+from .mode import enable_grad as enable_grad
+from .mode import is_grad_enabled as is_grad_enabled
+from .mode import no_grad as no_grad
+from .op import OPS as OPS
+from .op import Case as Case
+from .op import differentiable as differentiable
+from .op import elementwise as elementwise
+from .ops.elementwise import *
+from .ops.index import *
+from .ops.linalg import *
+from .ops.reduce import *
+from .ops.shape import *
+from .tensor import Tensor as Tensor
+from .tensor import as_tensor as as_tensor

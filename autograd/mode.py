@@ -1,0 +1,118 @@
+"""Recording on or off: `no_grad`, `enable_grad` and who watches, per thread and per asyncio task."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar, overload
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Mode:
+    """Whether ops record, and who watches; `previous` is what leaving a `with` block returns to."""
+
+    __slots__ = ("observer", "previous", "recording")
+
+    def __init__(self, recording: bool, observer: Any = None, previous: Mode | None = None) -> None:
+        self.recording, self.observer, self.previous = recording, observer, previous
+
+
+# A ContextVar is separate in every thread and every asyncio task, so no mode leaks from one to another.
+MODE: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode(True))  # noqa: B039 (never changed, only replaced)
+
+
+class Switch:
+    """A context manager and decorator that changes the mode; keeps no state of its own, so it nests and is shared."""
+
+    def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
+        self.recording, self.observer = recording, observer
+
+    def __enter__(self) -> Switch:
+        now = MODE.get()
+        recording = now.recording if self.recording is None else self.recording
+        MODE.set(Mode(recording, self.observer or now.observer, now))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        previous = MODE.get().previous
+        assert previous is not None
+        MODE.set(previous)
+
+    def __call__(self, function: F) -> F:
+        wrapper: Any
+        if inspect.iscoroutinefunction(function):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await function(*args, **kwargs)
+
+        elif inspect.isgeneratorfunction(function):
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                generator = function(*args, **kwargs)
+                resume: Callable[[], Any] = functools.partial(next, generator)
+                try:
+                    while True:
+                        try:
+                            with self:  # only while the generator runs: between its steps the caller's mode holds
+                                item = resume()
+                        except StopIteration as stop:
+                            return stop.value
+                        try:
+                            resume = functools.partial(generator.send, (yield item))
+                        except GeneratorExit:
+                            raise
+                        except BaseException as error:
+                            resume = functools.partial(generator.throw, error)
+                finally:
+                    generator.close()
+
+        elif inspect.isasyncgenfunction(function):
+            raise TypeError("no_grad and enable_grad cannot decorate an async generator; use `with` inside its body")
+        else:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return function(*args, **kwargs)
+
+        return functools.wraps(function)(wrapper)
+
+
+@overload
+def no_grad() -> Switch: ...
+@overload
+def no_grad(function: F) -> F: ...
+def no_grad(function: Any = None) -> Any:
+    """Ops inside this block (or decorated function) record nothing; in this thread or asyncio task only.
+
+    >>> x = autograd.Tensor(3.0, requires_grad=True)
+    >>> with autograd.no_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    False
+    """
+    return Switch(False) if function is None else Switch(False)(function)
+
+
+@overload
+def enable_grad() -> Switch: ...
+@overload
+def enable_grad(function: F) -> F: ...
+def enable_grad(function: Any = None) -> Any:
+    """Ops inside this block (or decorated function) record again, within a `no_grad`.
+
+    >>> x = autograd.Tensor(3.0, requires_grad=True)
+    >>> with autograd.no_grad(), autograd.enable_grad():
+    ...     y = x * x
+    >>> y.requires_grad
+    True
+    """
+    return Switch(True) if function is None else Switch(True)(function)
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops record in this thread or asyncio task."""
+    return MODE.get().recording

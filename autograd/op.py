@@ -1,0 +1,358 @@
+"""`differentiable` and `elementwise`: a NumPy function plus one rule per input becomes an op that records itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count, repeat
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+
+from .graph import Node, Outline, next_number
+from .mode import MODE
+from .tensor import NUMPY, Tensor, tensor_of
+
+REAL, POSITIVE, UNIT = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)  # intervals that test inputs are drawn from
+
+# What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
+NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
+CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sample call of an op, from which its tests are made.
+
+    A tuple of integers is an array of that shape, drawn from the op's domain; anything else (an array, a list of
+    shapes, None) is itself; `params` are keywords.
+    """
+
+    inputs: tuple[Any, ...]
+    params: Mapping[str, Any]
+
+    def __init__(self, *inputs: Any, **params: Any) -> None:
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "params", params)
+
+
+class Operation(Protocol):
+    """An op as people call it."""
+
+    op: Op
+    __name__: str
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any: ...
+
+
+@dataclass(eq=False)
+class Op:
+    """All that is known of an op: one entry of the registry `OPS`."""
+
+    name: str
+    forward: Callable[..., Any]
+    rules: Iterable[Callable[..., Any]]
+    numpy: tuple[Any, ...]
+    operator: str | None
+    params: frozenset[str]
+    domain: Sequence[tuple[float, float]]
+    cases: Sequence[Case]
+    elementwise: bool = False
+    plans: dict[int, tuple[bool, tuple[int, ...]]] = field(default_factory=dict)
+    function: Operation = field(init=False)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+OPS: dict[str, Op] = {}
+
+
+class Every:
+    """The rules of an op of any number of inputs: one and the same, told which input it is for."""
+
+    def __init__(self, rule: Callable[..., Any]) -> None:
+        self.rule = rule
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return map(partial, repeat(self.rule), count())
+
+
+def differentiable(
+    forward: Callable[..., Any],
+    *rules: Callable[..., Any] | None,
+    every: Callable[..., Any] | None = None,
+    call: Callable[..., tuple[Sequence[Any], dict[str, Any]]] | None = None,
+    name: str | None = None,
+    numpy: Sequence[Any] | None = None,
+    operator: str | None = None,
+    methods: Mapping[str, Callable[..., Any]] | None = None,
+    domain: Any = REAL,
+    cases: Sequence[Case] = (),
+    elementwise: bool = False,
+) -> Operation:
+    """Make an op of `forward(*arrays, **params)` and one rule per input, and register it.
+
+    `rule(g, out, *inputs, **params)` returns the gradient of its input, given the gradient `g` of the output; written
+    in NumPy, it also runs on Tensors, which gives higher derivatives.  It must not change its arguments, and may
+    return an array that broadcasting made larger than the input: the walk sums it back.  An argument whose name begins
+    with `_` is not read: its array need not be kept, and only its `shape` and `dtype` may be asked for.  None stands
+    in for the rule of an input that has no gradient.  Arrays are positional, everything else is keyword-only.
+
+    An op of any number of arrays has `every(i, g, out, *inputs, **params)` in place of rules, and `call`, a function
+    with the signature that people use, which returns `(inputs, params)`.
+
+    `numpy` are the NumPy functions that the op stands for when they meet a Tensor (by default `forward`, if it is one);
+    `operator` is a Python operator ("mul"), `methods` are methods whose signature differs from the function's.
+    `cases` are sample calls and `domain` the interval (or one per input) that their numbers are drawn from: the tests of
+    the value, the gradient and the gradient of the gradient are made from these.
+
+    >>> cube = differentiable(lambda x: x ** 3, lambda g, _y, x: g * 3 * x ** 2, name="cube")
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    Tensor(12.)
+    """
+    if numpy is None:
+        numpy = (forward,) if getattr(np, forward.__name__, None) is forward else ()
+    op = Op(
+        name=name or forward.__name__,
+        forward=forward,
+        rules=[rule or _zero(i) for i, rule in enumerate(rules)] if every is None else Every(every),
+        numpy=tuple(numpy),
+        operator=operator,
+        params=frozenset(_arguments(every or next(filter(None, rules)))[1]),
+        domain=domain,
+        cases=cases,
+        elementwise=elementwise,
+    )
+    arity = -1 if call else len(rules)  # with `call`, every call of the op goes through it
+    known, plans = op.params, op.plans
+    ndarray, new = np.ndarray, object.__new__
+
+    def function(*inputs: Any, **params: Any) -> Any:
+        if len(inputs) != arity or (params and not params.keys() <= known):
+            inputs, params = _arranged(op, call, inputs, params)
+        arrays: list[Any] = []
+        edges: list[Any] = []
+        needs, bit, recorded = 0, 1, False  # bit i of `needs`: input i needs a gradient
+        for x in inputs:
+            if x.__class__ is Tensor or isinstance(x, Tensor):
+                recorded = True
+                arrays.append(x.data)
+                if x.requires_grad:
+                    needs += bit
+                    edges.append(x.node or x)
+                else:
+                    edges.append(None)
+            else:
+                arrays.append(x if x.__class__ in CONSTANTS else _constant(op, x))
+                edges.append(None)
+            bit += bit
+        try:
+            data = forward(*arrays, **params) if params else forward(*arrays)
+        except Exception as error:
+            _explain(op, error, arrays)
+        if not recorded:
+            return data
+        if data.__class__ is not ndarray and isinstance(data, np.generic):
+            data = np.asarray(data)
+        dtype = data.dtype
+        if dtype.char not in "efdg":
+            _check(op, dtype, needs)
+        if not needs or not (mode := MODE.get()).recording:
+            return tensor_of(data)
+
+        node = Node()
+        node.op, node.params, node.edges = op, params, edges
+        node.number, node.shape, node.dtype = next_number(), data.shape, dtype
+        keeps_out, unread = plans.get(needs) or _plan(op, needs, len(arrays))
+        node.kept = kept = [data if keeps_out else None, *arrays]
+        for i in unread:
+            kept[i + 1] = Outline(arrays[i]) if every and edges[i] is None else edges[i]
+        if mode.observer is not None:
+            mode.observer.forward(node, data, arrays)
+        tensor = new(Tensor)  # tensor_of(data, node), without the cost of a call
+        tensor.data, tensor.node, tensor.requires_grad = data, node, True
+        tensor.grad = tensor.name = None
+        tensor.stamp = 0
+        return tensor
+
+    return _register(op, function, methods or {}, arity)
+
+
+def elementwise(ufunc: Any, *rules: Callable[..., Any] | None, cases: Sequence[Case] | None = None, **about: Any) -> Operation:
+    """`differentiable` for a function that works element by element and broadcasts; its cases are known.
+
+    >>> softplus = elementwise(lambda x: np.log1p(np.exp(x)), lambda g, _y, x: g / (1 + np.exp(-x)), name="softplus1")
+    >>> softplus(Tensor(0.0))
+    Tensor(0.69314718)
+    """
+    shapes = BROADCASTS.get(len(rules), [((2, 3),) * len(rules)])
+    return differentiable(ufunc, *rules, cases=cases or [Case(*s) for s in shapes], elementwise=True, **about)
+
+
+BROADCASTS: dict[int, list[tuple[Any, ...]]] = {
+    1: [((2, 3),), ((),), ((0, 2),)],
+    2: [((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 1)), ((), (2,)), ((2,), ()), ((1, 0), (2, 1)), ((), ())],
+}
+
+
+def plain(*functions: Any, operator: str | None = None) -> None:
+    """Register NumPy functions whose result does not depend smoothly on the input: Tensors in, plain arrays out."""
+    for function in functions:
+
+        def unwrapped(*args: Any, _function: Any = function, **kwargs: Any) -> Any:
+            return _function(*_unwrap(args), **_unwrap(kwargs))
+
+        unwrapped.__name__ = function.__name__
+        NUMPY[function] = unwrapped
+        if operator:
+            setattr(Tensor, f"__{operator}__", unwrapped)
+        elif hasattr(np.ndarray, function.__name__):
+            setattr(Tensor, function.__name__, unwrapped)
+
+
+def composite(
+    function: Any, *numpy: Any, name: str | None = None, method: bool = True, cases: Sequence[Case] = ()
+) -> Operation:
+    """Register a function that is written with ops, and so needs no rules of its own."""
+    op = Op(name or numpy[0].__name__, function, (), numpy, None, frozenset(), REAL, cases)
+    return _register(op, function, {op.name: function} if method else {})
+
+
+def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], arity: int = -1) -> Operation:
+    if not op.name.isidentifier():
+        raise ValueError(f"an op made from a lambda needs a name: differentiable(..., name=...); got {op.name!r}")
+    if op.name in OPS and OPS[op.name].numpy:
+        raise ValueError(f"{op.name!r} is already the name of an op that stands for a NumPy function; choose another")
+    first = op.name not in OPS
+    OPS[op.name] = op
+    op.function = function
+    function.op, function.__name__, function.__qualname__ = op, op.name, op.name
+    function.__doc__ = function.__doc__ or f"{'np.' if op.numpy else ''}{op.name} for Tensors and arrays."
+    for f in op.numpy:
+        NUMPY[f] = function
+    if op.operator:
+        setattr(Tensor, f"__{op.operator}__", function)
+        if arity == 2:
+            setattr(Tensor, f"__r{op.operator}__", lambda x, y: function(y, x))
+    if op.rules and (not first or not hasattr(Tensor, op.name)):
+        setattr(Tensor, op.name, function)
+    for method, spelling in methods.items():
+        setattr(Tensor, method, spelling)
+    return function  # type: ignore[no-any-return]
+
+
+def _arguments(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    code = rule.__code__
+    n, names = code.co_argcount, code.co_varnames
+    m = n + code.co_kwonlyargcount
+    return names[:n], names[n:m], names[m] if code.co_flags & inspect.CO_VARARGS else ""
+
+
+def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
+    """Whether the output is kept, and which inputs are not, when the inputs in the bit set `needs` need gradients."""
+    unread = [True] * (count + 1)
+    skip = 2 if isinstance(op.rules, Every) else 1
+    for i in range(count):
+        if needs >> i & 1:
+            names, _, star = _arguments(op.rules[i] if skip == 1 else op.rules.rule)  # type: ignore[attr-defined]
+            names = names[skip:] + (star,) * (count + 1 + skip - len(names))
+            unread = [u and n.startswith("_") for u, n in zip(unread, names, strict=True)]
+    plan = not unread[0], tuple(i for i in range(count) if unread[i + 1])
+    if skip == 1:
+        op.plans[needs] = plan
+    return plan
+
+
+def _zero(i: int) -> Callable[..., Any]:
+    return lambda g, out, *inputs, **params: np.zeros_like(inputs[i])
+
+
+def _constant(op: Op, x: Any) -> Any:
+    """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{op.name}: a masked array has no gradient here; use autograd.where with a plain array and its mask")
+    if hasattr(x, "__array_function__"):
+        return x
+    if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
+        raise TypeError(f"{op.name}: a list that holds Tensors is not an array; join them with autograd.stack")
+    array = np.asarray(x)
+    if array.dtype.kind not in "fciub":
+        raise TypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.50}")
+    return array
+
+
+def _check(op: Op, dtype: np.dtype[Any], needs: int) -> None:
+    if dtype.kind == "O":
+        raise TypeError(f"{op.name}: an input is an array of objects, which has no gradient; join Tensors with autograd.stack")
+    if needs and dtype.kind == "c":
+        raise TypeError(f"{op.name}: gradients through complex numbers are not supported; use real and imaginary parts")
+
+
+def _unwrap(x: Any) -> Any:
+    """Replace every Tensor in nested lists, tuples and dicts by its array."""
+    if isinstance(x, Tensor):
+        return x.data
+    if isinstance(x, list | tuple):
+        return type(x)(map(_unwrap, x))
+    return {key: _unwrap(value) for key, value in x.items()} if isinstance(x, dict) else x
+
+
+def _arranged(op: Op, call: Any, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
+    if call is not None:
+        try:
+            return call(*inputs, **params)  # type: ignore[no-any-return]
+        except TypeError as error:
+            raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}") from error
+    arguments = _signature(op)
+    arity = len(op.rules)  # type: ignore[arg-type]
+    names = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
+    if len(inputs) > len(names):
+        raise TypeError(f"{op.name} takes at most {len(names)} arguments ({', '.join(names)}); got {len(inputs)}")
+    given = dict(zip(names, inputs, strict=False))
+    if twice := given.keys() & params.keys():
+        raise TypeError(f"{op.name} got {', '.join(map(repr, twice))} twice")
+    given |= params
+    arrays = []
+    for argument in arguments[:arity]:
+        if argument.name not in given and argument.default is argument.empty:
+            raise TypeError(f"{op.name} needs {arity} arrays ({', '.join(names[:arity])}); {argument.name!r} is missing")
+        arrays.append(given.pop(argument.name, None))
+    defaults = {a.name: a.default for a in arguments[arity:]}
+    for name in list(given):
+        if name not in op.params:
+            value = given.pop(name)
+            if not (value is None or value is defaults.get(name, op)):
+                allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
+                raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
+    return arrays, given
+
+
+def _signature(op: Op) -> list[inspect.Parameter]:
+    """NumPy's signature of an op if it tells one, else the positional inputs and the params of its rules."""
+    for function in (*op.numpy, op.forward):
+        if not isinstance(function, np.ufunc):
+            try:
+                found = list(inspect.signature(function).parameters.values())
+            except ValueError:  # a function written in C without a signature
+                continue
+            if len(found) >= len(op.rules) and not any(p.kind is p.VAR_KEYWORD for p in found):
+                return found
+    kinds = inspect.Parameter
+    arrays = [kinds(f"x{i + 1}", kinds.POSITIONAL_OR_KEYWORD) for i in range(len(op.rules))]
+    return arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)]
+
+
+def _explain(op: Op, error: Exception, arrays: Sequence[Any]) -> NoReturn:
+    """Raise `error` again with the op's name and the shapes that it was given."""
+    shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
+    for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
+        if isinstance(error, kind):
+            raise kind(f"{op.name} of shapes {shapes}: {error}") from error
+    raise error

@@ -1,0 +1,3 @@
+"""Every derivative rule, and nothing else: one module per family."""
+
+from . import elementwise, index, linalg, plain, reduce, shape

@@ -1,0 +1,117 @@
+"""Rules of the functions that work element by element."""
+
+# ruff: noqa: A001 (the ops carry NumPy's names)
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import POSITIVE, REAL, Case, differentiable, elementwise
+
+# ---- arithmetic
+
+add = elementwise(np.add, lambda g, *_: g, lambda g, *_: g, operator="add")
+subtract = elementwise(np.subtract, lambda g, *_: g, lambda g, *_: -g, operator="sub")
+multiply = elementwise(
+    np.multiply,
+    lambda g, _z, _x, y: g * y,
+    lambda g, _z, x, _y: g * x,
+    operator="mul",
+)
+divide = elementwise(
+    np.divide,
+    lambda g, _z, _x, y: g / y,
+    lambda g, z, _x, y: -g * z / y,
+    operator="truediv",
+    domain=[REAL, POSITIVE],
+)
+negative = elementwise(np.negative, lambda g, *_: -g, operator="neg")
+positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
+
+
+def power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
+    """y x**(y-1), which is 0 where y is 0, also at x = 0."""
+    if y.__class__ in (int, float):
+        return np.zeros_like(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
+    return g * y * x ** np.where(y == 0, 1.0, y - 1.0)
+
+
+def power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
+    """x**y log(x), taken as its limit 0 where x is 0 and y > 0."""
+    return np.where((x == 0) & (y > 0), 0.0, g * z * np.log(np.where((x == 0) & (y > 0), 1.0, x)))
+
+
+power = elementwise(
+    np.power,
+    power_base,
+    power_exponent,
+    operator="pow",
+    domain=[POSITIVE, REAL],
+    cases=[Case((2, 3), 2), Case((2, 3), -1.5), Case((2, 3), (3,)), Case((3,), (2, 1)), Case(2.0, (3,)), Case((), ())],
+)
+
+# ---- exponentials and powers
+
+exp = elementwise(np.exp, lambda g, y, _x: g * y)
+log = elementwise(np.log, lambda g, _y, x: g / x, domain=POSITIVE)
+sqrt = elementwise(np.sqrt, lambda g, y, _x: g * 0.5 / y, domain=POSITIVE)
+tanh = elementwise(np.tanh, lambda g, y, _x: g - g * y * y)
+
+# ---- with a kink: docs/singular_points.md says which of the possible gradients is taken there
+
+abs = elementwise(np.abs, lambda g, _y, x: g * np.sign(x), name="abs", operator="abs")
+maximum = elementwise(
+    np.maximum,
+    lambda g, _z, x, y: np.where(x > y, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(y > x, g, np.where(x == y, g * 0.5, 0.0)),
+)
+minimum = elementwise(
+    np.minimum,
+    lambda g, _z, x, y: np.where(x < y, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(y < x, g, np.where(x == y, g * 0.5, 0.0)),
+)
+where = differentiable(
+    np.where,
+    None,
+    lambda g, _z, condition, _x, _y: np.where(condition, g, 0.0),
+    lambda g, _z, condition, _x, _y: np.where(condition, 0.0, g),
+    cases=[
+        Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
+        Case(np.array([True, False]), (3, 1), ()),
+        Case(np.array(True), (2,), 0.5),
+    ],
+    elementwise=True,
+)
+
+
+def above(x: Any, low: Any) -> Any:
+    return True if low is None else x >= low
+
+
+def below(x: Any, high: Any) -> Any:
+    return True if high is None else x <= high
+
+
+clip = differentiable(
+    lambda x, low, high: np.clip(x, low, high),
+    lambda g, _z, x, low, high: np.where(np.logical_and(above(x, low), below(x, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, below(low, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_not(below(x if low is None else np.maximum(x, low), high)), g, 0.0),
+    call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
+        (a, min if a_min is None else a_min, max if a_max is None else a_max),
+        {},
+    ),
+    name="clip",
+    numpy=[np.clip],
+    cases=[
+        Case((2, 3), -1.0, 1.0),
+        Case((2, 3), None, 0.5),
+        Case((5,), -0.5, None),
+        Case((2, 3), np.full(3, -0.5), (3,)),
+        Case((2, 3), (2, 1), ()),
+        Case((), -1.0, 1.0),
+    ],
+    elementwise=True,
+)

@@ -1,0 +1,334 @@
+"""Tensor: an array that remembers how it was made, and speaks NumPy."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .graph import GraphError, Node, next_number, walk
+from .mode import MODE, enable_grad
+
+# What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
+NUMPY: dict[Any, Callable[..., Any]] = {}
+
+
+_leaves = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads
+
+
+class Tensor:
+    """An array with a memory of how it was computed.
+
+    `data` is the array, `grad` the gradient that `backward()` leaves on a leaf (a Tensor, or None before), `node` how
+    it was made (None for a leaf: a tensor that you made yourself), and `name` what pictures call it.
+    `Tensor(data)` copies; `as_tensor(data)` shares.  `requires_grad=True` on an integer or boolean array raises
+    TypeError, for such a tensor has no gradient.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    Tensor([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "name", "node", "requires_grad", "stamp")
+    __hash__ = object.__hash__  # by identity: `==` compares elements
+
+    data: Any
+    grad: Tensor | None
+    node: Node | None
+    requires_grad: bool
+    name: str | None
+    stamp: int
+
+    def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
+        if isinstance(data, Tensor):
+            data = data.data
+        array = np.array(data, dtype=dtype)
+        if array.dtype.kind not in "fciub":
+            raise TypeError(f"a Tensor holds numbers; got {type(data).__name__} that NumPy reads as {array.dtype}")
+        if requires_grad and array.dtype.kind != "f":
+            raise TypeError(
+                f"requires_grad=True needs a floating-point array, and this one is {array.dtype}; "
+                f"pass dtype=float, or write the numbers with a decimal point"
+            )
+        self.data, self.grad, self.node = array, None, None
+        self.requires_grad, self.stamp, self.name = requires_grad, 0, name
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.data.shape)
+
+    @property
+    def size(self) -> int:
+        return self.data.size  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes in reverse order."""
+        return self.transpose()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.data.shape:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[i] for i in range(len(self.data)))
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        notes = [""] if self.data.dtype in (np.float64, np.int64, np.bool_) else ["", f"dtype={self.data.dtype}"]
+        if self.node is not None:
+            notes.append(f"op={self.node.op.name}")
+        elif self.requires_grad:
+            notes.append("requires_grad=True")
+        return f"Tensor({body}{', '.join(notes)})"
+
+    def item(self) -> Any:
+        """The only element, as a Python number.  Raises ValueError when there is not exactly one."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs exactly one element, and this Tensor has shape {self.shape}")
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The elements as (nested lists of) Python numbers."""
+        return self.data.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else self, spec)
+
+    # ---- the graph
+
+    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
+        """Add d(self)/d(leaf) to `leaf.grad` for every leaf with `requires_grad` that this tensor was computed from.
+
+        `gradient` has the shape of this tensor and may be left out when it has one element (it is 1 then).  The graph
+        is let go of on the way unless `retain_graph`; with `create_graph` the gradients are themselves recorded, so
+        they can be differentiated again.  Either every leaf is updated or, after an error, none.
+
+        Raises ValueError for a missing or wrongly shaped `gradient`, and GraphError (a RuntimeError) when this tensor
+        records nothing or its graph was let go of.
+
+        >>> x = Tensor(2.0, requires_grad=True)
+        >>> (x ** 3).backward()
+        >>> x.grad
+        Tensor(12.)
+        """
+        if not self.requires_grad:
+            raise GraphError(
+                "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, "
+                "or it was computed under no_grad() or from .data"
+            )
+        if gradient is None and self.data.size != 1:
+            raise ValueError(
+                f"backward() on a Tensor of shape {self.shape} needs a gradient of that shape; "
+                f"for a loss, reduce to one number first, as in loss.mean().backward()"
+            )
+        seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
+        if seed.shape != self.shape:
+            raise ValueError(f"backward() was given a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
+        gradients = differentiate({self: seed}, retain_graph=retain_graph, create_graph=create_graph)
+        with _leaves:
+            sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
+            for leaf, total in sums:
+                leaf.grad = total
+
+    def detach(self) -> Tensor:
+        """The same array as a constant: what is computed from it sends no gradient back through here."""
+        return tensor_of(self.data)
+
+    def assign(self, value: Any, *, copy: bool = True) -> None:
+        """Replace the value of a leaf by `value`, which must have its shape; this is how a weight is updated.
+
+        A graph recorded before refuses to be walked afterwards if it read the old value.  With `copy=False` the array
+        itself is taken over, for callers that made it themselves.
+        """
+        if self.node is not None:
+            raise TypeError("assign() is for leaves; this Tensor is the result of an op, so compute a new one instead")
+        new = value.data if isinstance(value, Tensor) else np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"assign() was given shape {new.shape} for a Tensor of shape {self.shape}")
+        if new.dtype != self.dtype and not np.can_cast(new.dtype, self.dtype, "same_kind"):
+            raise TypeError(f"assign() was given {new.dtype} for a Tensor of {self.dtype}")
+        self.data = new.astype(self.dtype, copy=copy)
+        self.stamp = next_number()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.node is not None:
+            raise TypeError(
+                f"a Tensor made by {self.node.op.name} cannot be pickled or copied, for it holds a graph; "
+                f"use its .detach() or .data"
+            )
+        return _rebuild, (type(self), self.data, self.requires_grad, self.name, self.grad)
+
+    # ---- NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
+        if params.get("out") is not None:
+            raise TypeError(
+                f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += tensor "
+                f"for a NumPy array x): a recorded value must not change. Write x = x + tensor, or use autograd.where"
+            )
+        if method != "__call__":
+            raise TypeError(f"np.{ufunc.__name__}.{method} has no derivative rule here; see np.sum, np.prod, np.max")
+        return dispatch(ufunc)(*inputs, **params)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return dispatch(function)(*args, **kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; "
+                "use .data for the array itself, or an autograd function for the computation"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
+            "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf"
+        )
+
+    if TYPE_CHECKING:  # op.py attaches these when the ops register; `test_types.py` holds this list to what is attached
+        __add__: Callable[[Any], Tensor]
+        __radd__: Callable[[Any], Tensor]
+        __sub__: Callable[[Any], Tensor]
+        __rsub__: Callable[[Any], Tensor]
+        __mul__: Callable[[Any], Tensor]
+        __rmul__: Callable[[Any], Tensor]
+        __truediv__: Callable[[Any], Tensor]
+        __rtruediv__: Callable[[Any], Tensor]
+        __pow__: Callable[[Any], Tensor]
+        __rpow__: Callable[[Any], Tensor]
+        __matmul__: Callable[[Any], Tensor]
+        __rmatmul__: Callable[[Any], Tensor]
+        __neg__: Callable[[], Tensor]
+        __pos__: Callable[[], Tensor]
+        __abs__: Callable[[], Tensor]
+        __getitem__: Callable[[Any], Tensor]
+        __lt__: Callable[[Any], Any]
+        __le__: Callable[[Any], Any]
+        __gt__: Callable[[Any], Any]
+        __ge__: Callable[[Any], Any]
+
+        def __getattr__(self, method: str) -> Any: ...
+
+
+def tensor_of(data: Any, node: Node | None = None) -> Tensor:
+    """The Tensor of an op: `data` as it is, made by `node` (None: a constant)."""
+    tensor: Tensor = Tensor.__new__(Tensor)
+    tensor.data, tensor.node = data, node
+    tensor.requires_grad = node is not None
+    tensor.grad = tensor.name = None
+    tensor.stamp = 0
+    return tensor
+
+
+def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+    """`data` as a Tensor that shares its memory (a Tensor is returned as it is): changing the array changes both.
+
+    >>> array = np.zeros(2)
+    >>> as_tensor(array).data is array
+    True
+    """
+    if isinstance(data, Tensor):
+        if dtype is not None and data.dtype != dtype:
+            raise TypeError(f"as_tensor shares memory, so it cannot make a {data.dtype} Tensor {np.dtype(dtype)}; use astype")
+        return data
+    return tensor_of(data if type(data) is np.ndarray and dtype is None else Tensor(np.asarray(data, dtype)).data)
+
+
+def differentiate(
+    seeds: dict[Tensor, Tensor],
+    *,
+    wanted: frozenset[Node] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> dict[Any, Tensor]:
+    """Walk back from the keys of `seeds` with their gradients; {leaf or wanted node: gradient}, each its own memory."""
+    observer = MODE.get().observer
+    visit = None if observer is None else observer.backward
+    retain = create_graph if retain_graph is None else retain_graph
+    starts = {tensor.node or tensor: seed if create_graph else seed.data for tensor, seed in seeds.items()}
+    if create_graph:
+        with enable_grad():
+            return walk(starts, retain=retain, wanted=wanted, lift=_lift, visit=visit)
+    arrived = walk(starts, retain=retain, wanted=wanted, visit=visit)
+    starts.clear()
+    return {edge: tensor_of(_own(arrived, edge)) for edge in list(arrived)}
+
+
+def _lift(node: Node) -> list[Any]:
+    """The kept arrays of `node` as the Tensors that they were, so that a rule run on them records itself."""
+    assert node.kept is not None and node.edges is not None
+    lifted = []
+    for array, edge in zip(node.kept, [node, *node.edges], strict=True):
+        if edge is None or array is edge or array is None:
+            lifted.append(array)  # a constant, or an input that no rule reads
+        else:
+            lifted.append(tensor_of(array, edge) if edge.__class__ is Node else edge)
+    return lifted
+
+
+def _own(arrays: dict[Any, Any], key: Any) -> Any:
+    """Take an array out of `arrays`: the array itself if nobody else holds it or its memory, a copy otherwise."""
+    alone = _holders(arrays, key) <= _ALONE
+    array = arrays.pop(key)
+    if isinstance(array, np.generic):
+        return np.asarray(array)
+    return array if alone and array.base is None else array.copy()
+
+
+def _holders(arrays: dict[Any, Any], key: Any) -> int:
+    array = arrays[key]
+    return sys.getrefcount(array)
+
+
+_ALONE = _holders({0: np.empty(0)}, 0)  # measured, because interpreters count their own references differently
+
+
+def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | None, grad: Tensor | None) -> Tensor:
+    tensor = kind(data, requires_grad, name=name)
+    tensor.grad = grad
+    return tensor
+
+
+def dispatch(function: Any) -> Callable[..., Any]:
+    """What to call when NumPy's `function` meets a Tensor.  Raises TypeError, naming the nearest that there is."""
+    if function in NUMPY:
+        return NUMPY[function]
+    name = getattr(function, "__name__", str(function))
+    near = difflib.get_close_matches(name, {f.__name__ for f in NUMPY}, n=1)
+    hint = f"; the nearest that has one is np.{near[0]}" if near else ""
+    raise TypeError(
+        f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "
+        f"Use t.data if no gradient is needed, or add the op with autograd.differentiable"
+    )
