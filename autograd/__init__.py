@@ -1,5 +1,10 @@
 """Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
 
+from .functional import grad as grad
+from .functional import value_and_grad as value_and_grad
+from .gradcheck import GradcheckError as GradcheckError
+from .gradcheck import KinkError as KinkError
+from .gradcheck import gradcheck as gradcheck
 from .graph import GraphError as GraphError
 from .mode import enable_grad as enable_grad
 from .mode import is_grad_enabled as is_grad_enabled

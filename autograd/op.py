@@ -211,16 +211,16 @@ def plain(*functions: Any, operator: str | None = None) -> None:
         NUMPY[function] = unwrapped
         if operator:
             setattr(Tensor, f"__{operator}__", unwrapped)
-        elif hasattr(np.ndarray, function.__name__):
+        elif callable(getattr(np.ndarray, function.__name__, None)):
             setattr(Tensor, function.__name__, unwrapped)
 
 
 def composite(
-    function: Any, *numpy: Any, name: str | None = None, method: bool = True, cases: Sequence[Case] = ()
+    function: Any, *numpy: Any, name: str | None = None, cases: Sequence[Case] = ()
 ) -> Operation:
     """Register a function that is written with ops, and so needs no rules of its own."""
     op = Op(name or numpy[0].__name__, function, (), numpy, None, frozenset(), REAL, cases)
-    return _register(op, function, {op.name: function} if method else {})
+    return _register(op, function, {op.name: function})
 
 
 def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], arity: int = -1) -> Operation:
@@ -261,7 +261,7 @@ def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
     for i in range(count):
         if needs >> i & 1:
             names, _, star = _arguments(op.rules[i] if skip == 1 else op.rules.rule)  # type: ignore[attr-defined]
-            names = names[skip:] + (star,) * (count + 1 + skip - len(names))
+            names = (names + (star,) * (count + 3))[skip : skip + count + 1]
             unread = [u and n.startswith("_") for u, n in zip(unread, names, strict=True)]
     plan = not unread[0], tuple(i for i in range(count) if unread[i + 1])
     if skip == 1:

@@ -77,6 +77,8 @@ where = differentiable(
     None,
     lambda g, _z, condition, _x, _y: np.where(condition, g, 0.0),
     lambda g, _z, condition, _x, _y: np.where(condition, 0.0, g),
+    call=lambda condition, x, y: ((condition, x, y), {}),
+    numpy=[np.where],
     cases=[
         Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
         Case(np.array([True, False]), (3, 1), ()),

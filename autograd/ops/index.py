@@ -69,7 +69,7 @@ scatter = differentiable(
 
 
 def replace(x: Any, value: Any, index: Any) -> Any:
-    whole = np.array(x, dtype=np.result_type(x, value))
+    whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
     whole[index] = value
     return whole
 
@@ -91,9 +91,9 @@ set_at = differentiable(
     call=settable,
     name="set_at",
     cases=[
-        Case((2, 3), (3,), index=1),
-        Case((2, 3), (), index=(slice(None), np.array([0, 2]))),
-        Case((2, 3), 0.5, index=np.array([[True, False, True], [False, True, True]])),
+        Case((2, 3), 1, (3,)),
+        Case((2, 3), (slice(None), np.array([0, 2])), ()),
+        Case((2, 3), np.array([[True, False, True], [False, True, True]]), 0.5),
     ],
 )
 """`set_at(x, index, value)`: a copy of x with `value` at `index`, the functional form of `x[index] = value`."""

@@ -88,7 +88,6 @@ dot = composite(
 outer = composite(
     lambda a, b: np.multiply(reshape(a, (-1, 1)), reshape(b, (1, -1))),
     np.outer,
-    method=False,
     cases=[Case((2,), (3,)), Case((2, 2), (3,)), Case((), (2,))],
 )
 

@@ -1,0 +1,297 @@
+"""`gradcheck`: are the gradients of a function those that its values show?  For users' ops, and for every op here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .functional import variable
+from .graph import GraphError, Node, fit
+from .mode import Switch
+from .op import Op
+from .tensor import Tensor, as_tensor, differentiate
+
+
+class GradcheckError(AssertionError):
+    """A gradient disagrees with finite differences.
+
+    `op` (a name or None), `input` (which argument), `index` (in that argument), `analytic`, `numeric` and `hint` say
+    where and how; the message says it in words.
+    """
+
+    def __init__(
+        self, *, op: str | None, input: int, index: tuple[int, ...], analytic: float, numeric: float, hint: str
+    ) -> None:
+        self.op, self.input, self.index, self.hint = op, input, index, hint
+        self.analytic, self.numeric = analytic, numeric
+        where = f"the rule of {op} for its input {input}" if op else f"the gradient of input {input}"
+        super().__init__(
+            f"{where} is wrong at index {index}: analytic {analytic:.9g}, numeric {numeric:.9g}" + (hint and f" ({hint})")
+        )
+
+
+class KinkError(GradcheckError):
+    """The function has a kink within the step, so finite differences cannot judge the gradient at this point."""
+
+
+Values = list[np.ndarray[Any, Any]]
+
+
+@dataclass
+class Slope:
+    """Central differences of a function of one number at 0, with a step h and half of it."""
+
+    value: float
+    kinked: bool
+
+    @staticmethod
+    def at(function: Callable[[float], float], step: float, noise: float) -> Slope:
+        low, low2, middle, high2, high = (function(t * step) for t in (-1.0, -0.5, 0.0, 0.5, 1.0))
+        wide, narrow = (high - low) / (2 * step), (high2 - low2) / step
+        # Of a smooth function, the two one-sided slopes come together in proportion to the step; at a kink they do not.
+        gap, gap2 = (high - 2 * middle + low) / step, 2 * (high2 - 2 * middle + low2) / step
+        rough = max(abs(gap), abs(gap2))
+        bent = rough > noise / step + 1e-3 * max(abs(wide), abs(narrow)) and abs(gap2 - gap / 2) > 0.2 * rough
+        return Slope((4 * narrow - wide) / 3, bent)  # Richardson: the error of order step**2 cancels
+
+
+def gradcheck(
+    function: Callable[..., Any],
+    inputs: Any,
+    *,
+    mode: str = "directions",
+    order: int = 1,
+    directions: int = 3,
+    rtol: float | None = None,
+    step: float | None = None,
+    seed: int = 0,
+) -> bool:
+    """Compare the gradients of `function(*inputs)` with central differences; True, or a GradcheckError says where not.
+
+    `inputs` is one array or Tensor, or a sequence of them; the floating-point ones are varied.  `function` takes Tensors
+    and returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
+    grow with the size); `mode="jacobian"` compares every output with every input element.  `order=2` checks the
+    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, scaled by the size of the
+    input, and `rtol` is 1000 eps**(2/3) unless given: 4e-8 for float64, 2e-2 for float32.  A kink of the function
+    within the step raises KinkError.
+
+    >>> gradcheck(lambda x: np.sin(x.data) * 0 + x * x, np.array([1.0, 2.0]))
+    True
+    >>> from autograd import differentiable
+    >>> wrong = differentiable(lambda x: x * x, lambda g, _y, x: g * x, name="wrong")
+    >>> gradcheck(wrong, np.array([1.0, 2.0]))
+    Traceback (most recent call last):
+    autograd.gradcheck.GradcheckError: the rule of wrong for its input 0 is wrong at index (0,): analytic ...
+    """
+    if mode not in ("directions", "jacobian"):
+        raise ValueError(f"mode is 'directions' or 'jacobian'; got {mode!r}")
+    if order not in (1, 2):
+        raise ValueError(f"order is 1 or 2; got {order!r}")
+    given = [inputs] if isinstance(inputs, Tensor | np.ndarray | float) else list(inputs)
+    arrays = [x.data if isinstance(x, Tensor) else x for x in given]
+    values = [np.array(x) if _varies(x) else x for x in arrays]
+    check = _Check(function, values, directions, rtol, step, np.random.default_rng(seed))
+    with np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
+        check.run(mode)
+        if order == 2:
+            _second_order(function, values, check).run(mode)
+    return True
+
+
+def _varies(x: Any) -> bool:
+    return getattr(x, "dtype", np.asarray(x).dtype).kind == "f" and x is not None
+
+
+def _second_order(function: Callable[..., Any], values: Values, first: _Check) -> _Check:
+    """The check of the gradient as a function of the inputs and of the gradient that comes in."""
+    varied = [i for i, x in enumerate(values) if _varies(x)]
+
+    def gradients(incoming: Tensor, *inputs: Tensor) -> Any:
+        copies = [variable(x, i) if i in varied else x for i, x in enumerate(inputs)]
+        output = function(*copies)
+        nodes = frozenset(copies[i].node for i in varied if copies[i].node)
+        found = differentiate({output: incoming}, wanted=nodes, create_graph=True) if output.requires_grad else {}
+        total: Any = 0.0 * incoming.sum()
+        for weight, i in zip(weights, varied, strict=True):
+            if copies[i].node in found:
+                total = total + (found[copies[i].node] * weight).sum()
+        return total
+
+    output = first.evaluate(values)
+    weights = [first.rng.uniform(0.5, 1.5, np.shape(values[i])).astype(values[i].dtype) for i in varied]
+    incoming = first.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+    return _Check(gradients, [incoming, *values], first.directions, first.rtol, first.step, first.rng)
+
+
+class _Check:
+    """One function at one point."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        values: Values,
+        directions: int,
+        rtol: float | None,
+        step: float | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self.function, self.values, self.directions, self.rng = function, values, directions, rng
+        self.varied = [i for i, x in enumerate(values) if _varies(x)]
+        if not self.varied:
+            raise TypeError("gradcheck needs at least one floating-point input")
+        self.eps = max(float(np.finfo(values[i].dtype).eps) for i in self.varied)
+        self.rtol, self.step = rtol, step
+
+    def evaluate(self, values: Sequence[Any]) -> Any:
+        result = self.function(*(as_tensor(x) if _varies(x) else x for x in values))
+        return result.data if isinstance(result, Tensor) else np.asarray(result)
+
+    def run(self, mode: str) -> None:
+        output = self.evaluate(self.values)
+        if not self.values or not output.size:
+            return
+        for weights in self.seeds(output, mode):
+            analytic = self.analytic(weights)
+            for i in self.varied:
+                for direction in self.moves(self.values[i], mode):
+                    along = float(np.sum(analytic[i] * direction, dtype=np.longdouble))
+                    slope = self.slope(i, direction, weights)
+                    if slope.kinked or not self.agree(along, slope.value):
+                        self.fail(i, weights, analytic[i], slope.kinked)
+
+    def seeds(self, output: Any, mode: str) -> Iterator[Any]:
+        """Weights that make one number of the output: random ones, or each element in turn."""
+        if mode == "directions":
+            yield self.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+        else:
+            yield from (one.reshape(output.shape).astype(output.dtype) for one in np.eye(output.size))
+
+    def moves(self, x: Any, mode: str) -> Iterator[Any]:
+        if mode == "directions" and x.size:
+            yield from (self.rng.uniform(-1.0, 1.0, x.shape) for _ in range(self.directions))
+        else:
+            yield from (one.reshape(x.shape) for one in np.eye(x.size))
+
+    def analytic(self, weights: Any) -> list[Any]:
+        leaves = [Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values]
+        output = self.function(*leaves)
+        if not isinstance(output, Tensor) or not output.requires_grad:
+            return [np.zeros_like(x) for x in self.values]
+        try:
+            found = differentiate({output: Tensor(weights)})
+        except GraphError as error:
+            raise GradcheckError(
+                op=str(error).partition(":")[0], input=0, index=(), analytic=np.nan, numeric=np.nan,
+                hint=f"{error}; is an axis not summed, or a transpose missing?",
+            ) from error  # fmt: skip
+        return [found[x].data if x in found else np.zeros_like(v) for x, v in zip(leaves, self.values, strict=True)]
+
+    def slope(self, i: int, direction: Any, weights: Any) -> Slope:
+        x = self.values[i]
+        scale = max(1.0, float(np.max(np.abs(x)))) / max(1e-30, float(np.max(np.abs(direction))))
+        step = (self.step or self.eps ** (1 / 3)) * scale
+        largest = 0.0
+
+        def along(t: float) -> float:
+            nonlocal largest
+            moved = (x + t * direction).astype(x.dtype)
+            output = self.evaluate([*self.values[:i], moved, *self.values[i + 1 :]])
+            products = weights.astype(np.longdouble) * output
+            largest = max(largest, float(np.sum(np.abs(products))))
+            return float(np.sum(products))
+
+        along(0.0)
+        return Slope.at(along, step, 200 * self.eps * largest)
+
+    def agree(self, analytic: float, numeric: float) -> bool:
+        rtol = 1000 * self.eps ** (2 / 3) if self.rtol is None else self.rtol
+        return bool(abs(analytic - numeric) <= rtol * max(1.0, abs(analytic), abs(numeric)))
+
+    def fail(self, i: int, weights: Any, analytic: Any, kinked: bool) -> None:
+        """Find the element, and the op, and raise."""
+        x = self.values[i]
+        slopes = [self.slope(i, one.reshape(x.shape), weights) for one in np.eye(x.size)]
+        numeric = np.array([slope.value for slope in slopes]).reshape(x.shape)
+        kinks = np.array([slope.kinked for slope in slopes]).reshape(x.shape)
+        if kinked or kinks.any():
+            index = _worst(kinks if kinks.any() else np.abs(analytic - numeric))
+            raise KinkError(
+                op=None, input=i, index=index, analytic=float(analytic[index]), numeric=float(numeric[index]),
+                hint="the function has a kink within the step; check it at another point",
+            )  # fmt: skip
+        culprit = self.culprit()
+        name, place, wrong, right = culprit or (None, i, analytic, numeric)
+        index = _worst(np.abs(wrong - right))
+        raise GradcheckError(
+            op=name, input=place, index=index, analytic=float(wrong[index]), numeric=float(right[index]),
+            hint=hint(wrong, right),
+        )  # fmt: skip
+
+    def culprit(self) -> tuple[str, int, Any, Any] | None:
+        """The first op whose own rule disagrees with its own values: name, input, analytic and numeric gradient."""
+        tape = _Tape()
+        with Switch(True, tape):
+            self.function(*(Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values))
+        for op, arrays, params, node in tape.calls:
+            output = np.asarray(op.forward(*arrays, **params))
+            weights = self.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+            for i, (x, rule) in enumerate(zip(arrays, op.rules, strict=False)):
+                if not _varies(x) or not np.size(x):
+                    continue
+                x = np.asarray(x)
+
+                def value(t: Tensor, i: int = i, op: Op = op, arrays: Any = arrays, params: Any = params) -> Any:
+                    return op.forward(*arrays[:i], t.data, *arrays[i + 1 :], **params)
+
+                local = _Check(value, [x], self.directions, self.rtol, self.step, self.rng)
+                wrong = np.asarray(fit(rule(weights, output, *arrays, **params), x, node))
+                slopes = [local.slope(0, one.reshape(x.shape), weights) for one in np.eye(x.size)]
+                right = np.array([slope.value for slope in slopes]).reshape(x.shape)
+                same = [local.agree(float(a), float(n)) for a, n in zip(wrong.flat, right.flat, strict=True)]
+                if not all(same) and not any(slope.kinked for slope in slopes):
+                    return op.name, i, wrong, right
+        return None
+
+
+class _Tape:
+    """An observer that lists the calls of ops as they are recorded."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Op, list[Any], dict[str, Any], Node]] = []
+
+    def forward(self, node: Node, data: Any, arrays: list[Any]) -> None:
+        self.calls.append((node.op, list(arrays), node.params, node))
+
+    def backward(self, node: Node, gradient: Any) -> None:
+        pass
+
+
+def _worst(errors: Any) -> tuple[int, ...]:
+    flat = int(np.argmax(np.where(np.isfinite(errors), errors, np.inf)))
+    return tuple(int(i) for i in np.unravel_index(flat, errors.shape))
+
+
+def hint(analytic: Any, numeric: Any) -> str:
+    """What a wrong gradient looks like: a sign, a factor, the length of an axis, a transpose."""
+    if not (np.isfinite(analytic).all() and np.isfinite(numeric).all()):
+        return "not finite: the function, or its gradient, is not defined within the step"
+    close = {"rtol": 1e-3, "atol": 1e-6}
+    if not np.any(analytic):
+        return "no gradient arrives: it is 0 everywhere"
+    if np.allclose(analytic, -numeric, **close):
+        return "the sign is reversed"
+    if analytic.ndim == 2 and analytic.shape[0] == analytic.shape[1] and np.allclose(analytic.T, numeric, **close):
+        return "it is the transpose of the right one"
+    known = np.abs(numeric) > 1e-6
+    ratios = analytic[known] / numeric[known]
+    if ratios.size and np.allclose(ratios, ratios.flat[0], rtol=1e-3, atol=0):
+        factor = float(ratios.flat[0])
+        lengths = [f"axis {axis}" for axis, n in enumerate(analytic.shape) if n > 1 and np.isclose(max(factor, 1 / factor), n)]
+        axes = f", the length of {' or '.join(lengths)}: is an axis not summed, or averaged?" if lengths else ""
+        return f"it is {factor:.6g} times the right one: a factor is missing or too many{axes}"
+    if numeric.size and np.isclose(np.sum(analytic), np.sum(numeric), rtol=1e-3):
+        return "the sum is right but the places are not: an axis or an index is mixed up"
+    return ""

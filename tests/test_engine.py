@@ -1,0 +1,378 @@
+"""The Tensor, the walk, and what they promise."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import sys
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import autograd
+from autograd import GraphError, Tensor, as_tensor, enable_grad, no_grad
+
+
+def leaf(*numbers):
+    return Tensor(np.array(numbers) if len(numbers) != 1 else numbers[0], requires_grad=True, dtype=float)
+
+
+# ---- walking
+
+
+def chain(n):
+    x = y = leaf(1.0)
+    for _ in range(n):
+        y = y + 1.0
+    return x, y
+
+
+def test_a_million_ops_forward_backward_and_deletion_in_linear_time():
+    assert sys.getrecursionlimit() <= 1000 or "pytest" in sys.modules
+    seconds = {}
+    for n in (100_000, 1_000_000):
+        start = time.process_time()
+        x, y = chain(n)
+        y.backward()
+        assert x.grad.item() == 1
+        x, y = chain(n)
+        del y  # a graph that was never walked is freed without recursion too
+        seconds[n] = time.process_time() - start
+    # ten times the ops; a quadratic walk would take a hundred times as long
+    assert seconds[1_000_000] < 40 * seconds[100_000]
+
+
+def test_a_diamond_of_depth_60_is_walked_once_per_node():
+    x = y = leaf(1.0)
+    for _ in range(60):
+        y = y + y
+    y.backward()
+    assert x.grad.item() == 2.0**60
+
+
+def test_many_uses_of_one_leaf():
+    x = leaf(1.0, 2.0)
+    total = x
+    for _ in range(1000):
+        total = total + x
+    total.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [1001, 1001])
+
+
+def test_second_backward_raises_and_says_what_to_pass():
+    y = leaf(2.0) ** 2
+    y.backward()
+    with pytest.raises(GraphError, match="retain_graph=True"):
+        y.backward()
+
+
+def test_retain_graph_accumulates_exactly():
+    x = leaf(1.0, 2.0, 3.0)
+    loss = (x * x).sum()
+    for times in (1, 2, 3):
+        loss.backward(retain_graph=True)
+        np.testing.assert_array_equal(x.grad.data, times * 2 * x.data)
+
+
+def test_two_losses_accumulate():
+    x = leaf(3.0)
+    (x * x).backward()
+    (5 * x).backward()
+    assert x.grad.item() == 11
+
+
+def test_the_third_derivative_of_x_to_the_fourth():
+    x = leaf(2.0)
+    y = x**4
+    for expected in (32, 48, 48, 24):
+        x.grad = None
+        y.backward(create_graph=True)
+        y = x.grad
+        assert y.item() == expected
+
+
+def test_leaf_gradients_share_no_memory():
+    x, y = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    seed = np.ones(2)
+    (x + y).backward(seed)
+    assert not np.shares_memory(x.grad.data, y.grad.data)
+    assert not np.shares_memory(x.grad.data, seed)
+    x.grad = y.grad = None
+    (x + y).sum().backward()
+    assert not np.shares_memory(x.grad.data, y.grad.data)
+    x.grad.data += 1
+    np.testing.assert_array_equal(y.grad.data, [1, 1])
+    x.grad = None
+    x.backward(seed)
+    assert not np.shares_memory(x.grad.data, seed)
+
+
+def test_an_error_on_the_way_changes_no_gradient():
+    x, y = leaf(1.0), leaf(2.0)
+
+    def fails(g, *_):
+        raise ArithmeticError("planted")
+
+    broken = autograd.differentiable(lambda x: x * 1.0, fails, name="broken_rule", cases=[])
+    try:
+        loss = y * 2 + broken(x)
+        with pytest.raises(ArithmeticError):
+            loss.backward()
+    finally:
+        del autograd.OPS["broken_rule"]
+    assert x.grad is None and y.grad is None
+
+
+def test_a_node_keeps_only_what_its_rules_read():
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    constant = np.ones(2)
+    assert not any(isinstance(a, np.ndarray) for a in (x + w + constant).node.kept)
+    assert [a for a in (x * constant).node.kept if isinstance(a, np.ndarray)][0] is constant
+    assert x.data is (w * x.detach()).node.kept[2]
+    assert x.tanh().node.kept[1] is x
+
+
+def test_graphs_are_freed_by_reference_counting_alone():
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            x = leaf(1.0, 2.0)
+            loss = autograd.concatenate([np.exp(x) * x, x[::-1]]).sum()
+            loss.backward()
+            autograd.grad(autograd.grad(lambda t: t**3))(2.0)
+            assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_memory_of_an_intermediate_gradient_is_let_go_of():
+    x = leaf(*np.ones(200_000))
+    y = x
+    for _ in range(20):
+        y = np.tanh(y)
+    tracemalloc.start()
+    y.backward(np.ones(200_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * x.data.nbytes
+
+
+# ---- modes
+
+
+def test_no_grad_is_per_thread_and_survives_exceptions():
+    x = leaf(2.0)
+    seen = []
+    with pytest.raises(KeyError), no_grad():
+        thread = threading.Thread(target=lambda: seen.append((x * x).requires_grad))
+        thread.start()
+        thread.join()
+        assert not (x * x).requires_grad
+        with enable_grad():
+            assert (x * x).requires_grad
+        raise KeyError
+    assert seen == [True]
+    assert autograd.is_grad_enabled()
+
+
+def test_no_grad_as_a_decorator():
+    x = leaf(2.0)
+
+    @no_grad
+    def one():
+        return x * x
+
+    @no_grad()
+    def steps():
+        for _ in range(2):
+            sent = yield x * x
+        return sent
+
+    @no_grad()
+    async def later():
+        await asyncio.sleep(0)
+        return x * x
+
+    assert not one().requires_grad
+    generator = steps()
+    for _ in range(2):
+        assert not next(generator).requires_grad
+        assert (x * x).requires_grad  # between the steps of a generator its caller's mode holds
+    assert not asyncio.run(later()).requires_grad
+
+
+def test_no_grad_does_not_leak_between_tasks():
+    x = leaf(2.0)
+
+    async def off(started, other):
+        with no_grad():
+            started.set()
+            await other.wait()
+            return (x * x).requires_grad
+
+    async def on(started, other):
+        await started.wait()
+        other.set()
+        return (x * x).requires_grad
+
+    async def both():
+        started, other = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(off(started, other), on(started, other))
+
+    assert asyncio.run(both()) == [False, True]
+
+
+def test_threads_accumulate_into_one_leaf_exactly():
+    x = leaf(0.0)
+
+    def work():
+        for _ in range(300):
+            (x * 1.0).backward()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert x.grad.item() == 2400
+
+
+# ---- the Tensor
+
+
+def test_tensor_copies_and_as_tensor_shares():
+    a = np.ones(3)
+    t, s = Tensor(a), as_tensor(a)
+    a[0] = 5
+    assert t.data[0] == 1 and s.data is a and as_tensor(s) is s
+
+
+def test_reflected_operators_and_numpy_scalars_record():
+    t = leaf(1.0, 2.0)
+    for y in (np.ones(2) * t, np.float64(2) * t, 2 * t, 2.0 - t, np.ones((2, 2)) @ t, 2**t, np.exp(t), np.concatenate([t, t])):
+        assert type(y) is Tensor and y.requires_grad
+    t32 = Tensor(np.float32([1, 2]))
+    assert (t32 * 2.0).dtype == np.float32 and (np.float64(2) * t32).dtype == np.float64
+
+
+def test_zero_dimensional_results_are_arrays():
+    y = np.exp(leaf(1.0))
+    assert type(y.data) is np.ndarray and y.data.shape == ()
+    assert float(y) == y.item() and f"{y:.2f}" == "2.72" and bool(y) and int(y) == 2
+
+
+def test_float32_gradients_of_mixed_computations():
+    x = Tensor(np.float32([1, 2]), requires_grad=True)
+    (x.astype(np.float64) * np.array([1.0, 2.0])).sum().backward()
+    assert x.grad.dtype == np.float32
+    assert not x.astype(int).requires_grad
+
+
+def test_assign_replaces_a_leaf_and_a_stale_graph_says_so():
+    w = leaf(1.0, 2.0)
+    old = w.data
+    stale, linear = (w * w).sum(), (w + 1).sum()
+    w.assign([3, 4.0])
+    np.testing.assert_array_equal(old, [1, 2])
+    with pytest.raises(GraphError, match="run the forward pass again"):
+        stale.backward()
+    linear.backward()  # an addition never reads the value
+    np.testing.assert_array_equal(w.grad.data, [1, 1])
+    with pytest.raises(TypeError, match="leaves"):
+        (w * 2).assign([1.0, 2.0])
+    with pytest.raises(ValueError, match="shape"):
+        w.assign(1.0)
+
+
+def test_copying_and_pickling():
+    x = Tensor([1.0], requires_grad=True, name="x")
+    (x * 2).backward()
+    for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert y.requires_grad and y.name == "x" and y.grad.item() == 2 and y.data is not x.data
+    with pytest.raises(TypeError, match="detach"):
+        copy.deepcopy(x * 2)
+
+
+def test_index_arrays_are_copied():
+    x, index = leaf(1.0, 2.0, 3.0), np.array([0, 0])
+    y = x[index]
+    index[:] = 2
+    y.backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad.data, [2, 0, 0])
+
+
+def test_plain_results():
+    x = leaf(1.0, 3.0)
+    assert type(x > 2) is np.ndarray and np.argmax(x) == 1 and x.argmax() == 1
+    assert type(np.zeros_like(x)) is np.ndarray
+    assert [t.item() for t in x] == [1, 3] and len(x) == 2 and x.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("function", "at", "expected"),
+    [
+        (np.abs, [0.0], [0.0]),
+        (lambda x: np.maximum(x, 1.0), [1.0], [0.5]),
+        (lambda x: np.minimum(1.0, x), [1.0], [0.5]),
+        (np.max, [2.0, 2.0, 1.0], [0.5, 0.5, 0]),
+        (np.min, [2.0, 1.0, 1.0, 1.0], [0, 1 / 3, 1 / 3, 1 / 3]),
+        (lambda x: np.clip(x, 0, 1), [0.0, 1.0, -1.0, 2.0], [1, 1, 0, 0]),
+        (lambda x: x**0, [0.0], [0.0]),
+        (lambda x: x ** np.array([0.0, 1.0]), [0.0, 0.0], [0.0, 1.0]),
+    ],
+)
+def test_gradients_at_singular_points(function, at, expected):
+    x = leaf(*at) if len(at) > 1 else Tensor(at, requires_grad=True)
+    function(x).sum().backward()
+    np.testing.assert_allclose(x.grad.data, expected)
+
+
+def test_masks_select_and_do_not_multiply():
+    x = leaf(-1.0, 2.0)
+    y = autograd.where(x > 0, x, 0.0)
+    y.backward(np.array([np.inf, 1.0]))
+    np.testing.assert_array_equal(x.grad.data, [0, 1])
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("program", "kind", "words"),
+    [
+        (lambda x: x.backward(), ValueError, "reduce to one number"),
+        (lambda x: (x * 2).backward(np.ones(3)), ValueError, r"\(3,\) for a Tensor of shape \(2,\)"),
+        (lambda x: Tensor([1, 2], requires_grad=True), TypeError, "floating-point"),
+        (lambda x: x + np.ones(3), ValueError, r"add of shapes \(2,\) and \(3,\)"),
+        (lambda x: x @ np.ones(3), ValueError, r"matmul of shapes \(2,\) and \(3,\)"),
+        (lambda x: x.__setitem__(0, 1.0), TypeError, "set_at"),
+        (lambda x: x.detach().sum().backward(), GraphError, "records nothing"),
+        (lambda x: np.linalg.eig(x), TypeError, "np.eig has no derivative rule"),
+        (lambda x: np.sinc(x), TypeError, "the nearest that has one is np.min"),
+        (lambda x: np.exp(x, out=np.ones(2)), TypeError, "out="),
+        (lambda x: np.ones(2).__iadd__(x), TypeError, "x = x"),
+        (lambda x: np.sum(x, where=np.array([True, False])), TypeError, "where"),
+        (lambda x: np.asarray(x), TypeError, "drop the gradient"),
+        (lambda x: x + "word", TypeError, "str"),
+        (lambda x: x + [x, x], TypeError, "stack"),
+        (lambda x: x * np.array([x, None], dtype=object), TypeError, "objects"),
+        (lambda x: np.add.accumulate(x), TypeError, "add.accumulate"),
+        (lambda x: x.sum(axis=3), ValueError, "axis 3"),
+        (lambda x: x[7], IndexError, "getitem"),
+        (lambda x: x.item(), ValueError, "exactly one"),
+        (lambda x: x * 1j, TypeError, "complex"),
+        (lambda x: x + np.ma.array([1.0, 2.0], mask=[True, False]), TypeError, "masked"),
+        (lambda x: autograd.set_at(x, [0, 0], 1.0), ValueError, "twice"),
+        (lambda x: autograd.grad(x), TypeError, "backward"),
+        (lambda x: autograd.grad(lambda t: t)(np.ones(2)), ValueError, "one number"),
+        (lambda x: autograd.grad(np.sum)(np.array([1, 2])), TypeError, "int64"),
+        (lambda x: autograd.differentiable(lambda x: x, lambda g, *_: g), ValueError, "needs a name"),
+    ],
+)
+def test_errors_say_what_to_do(program, kind, words):
+    with pytest.raises(kind, match=words):
+        program(leaf(1.0, 2.0))

@@ -1,0 +1,220 @@
+"""Every op in the registry, from its own cases."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from samples import CALLS, IDS, closed, gradients, sample, varied
+
+import autograd
+from autograd import OPS, GradcheckError, Tensor, gradcheck, no_grad
+
+every_call = pytest.mark.parametrize(("name", "i"), CALLS, ids=IDS)
+SMOOTH = [name for name, op in OPS.items() if op.rules]
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_op_has_cases(name):
+    assert OPS[name].cases, f"op {name!r} is registered without cases, so nothing tests it"
+
+
+@every_call
+def test_forward_is_numpys(name, i):
+    op = OPS[name]
+    call, arrays = closed(name, i)
+    mine = call(*map(Tensor, arrays)).data
+    for function in op.numpy:
+        inputs, params = sample(name, i)
+        expected = function(*inputs, *positional(function, params), **params)
+        if op.rules:
+            np.testing.assert_array_equal(mine, expected, strict=True)
+        else:  # written with other ops, so rounded in another order
+            np.testing.assert_allclose(mine, expected, rtol=1e-14, strict=True)
+    with no_grad():
+        np.testing.assert_array_equal(call(*map(Tensor, arrays)).data, mine, strict=True)
+    np.testing.assert_array_equal(np.asarray(call(*arrays)), mine)
+
+
+def positional(function, params):
+    """Take out the params that NumPy's function only takes by position (their names changed between its versions)."""
+    try:
+        known = inspect.signature(function).parameters
+    except ValueError:
+        return []
+    named = {key for key, p in known.items() if p.kind is not p.POSITIONAL_ONLY}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    return [] if open_ended else [params.pop(key) for key in list(params) if key not in named]
+
+
+@every_call
+def test_gradient_and_its_gradient(name, i):
+    call, arrays = closed(name, i)
+    assert gradcheck(call, arrays, order=2, directions=2, rtol=2e-6)
+
+
+@every_call
+def test_every_partial_derivative(name, i):
+    call, arrays = closed(name, i)
+    assert gradcheck(call, arrays, mode="jacobian", rtol=2e-6)
+
+
+@every_call
+def test_float32_stays_float32(name, i):
+    call, arrays = closed(name, i)
+    output, found = gradients(call, [a.astype(np.float32) for a in arrays])
+    wide, expected = gradients(call, arrays)
+    assert output.dtype == OPS[name].cases[i].params.get("dtype", np.float32)
+    np.testing.assert_allclose(output, wide, rtol=2e-4, atol=1e-5)
+    for g, e in zip(found, expected, strict=True):
+        assert g.dtype == np.float32
+        np.testing.assert_allclose(g, e, rtol=2e-3, atol=2e-4)
+
+
+def layouts(a):
+    """The same numbers, laid out in memory in each way that NumPy knows."""
+    spread = np.zeros(tuple(2 * n for n in a.shape))
+    spread[tuple(slice(None, None, 2) for _ in a.shape)] = a
+    locked = a.copy()
+    locked.flags.writeable = False
+    backwards = np.array(a[tuple(slice(None, None, -1) for _ in a.shape)])
+    return {
+        "Fortran": np.array(a, order="F"),
+        "strided": spread[(..., *(slice(None, None, 2) for _ in a.shape))],
+        "negative stride": backwards[(..., *(slice(None, None, -1) for _ in a.shape))],
+        "read-only": locked,
+    }
+
+
+@every_call
+def test_memory_layout_does_not_matter_and_inputs_are_not_changed(name, i):
+    call, arrays = closed(name, i)
+    output, expected = gradients(call, arrays)
+    for layout in ("Fortran", "strided", "negative stride", "read-only"):
+        laid = [layouts(a)[layout] for a in arrays]
+        before = [a.copy() for a in laid]
+        leaves = [autograd.as_tensor(a) for a in laid]
+        for leaf in leaves:
+            leaf.requires_grad = True
+        result = call(*leaves)
+        weights = np.arange(1, output.size + 1, dtype=output.dtype).reshape(output.shape)
+        kept = weights.copy()
+        result.backward(weights)
+        np.testing.assert_allclose(result.data, output, rtol=1e-13, atol=1e-14)
+        for leaf, g in zip(leaves, expected, strict=True):
+            np.testing.assert_allclose(leaf.grad.data, g, rtol=1e-12, atol=1e-13)
+        for a, b in zip(laid, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(weights, kept)
+
+
+@every_call
+def test_spellings_agree(name, i):
+    op = OPS[name]
+    inputs, params = sample(name, i)
+    tensors = list(map(_tensors, inputs))
+    expected = op.function(*tensors, **params).data
+    if isinstance(tensors[0], Tensor):  # the method
+        spread = params.pop({"reshape": "shape", "transpose": "axes"}.get(name, ""), None)
+        extra = [] if spread is None else [spread]
+        np.testing.assert_array_equal(getattr(tensors[0], name)(*tensors[1:], *extra, **params).data, expected)
+        if isinstance(spread, tuple):
+            np.testing.assert_array_equal(getattr(tensors[0], name)(*spread, **params).data, expected)
+    if op.operator:
+        symbol = getattr(operator, op.operator)
+        np.testing.assert_array_equal(symbol(*tensors).data, expected)
+        if len(inputs) == 2:
+            np.testing.assert_array_equal(symbol(inputs[0], tensors[1]).data, expected)
+            np.testing.assert_array_equal(symbol(tensors[0], inputs[1]).data, expected)
+    for function in op.numpy:
+        if isinstance(function, np.ufunc):
+            np.testing.assert_array_equal(function(*tensors).data, expected)
+        else:
+            params = sample(name, i)[1]
+            result = function(*tensors, *positional(function, params), **params)
+            assert type(result) is Tensor
+            np.testing.assert_array_equal(result.data, expected)
+
+
+def _tensors(x):
+    if isinstance(x, list):
+        return [_tensors(item) for item in x]
+    return Tensor(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+
+
+def caught(name, i, rules):
+    """Whether gradcheck notices that the op's rules are replaced by these."""
+    op = OPS[name]
+    call, arrays = closed(name, i)
+    right, op.rules = op.rules, rules
+    try:
+        gradcheck(call, arrays, directions=2, rtol=2e-6)
+    except GradcheckError:
+        return True
+    finally:
+        op.rules = right
+    return False
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_rule_that_is_wrong_by_a_thousandth_is_caught(name):
+    op = OPS[name]
+    cases = range(len(op.cases))
+    if not hasattr(op.rules, "__len__"):
+
+        def wrong(i, *args, **params):
+            return op_rule(i, *args, **params) * 1.001
+
+        op_rule = op.rules.rule
+        assert any(caught(name, i, type(op.rules)(wrong)) for i in cases), f"no case of {name} notices a wrong rule"
+        return
+    for k, rule in enumerate(op.rules):
+        if rule.__qualname__.startswith("_zero"):  # a condition
+            continue  # the input has no gradient
+
+        def wrong(*args, rule=rule, **params):
+            return rule(*args, **params) * 1.001
+
+        rules = [*op.rules[:k], wrong, *op.rules[k + 1 :]]
+        assert any(caught(name, i, rules) for i in cases), f"no case of {name} notices a wrong rule for input {k}"
+
+
+ELEMENTWISE = [name for name, op in OPS.items() if op.elementwise and len(op.rules) == 2 and op.numpy]
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(shapes=hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3), seed=st.integers(0, 1000))
+def test_broadcasting_is_undone(name, shapes, seed):
+    rng = np.random.default_rng(seed)
+    arrays = [rng.uniform(0.5, 2.0, shape) for shape in shapes.input_shapes]
+    op = OPS[name].function
+    _, found = gradients(op, arrays)
+    full = [np.broadcast_to(a, shapes.result_shape).copy() for a in arrays]
+    _, expected = gradients(op, full)
+    for a, g, e in zip(arrays, found, expected, strict=True):
+        assert g.shape == a.shape
+        missing = tuple(range(e.ndim - a.ndim))
+        ones = tuple(i + e.ndim - a.ndim for i, n in enumerate(a.shape) if n == 1)
+        np.testing.assert_allclose(g, e.sum(axis=missing + ones, keepdims=True).reshape(a.shape), rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data(), shape=hnp.array_shapes(max_dims=3, max_side=4))
+def test_any_index(data, shape):
+    index = data.draw(hnp.basic_indices(shape, allow_newaxis=True) | hnp.integer_array_indices(shape))
+    x = np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+    output, (g,) = gradients(lambda t: t[index], [x])
+    np.testing.assert_array_equal(output, x[index])
+    expected = np.zeros(shape)
+    np.add.at(expected, index, np.arange(1.0, output.size + 1).reshape(output.shape))
+    np.testing.assert_array_equal(g, expected)
+
+
+def test_the_cases_reach_every_varied_input():
+    assert all(varied(sample(name, i)[0]) for name, i in CALLS)
