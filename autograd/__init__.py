@@ -1,5 +1,14 @@
 """Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
 
+import os
+
+if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS's package, never of ours
+    raise ImportError(
+        "the files of two distributions that both import as `autograd` are mixed here, plaingrad and the one named "
+        "autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install each into a "
+        "virtual environment of its own"
+    )
+
 from .functional import grad as grad
 from .functional import value_and_grad as value_and_grad
 from .gradcheck import GradcheckError as GradcheckError

@@ -88,8 +88,9 @@ def no_grad(function: F) -> F: ...
 def no_grad(function: Any = None) -> Any:
     """Ops inside this block (or decorated function) record nothing; in this thread or asyncio task only.
 
-    >>> x = autograd.Tensor(3.0, requires_grad=True)
-    >>> with autograd.no_grad():
+    >>> from autograd import Tensor, enable_grad, no_grad
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> with no_grad():
     ...     y = x * x
     >>> y.requires_grad
     False
@@ -104,8 +105,9 @@ def enable_grad(function: F) -> F: ...
 def enable_grad(function: Any = None) -> Any:
     """Ops inside this block (or decorated function) record again, within a `no_grad`.
 
-    >>> x = autograd.Tensor(3.0, requires_grad=True)
-    >>> with autograd.no_grad(), autograd.enable_grad():
+    >>> from autograd import Tensor, enable_grad, no_grad
+    >>> x = Tensor(3.0, requires_grad=True)
+    >>> with no_grad(), enable_grad():
     ...     y = x * x
     >>> y.requires_grad
     True

@@ -326,7 +326,7 @@ def dispatch(function: Any) -> Callable[..., Any]:
     if function in NUMPY:
         return NUMPY[function]
     name = getattr(function, "__name__", str(function))
-    near = difflib.get_close_matches(name, {f.__name__ for f in NUMPY}, n=1)
+    near = difflib.get_close_matches(name, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")}, n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""
     raise TypeError(
         f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "

@@ -6,16 +6,16 @@ import asyncio
 import copy
 import gc
 import pickle
-import sys
 import threading
-import time
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
 
 import autograd
 from autograd import GraphError, Tensor, as_tensor, enable_grad, no_grad
+from autograd.mode import Switch
 
 
 def leaf(*numbers):
@@ -32,27 +32,37 @@ def chain(n):
     return x, y
 
 
-def test_a_million_ops_forward_backward_and_deletion_in_linear_time():
-    assert sys.getrecursionlimit() <= 1000 or "pytest" in sys.modules
-    seconds = {}
-    for n in (100_000, 1_000_000):
-        start = time.process_time()
-        x, y = chain(n)
-        y.backward()
-        assert x.grad.item() == 1
-        x, y = chain(n)
-        del y  # a graph that was never walked is freed without recursion too
-        seconds[n] = time.process_time() - start
-    # ten times the ops; a quadratic walk would take a hundred times as long
-    assert seconds[1_000_000] < 40 * seconds[100_000]
+def test_a_million_ops_forward_backward_and_deletion():
+    x, y = chain(1_000_000)
+    y.backward()
+    assert x.grad.item() == 1
+    x, y = chain(1_000_000)
+    del y  # a graph that was never walked is freed without recursion too
+
+
+class Visits:
+    """An observer that counts how often the walk comes to each node."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    def forward(self, node, data, arrays):
+        pass
+
+    def backward(self, node, gradient):
+        self.counts[node.number] += 1
 
 
 def test_a_diamond_of_depth_60_is_walked_once_per_node():
     x = y = leaf(1.0)
     for _ in range(60):
         y = y + y
-    y.backward()
+    visits = Visits()
+    with Switch(observer=visits):
+        y.backward()
     assert x.grad.item() == 2.0**60
+    assert list(visits.counts.values()) == [1] * 60
+    assert sorted(visits.counts, reverse=True) == list(visits.counts)  # newest first
 
 
 def test_many_uses_of_one_leaf():
@@ -359,7 +369,7 @@ def test_masks_select_and_do_not_multiply():
         (lambda x: np.asarray(x), TypeError, "drop the gradient"),
         (lambda x: x + "word", TypeError, "str"),
         (lambda x: x + [x, x], TypeError, "stack"),
-        (lambda x: x * np.array([x, None], dtype=object), TypeError, "objects"),
+        (lambda x: x * np.array([1, 2], dtype=object), TypeError, "objects"),
         (lambda x: np.add.accumulate(x), TypeError, "add.accumulate"),
         (lambda x: x.sum(axis=3), ValueError, "axis 3"),
         (lambda x: x[7], IndexError, "getitem"),
