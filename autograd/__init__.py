@@ -14,6 +14,8 @@ from .functional import value_and_grad as value_and_grad
 from .gradcheck import GradcheckError as GradcheckError
 from .gradcheck import KinkError as KinkError
 from .gradcheck import gradcheck as gradcheck
+from .drawing import draw as draw
+from .drawing import watch as watch
 from .graph import GraphError as GraphError
 from .mode import enable_grad as enable_grad
 from .mode import is_grad_enabled as is_grad_enabled

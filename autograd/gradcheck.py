@@ -29,7 +29,7 @@ class GradcheckError(AssertionError):
         self.analytic, self.numeric = analytic, numeric
         where = f"the rule of {op} for its input {input}" if op else f"the gradient of input {input}"
         super().__init__(
-            f"{where} is wrong at index {index}: analytic {analytic:.9g}, numeric {numeric:.9g}" + (hint and f" ({hint})")
+            f"{where} is wrong at index {index}: analytic {analytic:.9g}, numeric {numeric:.9g}{hint and f' ({hint})'}"
         )
 
 
@@ -37,7 +37,7 @@ class KinkError(GradcheckError):
     """The function has a kink within the step, so finite differences cannot judge the gradient at this point."""
 
 
-Values = list[np.ndarray[Any, Any]]
+Values = list[Any]  # arrays, and whatever else the function takes
 
 
 @dataclass
@@ -69,7 +69,7 @@ def gradcheck(
     step: float | None = None,
     seed: int = 0,
 ) -> bool:
-    """Compare the gradients of `function(*inputs)` with central differences; True, or a GradcheckError says where not.
+    """Compare the gradients of `function(*inputs)` with central differences: True, or a GradcheckError says where.
 
     `inputs` is one array or Tensor, or a sequence of them; the floating-point ones are varied.  `function` takes Tensors
     and returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
@@ -92,7 +92,7 @@ def gradcheck(
         raise ValueError(f"order is 1 or 2; got {order!r}")
     given = [inputs] if isinstance(inputs, Tensor | np.ndarray | float) else list(inputs)
     arrays = [x.data if isinstance(x, Tensor) else x for x in given]
-    values = [np.array(x) if _varies(x) else x for x in arrays]
+    values: Values = [np.array(x) if _varies(x) else x for x in arrays]
     check = _Check(function, values, directions, rtol, step, np.random.default_rng(seed))
     with np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
         check.run(mode)
@@ -112,7 +112,7 @@ def _second_order(function: Callable[..., Any], values: Values, first: _Check) -
     def gradients(incoming: Tensor, *inputs: Tensor) -> Any:
         copies = [variable(x, i) if i in varied else x for i, x in enumerate(inputs)]
         output = function(*copies)
-        nodes = frozenset(copies[i].node for i in varied if copies[i].node)
+        nodes = frozenset(node for i in varied if (node := copies[i].node))
         found = differentiate({output: incoming}, wanted=nodes, create_graph=True) if output.requires_grad else {}
         total: Any = 0.0 * incoming.sum()
         for weight, i in zip(weights, varied, strict=True):
@@ -281,18 +281,22 @@ def hint(analytic: Any, numeric: Any) -> str:
     """What a wrong gradient looks like: a sign, a factor, the length of an axis, a transpose."""
     if not (np.isfinite(analytic).all() and np.isfinite(numeric).all()):
         return "not finite: the function, or its gradient, is not defined within the step"
-    close = {"rtol": 1e-3, "atol": 1e-6}
+
+    def close(a: Any, b: Any) -> bool:
+        return np.allclose(a, b, rtol=1e-3, atol=1e-6)
+
     if not np.any(analytic):
         return "no gradient arrives: it is 0 everywhere"
-    if np.allclose(analytic, -numeric, **close):
+    if close(analytic, -numeric):
         return "the sign is reversed"
-    if analytic.ndim == 2 and analytic.shape[0] == analytic.shape[1] and np.allclose(analytic.T, numeric, **close):
+    if analytic.ndim == 2 and analytic.shape[0] == analytic.shape[1] and close(analytic.T, numeric):
         return "it is the transpose of the right one"
     known = np.abs(numeric) > 1e-6
     ratios = analytic[known] / numeric[known]
     if ratios.size and np.allclose(ratios, ratios.flat[0], rtol=1e-3, atol=0):
         factor = float(ratios.flat[0])
-        lengths = [f"axis {axis}" for axis, n in enumerate(analytic.shape) if n > 1 and np.isclose(max(factor, 1 / factor), n)]
+        large = max(factor, 1 / factor)
+        lengths = [f"axis {axis}" for axis, n in enumerate(analytic.shape) if n > 1 and np.isclose(large, n, rtol=1e-3)]
         axes = f", the length of {' or '.join(lengths)}: is an axis not summed, or averaged?" if lengths else ""
         return f"it is {factor:.6g} times the right one: a factor is missing or too many{axes}"
     if numeric.size and np.isclose(np.sum(analytic), np.sum(numeric), rtol=1e-3):

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,7 +78,7 @@ class Switch:
                 with self:
                     return function(*args, **kwargs)
 
-        return functools.wraps(function)(wrapper)
+        return cast(F, functools.wraps(function)(wrapper))
 
 
 @overload

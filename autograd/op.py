@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, repeat
@@ -53,11 +53,11 @@ class Op:
 
     name: str
     forward: Callable[..., Any]
-    rules: Iterable[Callable[..., Any]]
+    rules: Any  # a list, or an Every
     numpy: tuple[Any, ...]
     operator: str | None
     params: frozenset[str]
-    domain: Sequence[tuple[float, float]]
+    domain: Any  # an interval, or a list of one per input
     cases: Sequence[Case]
     elementwise: bool = False
     plans: dict[int, tuple[bool, tuple[int, ...]]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ def differentiable(
     forward: Callable[..., Any],
     *rules: Callable[..., Any] | None,
     every: Callable[..., Any] | None = None,
-    call: Callable[..., tuple[Sequence[Any], dict[str, Any]]] | None = None,
+    call: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
     name: str | None = None,
     numpy: Sequence[Any] | None = None,
     operator: str | None = None,
@@ -134,7 +134,7 @@ def differentiable(
 
     def function(*inputs: Any, **params: Any) -> Any:
         if len(inputs) != arity or (params and not params.keys() <= known):
-            inputs, params = _arranged(op, call, inputs, params)
+            inputs, params = _arrange(op, call, inputs, params)
         arrays: list[Any] = []
         edges: list[Any] = []
         needs, bit, recorded = 0, 1, False  # bit i of `needs`: input i needs a gradient
@@ -183,7 +183,9 @@ def differentiable(
     return _register(op, function, methods or {}, arity)
 
 
-def elementwise(ufunc: Any, *rules: Callable[..., Any] | None, cases: Sequence[Case] | None = None, **about: Any) -> Operation:
+def elementwise(
+    ufunc: Any, *rules: Callable[..., Any] | None, cases: Sequence[Case] | None = None, **about: Any
+) -> Operation:
     """`differentiable` for a function that works element by element and broadcasts; its cases are known.
 
     >>> softplus = elementwise(lambda x: np.log1p(np.exp(x)), lambda g, _y, x: g / (1 + np.exp(-x)), name="softplus1")
@@ -260,7 +262,7 @@ def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
     skip = 2 if isinstance(op.rules, Every) else 1
     for i in range(count):
         if needs >> i & 1:
-            names, _, star = _arguments(op.rules[i] if skip == 1 else op.rules.rule)  # type: ignore[attr-defined]
+            names, _, star = _arguments(op.rules[i] if skip == 1 else op.rules.rule)
             names = (names + (star,) * (count + 3))[skip : skip + count + 1]
             unread = [u and n.startswith("_") for u, n in zip(unread, names, strict=True)]
     plan = not unread[0], tuple(i for i in range(count) if unread[i + 1])
@@ -276,7 +278,7 @@ def _zero(i: int) -> Callable[..., Any]:
 def _constant(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{op.name}: a masked array has no gradient here; use autograd.where with a plain array and its mask")
+        raise TypeError(f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask")
     if hasattr(x, "__array_function__"):
         return x
     if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
@@ -289,7 +291,7 @@ def _constant(op: Op, x: Any) -> Any:
 
 def _check(op: Op, dtype: np.dtype[Any], needs: int) -> None:
     if dtype.kind == "O":
-        raise TypeError(f"{op.name}: an input is an array of objects, which has no gradient; join Tensors with autograd.stack")
+        raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
     if needs and dtype.kind == "c":
         raise TypeError(f"{op.name}: gradients through complex numbers are not supported; use real and imaginary parts")
 
@@ -303,7 +305,7 @@ def _unwrap(x: Any) -> Any:
     return {key: _unwrap(value) for key, value in x.items()} if isinstance(x, dict) else x
 
 
-def _arranged(op: Op, call: Any, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+def _arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
     if call is not None:
         try:
@@ -311,7 +313,7 @@ def _arranged(op: Op, call: Any, inputs: Sequence[Any], params: dict[str, Any]) 
         except TypeError as error:
             raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}") from error
     arguments = _signature(op)
-    arity = len(op.rules)  # type: ignore[arg-type]
+    arity = len(op.rules)
     names = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
     if len(inputs) > len(names):
         raise TypeError(f"{op.name} takes at most {len(names)} arguments ({', '.join(names)}); got {len(inputs)}")
@@ -331,7 +333,7 @@ def _arranged(op: Op, call: Any, inputs: Sequence[Any], params: dict[str, Any]) 
             if not (value is None or value is defaults.get(name, op)):
                 allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
                 raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
-    return arrays, given
+    return tuple(arrays), given
 
 
 def _signature(op: Op) -> list[inspect.Parameter]:

@@ -153,7 +153,7 @@ class Tensor:
             )
         seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
         if seed.shape != self.shape:
-            raise ValueError(f"backward() was given a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
+            raise ValueError(f"backward() got a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
         gradients = differentiate({self: seed}, retain_graph=retain_graph, create_graph=create_graph)
         with _leaves:
             sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
@@ -194,7 +194,7 @@ class Tensor:
         if params.get("out") is not None:
             raise TypeError(
                 f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += tensor "
-                f"for a NumPy array x): a recorded value must not change. Write x = x + tensor, or use autograd.where"
+                f"for an array x), since a recorded value must not change: write x = x + tensor, or use autograd.where"
             )
         if method != "__call__":
             raise TypeError(f"np.{ufunc.__name__}.{method} has no derivative rule here; see np.sum, np.prod, np.max")
@@ -217,28 +217,27 @@ class Tensor:
             "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf"
         )
 
-    if TYPE_CHECKING:  # op.py attaches these when the ops register; `test_types.py` holds this list to what is attached
-        __add__: Callable[[Any], Tensor]
-        __radd__: Callable[[Any], Tensor]
-        __sub__: Callable[[Any], Tensor]
-        __rsub__: Callable[[Any], Tensor]
-        __mul__: Callable[[Any], Tensor]
-        __rmul__: Callable[[Any], Tensor]
-        __truediv__: Callable[[Any], Tensor]
-        __rtruediv__: Callable[[Any], Tensor]
-        __pow__: Callable[[Any], Tensor]
-        __rpow__: Callable[[Any], Tensor]
-        __matmul__: Callable[[Any], Tensor]
-        __rmatmul__: Callable[[Any], Tensor]
-        __neg__: Callable[[], Tensor]
-        __pos__: Callable[[], Tensor]
-        __abs__: Callable[[], Tensor]
-        __getitem__: Callable[[Any], Tensor]
-        __lt__: Callable[[Any], Any]
-        __le__: Callable[[Any], Any]
-        __gt__: Callable[[Any], Any]
-        __ge__: Callable[[Any], Any]
-
+    if TYPE_CHECKING:  # attached by op.py when the ops register
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __pos__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Any: ...
+        def __le__(self, other: Any) -> Any: ...
+        def __gt__(self, other: Any) -> Any: ...
+        def __ge__(self, other: Any) -> Any: ...
         def __getattr__(self, method: str) -> Any: ...
 
 
@@ -261,7 +260,7 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         if dtype is not None and data.dtype != dtype:
-            raise TypeError(f"as_tensor shares memory, so it cannot make a {data.dtype} Tensor {np.dtype(dtype)}; use astype")
+            raise TypeError(f"as_tensor shares memory, so {data.dtype} cannot become {np.dtype(dtype)}; use astype")
         return data
     return tensor_of(data if type(data) is np.ndarray and dtype is None else Tensor(np.asarray(data, dtype)).data)
 
@@ -326,7 +325,8 @@ def dispatch(function: Any) -> Callable[..., Any]:
     if function in NUMPY:
         return NUMPY[function]
     name = getattr(function, "__name__", str(function))
-    near = difflib.get_close_matches(name, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")}, n=1, cutoff=0.4)
+    names = {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")}
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""
     raise TypeError(
         f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import autograd
+import nn
 from autograd import GraphError, Tensor, as_tensor, enable_grad, no_grad
 from autograd.mode import Switch
 
@@ -333,12 +334,21 @@ def test_plain_results():
         (lambda x: np.clip(x, 0, 1), [0.0, 1.0, -1.0, 2.0], [1, 1, 0, 0]),
         (lambda x: x**0, [0.0], [0.0]),
         (lambda x: x ** np.array([0.0, 1.0]), [0.0, 0.0], [0.0, 1.0]),
+        (lambda x: 0.0**x, [2.0], [0.0]),
+        (nn.functional.relu, [0.0], [0.0]),
     ],
 )
 def test_gradients_at_singular_points(function, at, expected):
     x = leaf(*at) if len(at) > 1 else Tensor(at, requires_grad=True)
     function(x).sum().backward()
     np.testing.assert_allclose(x.grad.data, expected)
+
+
+def test_the_gradient_of_sqrt_at_0_is_infinite():
+    x = leaf(0.0)
+    with np.errstate(divide="ignore"):
+        np.sqrt(x).backward()
+    assert x.grad.item() == np.inf
 
 
 def test_masks_select_and_do_not_multiply():

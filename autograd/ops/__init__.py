@@ -1,3 +1,8 @@
 """Every derivative rule, and nothing else: one module per family."""
 
-from . import elementwise, index, linalg, plain, reduce, shape
+from . import elementwise as elementwise
+from . import index as index
+from . import linalg as linalg
+from . import plain as plain
+from . import reduce as reduce
+from . import shape as shape

@@ -1,7 +1,5 @@
 """Rules of the functions that work element by element."""
 
-# ruff: noqa: A001 (the ops carry NumPy's names)
-
 from __future__ import annotations
 
 from typing import Any
@@ -31,22 +29,22 @@ negative = elementwise(np.negative, lambda g, *_: -g, operator="neg")
 positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
-def power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
+def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
     """y x**(y-1), which is 0 where y is 0, also at x = 0."""
     if y.__class__ in (int, float):
         return np.zeros_like(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
     return g * y * x ** np.where(y == 0, 1.0, y - 1.0)
 
 
-def power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
+def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
     """x**y log(x), taken as its limit 0 where x is 0 and y > 0."""
     return np.where((x == 0) & (y > 0), 0.0, g * z * np.log(np.where((x == 0) & (y > 0), 1.0, x)))
 
 
 power = elementwise(
     np.power,
-    power_base,
-    power_exponent,
+    _power_base,
+    _power_exponent,
     operator="pow",
     domain=[POSITIVE, REAL],
     cases=[Case((2, 3), 2), Case((2, 3), -1.5), Case((2, 3), (3,)), Case((3,), (2, 1)), Case(2.0, (3,)), Case((), ())],
@@ -88,19 +86,19 @@ where = differentiable(
 )
 
 
-def above(x: Any, low: Any) -> Any:
+def _above(x: Any, low: Any) -> Any:
     return True if low is None else x >= low
 
 
-def below(x: Any, high: Any) -> Any:
+def _below(x: Any, high: Any) -> Any:
     return True if high is None else x <= high
 
 
 clip = differentiable(
     lambda x, low, high: np.clip(x, low, high),
-    lambda g, _z, x, low, high: np.where(np.logical_and(above(x, low), below(x, high)), g, 0.0),
-    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, below(low, high)), g, 0.0),
-    lambda g, _z, x, low, high: np.where(np.logical_not(below(x if low is None else np.maximum(x, low), high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_and(_above(x, low), _below(x, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, _below(low, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_not(_below(x if low is None else np.maximum(x, low), high)), g, 0.0),
     call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
         (a, min if a_min is None else a_min, max if a_max is None else a_max),
         {},

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, differentiable
+from ..op import Case, Operation, differentiable
 from ..tensor import Tensor
 
 
-def own(index: Any) -> Any:
+def _own(index: Any) -> Any:
     """The index with its arrays copied, so that nobody can change it before the backward pass reads it again."""
     if isinstance(index, tuple):
-        return tuple(map(own, index))
+        return tuple(map(_own, index))
     if isinstance(index, Tensor):
         index = index.data
     if isinstance(index, list):
@@ -21,22 +21,22 @@ def own(index: Any) -> Any:
     return index.copy() if isinstance(index, np.ndarray) else index
 
 
-def is_basic(index: Any) -> bool:
+def _is_basic(index: Any) -> bool:
     """Whether NumPy answers with a view, in which no element can come twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or type(i) is int or isinstance(i, slice | np.integer) for i in parts)
 
 
-def put(g: Any, shape: tuple[int, ...], index: Any) -> Any:
+def _put(g: Any, shape: tuple[int, ...], index: Any) -> Any:
     whole = np.zeros_like(g, shape=shape)
-    if is_basic(index):
+    if _is_basic(index):
         whole[index] = g
     else:
         np.add.at(whole, index, g)  # an element that was taken twice gets both gradients
     return whole
 
 
-INDICES = [
+_INDICES = [
     1,
     -1,
     (slice(None), slice(None, None, -2)),
@@ -50,15 +50,18 @@ INDICES = [
     (np.array([True, False]), 1),
 ]
 
-getitem = differentiable(
+getitem: Operation = differentiable(
     lambda x, index: x[index],
     lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
-    methods={"__getitem__": lambda x, index: getitem(x, index=own(index))},
+    methods={"__getitem__": lambda x, index: getitem(x, index=_own(index))},
     name="getitem",
-    cases=[Case((2, 3), index=index) for index in INDICES] + [Case((2, 3, 4), index=(0, slice(None), np.array([1, 1])))],
+    cases=[
+        *(Case((2, 3), index=index) for index in _INDICES),
+        Case((2, 3, 4), index=(0, slice(None), np.array([1, 1]))),
+    ],
 )
-scatter = differentiable(
-    put,
+scatter: Operation = differentiable(
+    _put,
     lambda g, *_, shape, index: getitem(g, index=index),
     name="scatter",
     cases=[
@@ -68,15 +71,15 @@ scatter = differentiable(
 )
 
 
-def replace(x: Any, value: Any, index: Any) -> Any:
+def _replace(x: Any, value: Any, index: Any) -> Any:
     whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
     whole[index] = value
     return whole
 
 
-def settable(x: Any, index: Any, value: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
-    index = own(index)
-    if not is_basic(index):
+def _settable(x: Any, index: Any, value: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    index = _own(index)
+    if not _is_basic(index):
         shape = np.shape(x)
         places = np.arange(int(np.prod(shape))).reshape(shape)[index]
         if len(np.unique(places)) != places.size:
@@ -84,11 +87,11 @@ def settable(x: Any, index: Any, value: Any) -> tuple[tuple[Any, Any], dict[str,
     return (x, value), {"index": index}
 
 
-set_at = differentiable(
-    replace,
+set_at: Operation = differentiable(
+    _replace,
     lambda g, *_, index: set_at(g, index, 0.0),
     lambda g, *_, index: g[index],
-    call=settable,
+    call=_settable,
     name="set_at",
     cases=[
         Case((2, 3), 1, (3,)),

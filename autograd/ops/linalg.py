@@ -13,33 +13,33 @@ from .index import scatter
 from .shape import reshape
 
 
-def flip(x: Any) -> Any:
+def _flip(x: Any) -> Any:
     """Every matrix in x transposed."""
     return np.swapaxes(x, -1, -2)
 
 
-def matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
+def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
     if len(y.shape) == 1:
         return g * y if len(_x.shape) == 1 else g[..., None] * y
     if len(_x.shape) == 1:
-        return np.matmul(g[..., None, :], flip(y))[..., 0, :]
-    return np.matmul(g, flip(y))
+        return np.matmul(g[..., None, :], _flip(y))[..., 0, :]
+    return np.matmul(g, _flip(y))
 
 
-def matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
+def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     if len(x.shape) == 1:
         return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
     if len(_y.shape) == 1:
-        return np.matmul(flip(x), g[..., None])[..., 0]
+        return np.matmul(_flip(x), g[..., None])[..., 0]
     if len(_y.shape) == 2 < len(x.shape):  # one matrix for the whole batch: a single product, not one to sum per item
         return np.matmul(np.reshape(x, (-1, x.shape[-1])).T, np.reshape(g, (-1, g.shape[-1])))
-    return np.matmul(flip(x), g)
+    return np.matmul(_flip(x), g)
 
 
 matmul = differentiable(
     np.matmul,
-    matmul_left,
-    matmul_right,
+    _matmul_left,
+    _matmul_right,
     operator="matmul",
     cases=[
         Case((3,), (3,)),
@@ -56,7 +56,7 @@ matmul = differentiable(
 )
 
 
-def dot_ops(a: Any, b: Any) -> Any:
+def _dot_ops(a: Any, b: Any) -> Any:
     """NumPy's dot: the last axis of a with the last but one of b; a product when either is 0-d."""
     shapes = np.shape(a), np.shape(b)
     if () in shapes:
@@ -72,7 +72,7 @@ def dot_ops(a: Any, b: Any) -> Any:
 
 
 dot = composite(
-    dot_ops,
+    _dot_ops,
     np.dot,
     cases=[
         Case((), (2, 3)),
@@ -92,7 +92,7 @@ outer = composite(
 )
 
 
-def parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
+def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
     """One letter per axis for every operand and for the result: no ellipsis, no implicit result."""
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -110,7 +110,7 @@ def parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], st
     return terms, result.replace("...", dots)
 
 
-def einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Also takes NumPy's other form, einsum(a, [0, 1], b, [1, 2], [0, 2])."""
     if isinstance(operands[0], str):
         return operands[1:], {"subscripts": operands[0], "optimize": optimize}
@@ -123,13 +123,13 @@ def einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...],
     return arrays, {"subscripts": text, "optimize": optimize}
 
 
-def einsum_rule(i: int, g: Any, _out: Any, *inputs: Any, subscripts: str, optimize: Any) -> Any:
+def _einsum_rule(i: int, g: Any, _out: Any, *inputs: Any, subscripts: str, optimize: Any) -> Any:
     """An einsum of g with the other operands gives the gradient for each distinct letter of operand i.
 
     A letter that occurs nowhere else was only summed over, so its gradient repeats: an operand of ones carries it.
     Letters that operand i repeats ("ii") name a diagonal: the gradient is put on it.
     """
-    terms, result = parse(subscripts, [x.shape for x in inputs])
+    terms, result = _parse(subscripts, [x.shape for x in inputs])
     mine, shape = terms[i], inputs[i].shape
     letters = "".join(dict.fromkeys(mine))
     sizes = dict(zip(mine, shape, strict=True))
@@ -146,8 +146,8 @@ def einsum_rule(i: int, g: Any, _out: Any, *inputs: Any, subscripts: str, optimi
 
 einsum = differentiable(
     lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
-    every=einsum_rule,
-    call=einsum_call,
+    every=_einsum_rule,
+    call=_einsum_call,
     name="einsum",
     numpy=[np.einsum],
     cases=[

@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, differentiable
+from ..op import Case, Operation, differentiable
 
 
-def one_or_many(axes: tuple[Any, ...]) -> Any:
+def _one_or_many(axes: tuple[Any, ...]) -> Any:
     """Methods take t.reshape(2, 3) as well as t.reshape((2, 3))."""
     return axes[0] if len(axes) == 1 else axes
 
 
-reshape = differentiable(
+reshape: Operation = differentiable(
     lambda x, shape, order="C": np.reshape(x, shape, order=order),
     lambda g, _y, _x, *, shape, order="C": np.reshape(g, _x.shape, order=order),
     call=lambda a, shape, order="C": ((a,), {"shape": shape, "order": order}),
-    methods={"reshape": lambda x, *shape, order="C": reshape(x, one_or_many(shape), order)},
+    methods={"reshape": lambda x, *shape, order="C": reshape(x, _one_or_many(shape), order)},
     name="reshape",
     numpy=[np.reshape],
     cases=[
@@ -29,10 +29,10 @@ reshape = differentiable(
         Case((0, 3), shape=(3, 0)),
     ],
 )
-transpose = differentiable(
+transpose: Operation = differentiable(
     np.transpose,
     lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])),
-    methods={"transpose": lambda x, *axes: transpose(x, axes=one_or_many(axes) if axes else None)},
+    methods={"transpose": lambda x, *axes: transpose(x, axes=_one_or_many(axes) if axes else None)},
     cases=[Case((2, 3)), Case((2, 3, 4), axes=(1, -1, 0)), Case((2, 3, 4), axes=(-2, 0, -1)), Case(())],
 )
 swapaxes = differentiable(
@@ -57,7 +57,7 @@ broadcast_to = differentiable(
 )
 
 
-def cast(x: Any, dtype: Any, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
+def _cast(x: Any, dtype: Any, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
     """A cast to integers or booleans has no gradient: its input counts as a constant."""
     smooth = np.dtype(dtype).kind in "fc"
     return (x if smooth or not hasattr(x, "detach") else x.detach(),), {"dtype": np.dtype(dtype)}
@@ -66,7 +66,7 @@ def cast(x: Any, dtype: Any, *, copy: bool = True) -> tuple[tuple[Any], dict[str
 astype = differentiable(
     lambda x, dtype: x.astype(dtype),
     lambda g, *_, dtype: g,  # the walk gives every gradient its input's dtype
-    call=cast,
+    call=_cast,
     name="astype",
     numpy=[np.astype] if hasattr(np, "astype") else [],
     cases=[Case((2, 3), dtype=np.dtype(np.float64)), Case((), dtype=np.dtype(np.float64))],
@@ -75,7 +75,7 @@ astype = differentiable(
 # ---- joining
 
 
-def part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
+def _part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
     """The part of g that array i filled."""
     if axis is None:
         sizes = [int(np.prod(a.shape)) for a in _arrays]
@@ -87,7 +87,7 @@ def part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
 
 concatenate = differentiable(
     lambda *arrays, axis: np.concatenate(arrays, axis=axis),
-    every=part,
+    every=_part,
     call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
     name="concatenate",
     numpy=[np.concatenate],
