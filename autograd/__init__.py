@@ -1,12 +1,13 @@
 """Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
 
 import os
+from typing import TYPE_CHECKING, Any
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS's package, never of ours
     raise ImportError(
-        "the files of two distributions that both import as `autograd` are mixed here, plaingrad and the one named "
-        "autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install each into a "
-        "virtual environment of its own"
+        "the files of two distributions that both import as `autograd` are mixed here, plaingrad's and those of the one "
+        "named autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install each "
+        "into a virtual environment of its own"
     )
 
 from .functional import grad as grad
@@ -14,8 +15,6 @@ from .functional import value_and_grad as value_and_grad
 from .gradcheck import GradcheckError as GradcheckError
 from .gradcheck import KinkError as KinkError
 from .gradcheck import gradcheck as gradcheck
-from .drawing import draw as draw
-from .drawing import watch as watch
 from .graph import GraphError as GraphError
 from .mode import enable_grad as enable_grad
 from .mode import is_grad_enabled as is_grad_enabled
@@ -31,3 +30,16 @@ from .ops.reduce import *
 from .ops.shape import *
 from .tensor import Tensor as Tensor
 from .tensor import as_tensor as as_tensor
+
+if TYPE_CHECKING:
+    from .drawing import draw as draw
+    from .drawing import watch as watch
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Pictures load when they are first asked for: they would double the time that the import takes."""
+        if name in ("draw", "watch"):
+            from . import drawing
+
+            return getattr(drawing, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +39,7 @@ class KinkError(GradcheckError):
 Values = list[Any]  # arrays, and whatever else the function takes
 
 
-@dataclass
-class Slope:
+class Slope(NamedTuple):
     """Central differences of a function of one number at 0, with a step h and half of it."""
 
     value: float

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, repeat
 from typing import Any, NoReturn, Protocol
@@ -22,7 +21,6 @@ NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number
 CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
-@dataclass(frozen=True)
 class Case:
     """One sample call of an op, from which its tests are made.
 
@@ -30,12 +28,10 @@ class Case:
     shapes, None) is itself; `params` are keywords.
     """
 
-    inputs: tuple[Any, ...]
-    params: Mapping[str, Any]
+    __slots__ = ("inputs", "params")
 
     def __init__(self, *inputs: Any, **params: Any) -> None:
-        object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "params", params)
+        self.inputs, self.params = inputs, params
 
 
 class Operation(Protocol):
@@ -47,21 +43,29 @@ class Operation(Protocol):
     def __call__(self, *inputs: Any, **params: Any) -> Any: ...
 
 
-@dataclass(eq=False)
 class Op:
     """All that is known of an op: one entry of the registry `OPS`."""
 
-    name: str
-    forward: Callable[..., Any]
-    rules: Any  # a list, or an Every
-    numpy: tuple[Any, ...]
-    operator: str | None
-    params: frozenset[str]
-    domain: Any  # an interval, or a list of one per input
-    cases: Sequence[Case]
-    elementwise: bool = False
-    plans: dict[int, tuple[bool, tuple[int, ...]]] = field(default_factory=dict)
-    function: Operation = field(init=False)
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        rules: Any,
+        *,
+        numpy: Sequence[Any] = (),
+        operator: str | None = None,
+        domain: Any = REAL,
+        cases: Sequence[Case] = (),
+        elementwise: bool = False,
+    ) -> None:
+        self.name, self.forward, self.numpy, self.operator = name, forward, tuple(numpy), operator
+        self.rules = rules  # a list, or an Every
+        self.domain = domain  # an interval, or a list of one per input
+        self.cases, self.elementwise = cases, elementwise
+        known = [rules.rule] if isinstance(rules, Every) else rules
+        self.params = frozenset(name for rule in known for name in _arguments(rule)[1])
+        self.plans: dict[int, tuple[bool, tuple[int, ...]]] = {}  # what to keep, by which inputs need gradients
+        self.function: Operation
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -118,12 +122,11 @@ def differentiable(
     if numpy is None:
         numpy = (forward,) if getattr(np, forward.__name__, None) is forward else ()
     op = Op(
-        name=name or forward.__name__,
-        forward=forward,
-        rules=[rule or _zero(i) for i, rule in enumerate(rules)] if every is None else Every(every),
-        numpy=tuple(numpy),
+        name or forward.__name__,
+        forward,
+        Every(every) if every else [rule or _zero(i) for i, rule in enumerate(rules)],
+        numpy=numpy,
         operator=operator,
-        params=frozenset(_arguments(every or next(filter(None, rules)))[1]),
         domain=domain,
         cases=cases,
         elementwise=elementwise,
@@ -217,11 +220,9 @@ def plain(*functions: Any, operator: str | None = None) -> None:
             setattr(Tensor, function.__name__, unwrapped)
 
 
-def composite(
-    function: Any, *numpy: Any, name: str | None = None, cases: Sequence[Case] = ()
-) -> Operation:
+def composite(function: Any, *numpy: Any, name: str | None = None, cases: Sequence[Case] = ()) -> Operation:
     """Register a function that is written with ops, and so needs no rules of its own."""
-    op = Op(name or numpy[0].__name__, function, (), numpy, None, frozenset(), REAL, cases)
+    op = Op(name or numpy[0].__name__, function, (), numpy=numpy, cases=cases)
     return _register(op, function, {op.name: function})
 
 
@@ -272,13 +273,16 @@ def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
 
 
 def _zero(i: int) -> Callable[..., Any]:
+    """The rule of an input without a gradient, should somebody ask for one."""
     return lambda g, out, *inputs, **params: np.zeros_like(inputs[i])
 
 
 def _constant(op: Op, x: Any) -> Any:
     """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask")
+        raise TypeError(
+            f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask"
+        )
     if hasattr(x, "__array_function__"):
         return x
     if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
@@ -324,7 +328,9 @@ def _arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[t
     arrays = []
     for argument in arguments[:arity]:
         if argument.name not in given and argument.default is argument.empty:
-            raise TypeError(f"{op.name} needs {arity} arrays ({', '.join(names[:arity])}); {argument.name!r} is missing")
+            raise TypeError(
+                f"{op.name} needs {arity} arrays ({', '.join(names[:arity])}); {argument.name!r} is missing"
+            )
         arrays.append(given.pop(argument.name, None))
     defaults = {a.name: a.default for a in arguments[arity:]}
     for name in list(given):

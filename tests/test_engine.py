@@ -264,7 +264,16 @@ def test_tensor_copies_and_as_tensor_shares():
 
 def test_reflected_operators_and_numpy_scalars_record():
     t = leaf(1.0, 2.0)
-    for y in (np.ones(2) * t, np.float64(2) * t, 2 * t, 2.0 - t, np.ones((2, 2)) @ t, 2**t, np.exp(t), np.concatenate([t, t])):
+    for y in (
+        np.ones(2) * t,
+        np.float64(2) * t,
+        2 * t,
+        2.0 - t,
+        np.ones((2, 2)) @ t,
+        2**t,
+        np.exp(t),
+        np.concatenate([t, t]),
+    ):
         assert type(y) is Tensor and y.requires_grad
     t32 = Tensor(np.float32([1, 2]))
     assert (t32 * 2.0).dtype == np.float32 and (np.float64(2) * t32).dtype == np.float64

@@ -201,7 +201,9 @@ def test_broadcasting_is_undone(name, shapes, seed):
         assert g.shape == a.shape
         missing = tuple(range(e.ndim - a.ndim))
         ones = tuple(i + e.ndim - a.ndim for i, n in enumerate(a.shape) if n == 1)
-        np.testing.assert_allclose(g, e.sum(axis=missing + ones, keepdims=True).reshape(a.shape), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            g, e.sum(axis=missing + ones, keepdims=True).reshape(a.shape), rtol=1e-10, atol=1e-12
+        )
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

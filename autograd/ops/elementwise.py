@@ -98,7 +98,9 @@ clip = differentiable(
     lambda x, low, high: np.clip(x, low, high),
     lambda g, _z, x, low, high: np.where(np.logical_and(_above(x, low), _below(x, high)), g, 0.0),
     lambda g, _z, x, low, high: np.where(np.logical_and(x < low, _below(low, high)), g, 0.0),
-    lambda g, _z, x, low, high: np.where(np.logical_not(_below(x if low is None else np.maximum(x, low), high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(
+        np.logical_not(_below(x if low is None else np.maximum(x, low), high)), g, 0.0
+    ),
     call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
         (a, min if a_min is None else a_min, max if a_max is None else a_max),
         {},
