@@ -135,7 +135,7 @@ def walk(
                 continue
             else:
                 like, store = edge.data, arrived
-                if edge.stamp > -number and _reads(node, edge):
+                if edge.stamp and edge.stamp > -number and _reads(node, edge):
                     raise GraphError(
                         f"an input of {node.op.name} was replaced (by an optimiser step or assign()) after the forward "
                         f"pass that used it; run the forward pass again before backward()"

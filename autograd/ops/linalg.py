@@ -15,25 +15,29 @@ from .shape import reshape
 
 def _flip(x: Any) -> Any:
     """Every matrix in x transposed."""
-    return np.swapaxes(x, -1, -2)
+    return x.swapaxes(-1, -2)
 
 
 def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
-    if len(y.shape) == 1:
+    if g.ndim == y.ndim == 2:
+        return g @ y.T
+    if y.ndim == 1:
         return g * y if len(_x.shape) == 1 else g[..., None] * y
     if len(_x.shape) == 1:
-        return np.matmul(g[..., None, :], _flip(y))[..., 0, :]
-    return np.matmul(g, _flip(y))
+        return (g[..., None, :] @ _flip(y))[..., 0, :]
+    return g @ _flip(y)
 
 
 def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
-    if len(x.shape) == 1:
+    if g.ndim == x.ndim == 2:
+        return x.T @ g
+    if x.ndim == 1:
         return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
     if len(_y.shape) == 1:
-        return np.matmul(_flip(x), g[..., None])[..., 0]
-    if len(_y.shape) == 2 < len(x.shape):  # one matrix for the whole batch: a single product, not one to sum per item
-        return np.matmul(np.reshape(x, (-1, x.shape[-1])).T, np.reshape(g, (-1, g.shape[-1])))
-    return np.matmul(_flip(x), g)
+        return (_flip(x) @ g[..., None])[..., 0]
+    if len(_y.shape) == 2:  # one matrix for the whole batch: a single product, not one to sum per item
+        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+    return _flip(x) @ g
 
 
 matmul = differentiable(

@@ -1,0 +1,42 @@
+# Everything is set up by the first command that needs it, in .venv, and again only when the requirements change.
+
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+REQUIREMENTS := setup.cfg pyproject.toml
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/demo.done  ## train on digits, and draw the backprop graph
+	$(ONE_THREAD) $(BIN)/python examples/digits.py --out out
+
+test: .venv/test.done  ## the whole suite
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+lint: .venv/lint.done  ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/lint.done  ## mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/demo.done  ## the cost of an operation, beside NumPy and (where installed) PyTorch
+	$(ONE_THREAD) $(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf .venv out build *.egg-info
+
+.venv/demo.done: EXTRA := examples
+.venv/test.done: EXTRA := test
+.venv/lint.done: EXTRA := lint
+.venv/%.done: $(REQUIREMENTS) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found on PATH"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is incomplete; on Debian: apt install python3-venv"; \
+	    rm -rf .venv; exit 1; }

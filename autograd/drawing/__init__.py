@@ -1,0 +1,68 @@
+"""Pictures of backpropagation: `draw` the graph behind a loss, with the values and gradients that flow through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..graph import GraphError
+from ..tensor import Tensor
+from .render import Picture as Picture
+from .render import RendererError as RendererError
+from .snapshot import take
+from .watch import watch as watch
+
+__all__ = ["Picture", "RendererError", "draw", "watch"]
+
+
+def draw(
+    loss: Tensor,
+    *,
+    names: Mapping[str, Tensor] | Any = None,
+    run_backward: bool = False,
+    rankdir: str = "LR",
+    max_nodes: int = 300,
+) -> Picture:
+    """Draw how `loss` was computed and how its gradient flows back.
+
+    One box per tensor (an op and its output are one box) with its value and gradient, one arrow per operand.  `names`
+    is {name: tensor} or anything with `named_parameters()`; a leaf's own `name` counts too.  Gradients are shown when
+    the graph was watched (see `watch`) and walked by backward(); `run_backward=True` computes them for the picture
+    alone, without changing any `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.  Above
+    `max_nodes` boxes a run of ops in the middle is folded into one box, and the picture says so.
+
+    Raises GraphError when `loss` records nothing or its graph was let go of unwatched, and ValueError for
+    `run_backward` with a loss of more than one element, or for an unknown `rankdir`.
+
+    >>> w = Tensor([1.0, -2.0], requires_grad=True, name="w")
+    >>> picture = draw((w * w).sum(), run_backward=True)
+    >>> picture
+    <picture of sum: 3 boxes, 3 arrows>
+    >>> [(box.kind, box.title, box.gradient.lines) for box in picture.snapshot.boxes if box.title == "w"]
+    [('parameter', 'w', ('[2, -4]',))]
+    """
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"draw() takes the Tensor of a loss; got {type(loss).__name__}")
+    if not loss.requires_grad:
+        raise GraphError(
+            "there is no graph to draw: none of the inputs of this Tensor has requires_grad=True, "
+            "or it was computed under no_grad() or from .data"
+        )
+    if rankdir not in ("LR", "RL", "TB", "BT"):
+        raise ValueError(f"rankdir is LR, RL, TB or BT; got {rankdir!r}")
+    if max_nodes < 4:
+        raise ValueError(f"max_nodes must leave room for 4 boxes; got {max_nodes}")
+    return Picture(take(loss, _named(names), run_backward=run_backward, max_nodes=max_nodes), rankdir=rankdir)
+
+
+def _named(names: Any) -> dict[str, Tensor]:
+    """`names` as {name: tensor}.  Raises TypeError where something else stands for a Tensor."""
+    if hasattr(names, "named_parameters"):
+        names = dict(names.named_parameters())
+    if not isinstance(names, Mapping | None):
+        raise TypeError(f"names is a dict of Tensors or has named_parameters(); got {type(names).__name__}")
+    named = dict(names or {})
+    for name, tensor in named.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise TypeError(f"names maps text to Tensors; got {type(tensor).__name__} for {name!r:.60}")
+    return named

@@ -1,0 +1,143 @@
+"""Write a snapshot as DOT text, the language of Graphviz.
+
+Kinds of boxes differ by outline, by word and only then by colour (Okabe and Ito's palette, which colour-blind readers
+can tell apart).  Every text is escaped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+import math
+from typing import Any
+
+from .snapshot import Arrow, Box, Snapshot
+from .summary import Summary, shape_text
+
+INK, GREY, BLUE, VERMILLION, RED = "#222222", "#666666", "#0072B2", "#D55E00", "#C00000"
+STYLES = {
+    "parameter": {"shape": "box", "style": "bold", "color": BLUE, "penwidth": "2.5"},
+    "input": {"shape": "box", "style": "dashed", "color": GREY},
+    "constant": {"shape": "box", "style": "dashed", "color": GREY},
+    "op": {"shape": "box", "style": "rounded", "color": INK},
+    "loss": {"shape": "box", "peripheries": "2", "color": VERMILLION, "penwidth": "1.5"},
+    "folded": {"shape": "box3d", "color": GREY},
+}
+DECADES, THIN, WIDE = 6, 0.8, 5.0  # gradients 10**6 times smaller than the largest, or less, get the thinnest arrow
+
+
+def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
+    """The DOT text of a snapshot.  Raises ImportError, with advice, when the `graphviz` package is not installed."""
+    try:
+        graphviz: Any = importlib.import_module("graphviz")
+    except ImportError as error:
+        from .render import ADVICE
+
+        raise ImportError(f"drawing needs the graphviz package: {ADVICE}") from error
+    graph = graphviz.Digraph("graph")
+    font = {"fontname": "Helvetica", "fontsize": "11", "fontcolor": INK}
+    graph.attr("graph", rankdir=rankdir, nodesep="0.3", ranksep="0.75", bgcolor="white", **font)
+    graph.attr("graph", label=_html(_caption(snapshot)), labelloc="b", labeljust="l")
+    graph.attr("node", margin="0.12,0.08", height="0.3", width="0.3", **font)
+    graph.attr("edge", color=INK, arrowsize="0.7", **{**font, "fontsize": "9"}, labeldistance="1.6", labelangle="35")
+    for i, box in enumerate(snapshot.boxes):
+        graph.node(f"b{i}", _label(box), tooltip=graphviz.escape(_plain(f"{box.title} {box.kind}")), **STYLES[box.kind])
+    operands = {arrow.end for arrow in snapshot.arrows if arrow.slot}
+    largest = max((_size(arrow) for arrow in snapshot.arrows), default=0.0)
+    for arrow in snapshot.arrows:
+        ends = f"b{arrow.start}", f"b{arrow.end}"
+        folded = "folded" in (snapshot.boxes[arrow.start].kind, snapshot.boxes[arrow.end].kind)
+        if folded:
+            graph.edge(*ends, label=f" {arrow.count:,} uses" if arrow.count > 1 else "")
+        else:
+            graph.edge(*ends, headlabel=str(arrow.slot + 1) if arrow.end in operands else "", labelfontcolor=GREY)
+        if arrow.gradient is not None:
+            graph.edge(*ends, **_backward(arrow.gradient, largest))
+    return str(graph.source)
+
+
+def _backward(gradient: Summary, largest: float) -> dict[str, str]:
+    """How the backward half of an arrow looks; it is as wide as its gradient is large."""
+    said = f"gradient, root mean square {gradient.rms:.4g}"
+    looks = {"dir": "back", "style": "dashed", "color": VERMILLION, "tooltip": said, "edgetooltip": said}
+    if gradient.nonfinite:
+        return looks | {"color": RED, "penwidth": f"{WIDE:.2f}", "label": "non-finite", "fontcolor": RED}
+    return looks | {"penwidth": f"{penwidth(gradient.rms, largest):.2f}"}
+
+
+def penwidth(size: float, largest: float) -> float:
+    """The width in points of an arrow whose gradient has `size`, on a logarithmic scale that ends at `largest`.
+
+    >>> [round(penwidth(size, 1.0), 2) for size in (1.0, 1e-3, 1e-9, 0.0)]
+    [5.0, 2.9, 0.8, 0.8]
+    """
+    if size == 0 or largest == 0:
+        return THIN
+    share = 1 + math.log10(size / largest) / DECADES
+    return THIN + (WIDE - THIN) * min(1.0, max(0.0, share))
+
+
+def _size(arrow: Arrow) -> float:
+    return arrow.gradient.rms if arrow.gradient and not arrow.gradient.nonfinite else 0.0
+
+
+def _caption(snapshot: Snapshot) -> str:
+    words = ["Solid arrows: forward."]
+    sizes = [size for size in map(_size, snapshot.arrows) if size]
+    if any(arrow.gradient for arrow in snapshot.arrows):
+        span = f" (root mean square {min(sizes):.2g} to {max(sizes):.2g}, log scale)" if sizes else ""
+        words.append(f"Dashed arrows: backward, wider for a larger gradient{span}.")
+    if any(box.value is None and box.kind != "folded" for box in snapshot.boxes):
+        words.append("Not kept: compute the loss inside `with autograd.watch():` to see every value.")
+    words += [snapshot.folded] if snapshot.folded else []
+    return "".join(f"{html.escape(line)}<BR ALIGN='LEFT'/>" for line in words)
+
+
+def _label(box: Box) -> str:
+    """The lines of a box as a table: a heading, then a row for the value and one for the gradient."""
+    shape = "" if box.shape is None else shape_text(box.shape)
+    word = "output" if box.kind == "loss" and math.prod(box.shape or ()) != 1 else box.kind
+    if box.kind == "constant" and not box.shape:
+        return _html(_text(f"constant {' '.join(box.value.lines)}" if box.value else "constant, value not kept"))
+    title = f"<B>{_text(box.title)}</B>&nbsp; " if _plain(box.title) else ""  # markup may not be empty
+    heading = f"{title}{_grey(f'{word} {shape}'.strip())}"
+    rows = [f"<TR><TD ALIGN='LEFT' COLSPAN='2'>{heading}</TD></TR>"]
+    if box.kind == "folded":
+        rows += [f"<TR><TD ALIGN='LEFT' COLSPAN='2'>{_text(line)}</TD></TR>" for line in box.notes]
+    else:
+        rows += _row("value", box.value if box.value is not None else "not kept")
+        if box.gradient != "not tracked" or box.kind == "input":
+            order = "" if box.order is None else f"backward #{box.order}"
+            rows += _row(".grad" if box.accumulated else "grad", box.gradient, order)
+    return _html(f"<TABLE BORDER='0' CELLBORDER='0' CELLSPACING='0' CELLPADDING='1'>{''.join(rows)}</TABLE>")
+
+
+def _row(word: str, summary: Summary | str, order: str = "") -> list[str]:
+    lines = [summary] if isinstance(summary, str) else list(summary.lines)
+    cells = [_text(line) for line in lines]
+    if not isinstance(summary, str) and summary.nonfinite:
+        cells.append(f"<FONT COLOR='{RED}'><B>{summary.nonfinite:,} non-finite</B></FONT>")
+    if order:
+        cells.append(f"<FONT COLOR='{VERMILLION}'>{_text(order)}</FONT>")
+    words = [f"{_grey(word)}&nbsp; "] + [""] * (len(cells) - 1)
+    return [f"<TR><TD ALIGN='LEFT'>{a}</TD><TD ALIGN='LEFT'>{b}</TD></TR>" for a, b in zip(words, cells, strict=True)]
+
+
+def _grey(word: str) -> str:
+    return f"<FONT COLOR='{GREY}'>{_text(word)}</FONT>"
+
+
+def _plain(text: str) -> str:
+    """One line without control characters, of a length that a box can hold."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _text(text: str) -> str:
+    """`text` inside an HTML-like label: Graphviz reads entities there, and backslash sequences after them."""
+    return html.escape(_plain(text)).replace("\\", "\\\\")
+
+
+def _html(markup: str) -> str:
+    """A DOT string that Graphviz reads as markup: it stands between angle brackets."""
+    return f"<{markup}>"

@@ -1,0 +1,86 @@
+"""Say an array in a line or two: in full when it is small, else its mean, spread, range, zeros and non-finite count."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FULL = 6  # arrays of at most this many elements are written out
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An array in words: `lines` of text, how many elements are not finite, and the root of the mean square."""
+
+    lines: tuple[str, ...]
+    nonfinite: int
+    rms: float
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """`4x8` for (4, 8); `scalar` for ().
+
+    >>> shape_text((4, 8)), shape_text(())
+    ('4x8', 'scalar')
+    """
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def summarise(value: Any) -> Summary:
+    """Summarise an array of any shape, or a Python number.
+
+    >>> summarise(np.array([[1.0, 2.0], [0.5, float("nan")]]))
+    Summary(lines=('[[1, 2], [0.5, nan]]',), nonfinite=1, rms=nan)
+    >>> summarise(np.arange(8.0)).lines
+    ('mean 3.5, spread 2.291', 'range 0 to 7, zeros 12%')
+    """
+    if not hasattr(value, "dtype"):
+        text = f"{value:.10g}" if isinstance(value, float) else str(value)
+        return Summary((text,), 0 if np.isfinite(value) else 1, abs(value))
+    if value.size == 0:
+        return Summary(("empty",), 0, 0.0)
+    wide = value if value.dtype.kind == "c" else value.astype(np.float64)  # float16 overflows in a sum of squares
+    finite = np.isfinite(wide)
+    nonfinite = value.size - int(np.count_nonzero(finite))
+    if value.size <= FULL:
+        return Summary((_nested(value.tolist()),), nonfinite, _rms(wide))
+    good = wide[finite] if nonfinite else wide
+    if good.size == 0:
+        return Summary(("no finite element",), nonfinite, math.nan)
+    if bool((good == good[(0,) * good.ndim]).all()):
+        what = "all" if not nonfinite else "all others"
+        return Summary((f"{what} {_number(good[(0,) * good.ndim].item())}",), nonfinite, _rms(wide))
+    first = f"mean {_number(good.mean().item())}, spread {_number(good.std().item())}"
+    second = f"zeros {_share(int(np.count_nonzero(good == 0)), value.size)}"
+    if value.dtype.kind != "c":
+        second = f"range {_number(good.min().item())} to {_number(good.max().item())}, {second}"
+    return Summary((first, second), nonfinite, _rms(wide))
+
+
+def _rms(wide: Any) -> float:
+    """The root of the mean square, scaled by the largest element so that the squares neither overflow nor vanish."""
+    magnitude = np.abs(wide)
+    largest = float(magnitude.max())
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(float(((magnitude / largest) ** 2).mean()))
+
+
+def _share(count: int, size: int) -> str:
+    """A percentage that is 0% only for none and 100% only for all."""
+    if 0 < count < size:
+        return "<1%" if 100 * count < size else f"{min(99, round(100 * count / size))}%"
+    return "100%" if count else "0%"
+
+
+def _number(number: Any) -> str:
+    if isinstance(number, int):
+        return str(number)  # booleans too; whole numbers in full
+    return f"{number:.4g}"
+
+
+def _nested(items: Any) -> str:
+    return f"[{', '.join(map(_nested, items))}]" if isinstance(items, list) else _number(items)
