@@ -63,12 +63,12 @@ def watch() -> Switch:
     Works like `no_grad`: for this thread or asyncio task, as a `with` block or as a decorator.  What is remembered
     lives as long as the graph, so a watched training step needs the memory of all its intermediate arrays at once.
 
-    >>> from autograd import watch
+    >>> from autograd import draw
     >>> x = Tensor(3.0, requires_grad=True)
-    >>> with autograd.watch():
+    >>> with watch():
     ...     loss = x * x
     ...     loss.backward()
-    >>> autograd.draw(loss)
+    >>> draw(loss)
     <picture of multiply: 2 boxes, 2 arrows>
     """
     return Switch(observer=Watcher())
