@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS's package, never of ours
     raise ImportError(
-        "the files of two distributions that both import as `autograd` are mixed here, plaingrad's and those of the one "
-        "named autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install each "
-        "into a virtual environment of its own"
+        "the files of two distributions that both import as `autograd` are mixed here, plaingrad's and those of the "
+        "one named autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install "
+        "each into a virtual environment of its own"
     )
 
 from .functional import grad as grad

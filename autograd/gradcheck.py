@@ -69,8 +69,8 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of `function(*inputs)` with central differences: True, or a GradcheckError says where.
 
-    `inputs` is one array or Tensor, or a sequence of them; the floating-point ones are varied.  `function` takes Tensors
-    and returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
+    `inputs` is one array or Tensor, or a sequence; the floating-point ones are varied.  `function` takes Tensors and
+    returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
     grow with the size); `mode="jacobian"` compares every output with every input element.  `order=2` checks the
     gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, scaled by the size of the
     input, and `rtol` is 1000 eps**(2/3) unless given: 4e-8 for float64, 2e-2 for float32.  A kink of the function

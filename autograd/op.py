@@ -108,10 +108,10 @@ def differentiable(
     An op of any number of arrays has `every(i, g, out, *inputs, **params)` in place of rules, and `call`, a function
     with the signature that people use, which returns `(inputs, params)`.
 
-    `numpy` are the NumPy functions that the op stands for when they meet a Tensor (by default `forward`, if it is one);
-    `operator` is a Python operator ("mul"), `methods` are methods whose signature differs from the function's.
-    `cases` are sample calls and `domain` the interval (or one per input) that their numbers are drawn from: the tests of
-    the value, the gradient and the gradient of the gradient are made from these.
+    `numpy` are the NumPy functions that the op stands for when they meet a Tensor (by default `forward`, if it is one
+    that has no op yet); `operator` is a Python operator ("mul"), `methods` those whose signature is not the function's.
+    `cases` are sample calls and `domain` the interval (or one per input) that their numbers are drawn from: the tests
+    of the value, the gradient and the gradient of the gradient are made from these.
 
     >>> cube = differentiable(lambda x: x ** 3, lambda g, _y, x: g * 3 * x ** 2, name="cube")
     >>> x = Tensor(2.0, requires_grad=True)
@@ -120,7 +120,7 @@ def differentiable(
     Tensor(12.)
     """
     if numpy is None:
-        numpy = (forward,) if getattr(np, forward.__name__, None) is forward else ()
+        numpy = (forward,) if getattr(np, forward.__name__, None) is forward and forward not in NUMPY else ()
     op = Op(
         name or forward.__name__,
         forward,

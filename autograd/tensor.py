@@ -193,8 +193,9 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         if params.get("out") is not None:
             raise TypeError(
-                f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += tensor "
-                f"for an array x), since a recorded value must not change: write x = x + tensor, or use autograd.where"
+                f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += "
+                f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
+                f"or use autograd.where"
             )
         if method != "__call__":
             raise TypeError(f"np.{ufunc.__name__}.{method} has no derivative rule here; see np.sum, np.prod, np.max")

@@ -119,7 +119,10 @@ def measure(title, functions, per, ops=1):
 def import_cost():
     """Milliseconds that `import autograd` takes after `import numpy`, in fresh processes."""
     program = "import time, numpy; t = time.perf_counter(); import autograd; print(1e3 * (time.perf_counter() - t))"
-    return [float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout) for _ in range(15)]
+    return [
+        float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+        for _ in range(15)
+    ]
 
 
 def linearity():

@@ -5,8 +5,8 @@ try:
 except ImportError as error:
     raise ImportError(
         "`import autograd` did not find plaingrad's engine but another distribution that has the same import name "
-        f"({error}): either `pip uninstall autograd` and `pip install --force-reinstall plaingrad`, or install each into "
-        "a virtual environment of its own"
+        f"({error}): either `pip uninstall autograd` and `pip install --force-reinstall plaingrad`, or install each "
+        "into a virtual environment of its own"
     ) from error
 
 from . import functional as functional

@@ -47,6 +47,7 @@ linear = differentiable(
 """`linear(x, weight, bias)`: x (..., in) times weight (out, in) transposed, plus bias (out,); one op."""
 
 
+@np.errstate(over="ignore")  # a difference too large for the dtype is -inf, and its exponential is rightly 0
 def _softmax(x: Any, axis: int = -1) -> Any:
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return e / np.sum(e, axis=axis, keepdims=True)
@@ -57,6 +58,7 @@ def _softmax_rule(g: Any, y: Any, _x: Any, *, axis: int = -1) -> Any:
     return gy - y * np.sum(gy, axis=axis, keepdims=True)
 
 
+@np.errstate(over="ignore")
 def _log_softmax(x: Any, axis: int = -1) -> Any:
     shifted = x - np.max(x, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
@@ -73,8 +75,8 @@ log_softmax = differentiable(
 
 
 def _nll_of_softmax(logits: Any, target: Any) -> Any:
-    """Per row of logits (batch, classes): minus the sum of target * log softmax."""
-    return -np.sum(target * _log_softmax(logits), axis=-1)
+    """Per row of logits (batch, classes): minus the sum of target * log softmax, where 0 * -inf is 0."""
+    return -np.sum(target * np.where(target == 0, 0.0, _log_softmax(logits)), axis=-1)
 
 
 softmax_cross_entropy = differentiable(
@@ -109,9 +111,9 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray[An
 def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
     """How little probability softmax(logits) gives to the right class: -log p.
 
-    `logits` (batch, classes); `target` either labels (batch,), integers, or probabilities (batch, classes).  `reduction`
-    is "mean" or "sum" over the batch, or "none" for one number per row.  Raises ValueError for shapes that do not
-    match and labels out of range.
+    `logits` (batch, classes); `target` either labels (batch,), integers, or probabilities (batch, classes).  The
+    `reduction` is "mean" or "sum" over the batch, or "none" for one number per row.  Raises ValueError for shapes that
+    do not match and labels out of range.
 
     >>> cross_entropy(np.array([[0.0, 0.0]]), [1]).item()
     0.6931471805599453

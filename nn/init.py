@@ -39,7 +39,7 @@ def kaiming_uniform(
     dtype: Any = np.float32,
     rng: np.random.Generator | None = None,
 ) -> Tensor:
-    """A weight of `shape` (out, in), uniform within gain * sqrt(3 / in): He et al. 2015, "Delving deep into rectifiers".
+    """A weight of `shape` (out, in), uniform within gain * sqrt(3 / in): He et al., "Delving Deep into Rectifiers".
 
     It keeps the variance of the signal from layer to layer when `gain` is that of the activation, sqrt(2) for ReLU.
     """

@@ -100,7 +100,9 @@ def test_importing_loads_numpy_and_nothing_else():
 
 
 def test_the_operators_that_type_checkers_see_are_those_that_ops_attach():
-    body = next(n for n in ast.walk(ast.parse((ROOT / "autograd/tensor.py").read_text())) if isinstance(n, ast.ClassDef))
+    body = next(
+        n for n in ast.walk(ast.parse((ROOT / "autograd/tensor.py").read_text())) if isinstance(n, ast.ClassDef)
+    )
     block = next(n for n in body.body if isinstance(n, ast.If))
     for function in block.body:
         if function.name != "__getattr__":

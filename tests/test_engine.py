@@ -143,7 +143,7 @@ def test_a_node_keeps_only_what_its_rules_read():
     x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
     constant = np.ones(2)
     assert not any(isinstance(a, np.ndarray) for a in (x + w + constant).node.kept)
-    assert [a for a in (x * constant).node.kept if isinstance(a, np.ndarray)][0] is constant
+    assert any(a is constant for a in (x * constant).node.kept)
     assert x.data is (w * x.detach()).node.kept[2]
     assert x.tanh().node.kept[1] is x
 
@@ -390,7 +390,7 @@ def test_masks_select_and_do_not_multiply():
         (lambda x: np.sum(x, where=np.array([True, False])), TypeError, "where"),
         (lambda x: np.asarray(x), TypeError, "drop the gradient"),
         (lambda x: x + "word", TypeError, "str"),
-        (lambda x: x + [x, x], TypeError, "stack"),
+        (lambda x: np.add(x, [x, x]), TypeError, "stack"),
         (lambda x: x * np.array([1, 2], dtype=object), TypeError, "objects"),
         (lambda x: np.add.accumulate(x), TypeError, "add.accumulate"),
         (lambda x: x.sum(axis=3), ValueError, "axis 3"),

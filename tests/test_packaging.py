@@ -89,5 +89,3 @@ def test_another_package_with_the_same_import_name_is_noticed(wheel, other, fres
     assert "pip uninstall autograd" in said and "virtual environment" in said
     if ours_last:
         assert "mixed" in run(python, "-I", "-c", "import autograd", ok=False, cwd=tmp_path)
-
-
