@@ -100,13 +100,13 @@ logaddexp2 = elementwise(
 
 sin = elementwise(np.sin, lambda g, _y, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
-tan = elementwise(np.tan, lambda g, y, _x: g + g * y * y, domain=UNIT)
+tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y), domain=UNIT)
 arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x), domain=UNIT)
 arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x), domain=UNIT)
 arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
 sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
-tanh = elementwise(np.tanh, lambda g, y, _x: g - g * y * y)
+tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # not g - g*y*y: inf - inf
 arcsinh = elementwise(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
 arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)), domain=(1.3, 3.0))
 arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x), domain=UNIT)
