@@ -23,11 +23,19 @@ from .op import OPS as OPS
 from .op import Case as Case
 from .op import differentiable as differentiable
 from .op import elementwise as elementwise
+from .ops import fft as fft
+from .ops import linalg as linalg
+from .ops.complex import *
 from .ops.elementwise import *
 from .ops.index import *
-from .ops.linalg import *
+from .ops.joining import *
+from .ops.products import *
 from .ops.reduce import *
+from .ops.selection import *
+from .ops.sequence import *
 from .ops.shape import *
+from .ops.statistics import *
+from .ops.trigonometric import *
 from .tensor import Tensor as Tensor
 from .tensor import as_tensor as as_tensor
 

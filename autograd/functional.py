@@ -76,7 +76,7 @@ def variable(arg: Any, i: int) -> Tensor:
     if isinstance(arg, Tensor) and arg.requires_grad:
         return positive(arg)  # type: ignore[no-any-return]
     data = arg.data if isinstance(arg, Tensor) else np.asarray(float(arg) if type(arg) is int else arg)
-    if data.dtype.kind != "f":
+    if data.dtype.kind not in "fc":
         raise TypeError(f"argument {i} is {data.dtype}, which has no gradient; pass a floating-point array")
     return positive(Tensor(data, requires_grad=True))  # type: ignore[no-any-return]
 

@@ -22,7 +22,7 @@ class GradcheckError(AssertionError):
     """
 
     def __init__(
-        self, *, op: str | None, input: int, index: tuple[int, ...], analytic: float, numeric: float, hint: str
+        self, *, op: str | None, input: int, index: tuple[int, ...], analytic: complex, numeric: complex, hint: str
     ) -> None:
         self.op, self.input, self.index, self.hint = op, input, index, hint
         self.analytic, self.numeric = analytic, numeric
@@ -100,7 +100,21 @@ def gradcheck(
 
 
 def _varies(x: Any) -> bool:
-    return getattr(x, "dtype", np.asarray(x).dtype).kind == "f" and x is not None
+    return x is not None and getattr(x, "dtype", np.asarray(x).dtype).kind in "fc"
+
+
+def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
+    """Numbers between `low` and 1.5, in both parts of a complex number, of the shape and dtype of `like`."""
+    numbers = rng.uniform(low, 1.5, like.shape)
+    if like.dtype.kind == "c":
+        numbers = numbers + 1j * rng.uniform(low, 1.5, like.shape)
+    return numbers.astype(like.dtype)
+
+
+def _units(x: Any) -> Iterator[Any]:
+    """Each element moved by 1 in turn, and then by 1j."""
+    for unit in (1.0, 1j) if x.dtype.kind == "c" else (1.0,):
+        yield from (unit * one.reshape(x.shape) for one in np.eye(x.size))
 
 
 def _second_order(function: Callable[..., Any], values: Values, first: _Check) -> _Check:
@@ -119,8 +133,8 @@ def _second_order(function: Callable[..., Any], values: Values, first: _Check) -
         return total
 
     output = first.evaluate(values)
-    weights = [first.rng.uniform(0.5, 1.5, np.shape(values[i])).astype(values[i].dtype) for i in varied]
-    incoming = first.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+    weights = [_random(first.rng, 0.5, values[i]) for i in varied]
+    incoming = _random(first.rng, 0.5, output)
     return _Check(gradients, [incoming, *values], first.directions, first.rtol, first.step, first.rng)
 
 
@@ -155,7 +169,7 @@ class _Check:
             analytic = self.analytic(weights)
             for i in self.varied:
                 for direction in self.moves(self.values[i], mode):
-                    along = float(np.sum(analytic[i] * direction, dtype=np.longdouble))
+                    along = float(np.sum((analytic[i].conj() * direction).real, dtype=np.longdouble))
                     slope = self.slope(i, direction, weights)
                     if slope.kinked or not self.agree(along, slope.value):
                         self.fail(i, weights, analytic[i], slope.kinked)
@@ -163,15 +177,15 @@ class _Check:
     def seeds(self, output: Any, mode: str) -> Iterator[Any]:
         """Weights that make one number of the output: random ones, or each element in turn."""
         if mode == "directions":
-            yield self.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+            yield _random(self.rng, 0.5, output)
         else:
-            yield from (one.reshape(output.shape).astype(output.dtype) for one in np.eye(output.size))
+            yield from (one.astype(output.dtype) for one in _units(output))
 
     def moves(self, x: Any, mode: str) -> Iterator[Any]:
         if mode == "directions" and x.size:
-            yield from (self.rng.uniform(-1.0, 1.0, x.shape) for _ in range(self.directions))
+            yield from (_random(self.rng, -1.5, x.astype(np.result_type(x, float))) for _ in range(self.directions))
         else:
-            yield from (one.reshape(x.shape) for one in np.eye(x.size))
+            yield from _units(x)
 
     def analytic(self, weights: Any) -> list[Any]:
         leaves = [Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values]
@@ -200,34 +214,39 @@ class _Check:
             nonlocal largest
             moved = (x + t * direction).astype(x.dtype)
             output = self.evaluate([*self.values[:i], moved, *self.values[i + 1 :]])
-            products = weights.astype(np.longdouble) * output
+            products = (weights.conj().astype(np.result_type(weights, np.longdouble)) * output).real
             largest = max(largest, float(np.sum(np.abs(products))))
             return float(np.sum(products))
 
         along(0.0)
         return Slope.at(along, step, 200 * self.eps * largest)
 
-    def agree(self, analytic: float, numeric: float) -> bool:
+    def agree(self, analytic: complex, numeric: complex) -> bool:
         rtol = 1000 * self.eps ** (2 / 3) if self.rtol is None else self.rtol
         return bool(abs(analytic - numeric) <= rtol * max(1.0, abs(analytic), abs(numeric)))
 
+    def slopes(self, i: int, weights: Any) -> tuple[Any, Any]:
+        """The numeric gradient of input i, and where it has kinks."""
+        x = self.values[i]
+        found = [self.slope(i, one, weights) for one in _units(x)]
+        numeric = np.array([slope.value for slope in found]).reshape(-1, *x.shape)
+        kinks = np.array([slope.kinked for slope in found], bool).reshape(-1, *x.shape).any(axis=0)
+        return (numeric[0] + 1j * numeric[1] if x.dtype.kind == "c" else numeric.reshape(x.shape)), kinks
+
     def fail(self, i: int, weights: Any, analytic: Any, kinked: bool) -> None:
         """Find the element, and the op, and raise."""
-        x = self.values[i]
-        slopes = [self.slope(i, one.reshape(x.shape), weights) for one in np.eye(x.size)]
-        numeric = np.array([slope.value for slope in slopes]).reshape(x.shape)
-        kinks = np.array([slope.kinked for slope in slopes]).reshape(x.shape)
+        numeric, kinks = self.slopes(i, weights)
         if kinked or kinks.any():
             index = _worst(kinks if kinks.any() else np.abs(analytic - numeric))
             raise KinkError(
-                op=None, input=i, index=index, analytic=float(analytic[index]), numeric=float(numeric[index]),
+                op=None, input=i, index=index, analytic=analytic[index].item(), numeric=numeric[index].item(),
                 hint="the function has a kink within the step; check it at another point",
             )  # fmt: skip
         culprit = self.culprit()
         name, place, wrong, right = culprit or (None, i, analytic, numeric)
         index = _worst(np.abs(wrong - right))
         raise GradcheckError(
-            op=name, input=place, index=index, analytic=float(wrong[index]), numeric=float(right[index]),
+            op=name, input=place, index=index, analytic=wrong[index].item(), numeric=right[index].item(),
             hint=hint(wrong, right),
         )  # fmt: skip
 
@@ -238,7 +257,7 @@ class _Check:
             self.function(*(Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values))
         for op, arrays, params, node in tape.calls:
             output = np.asarray(op.forward(*arrays, **params))
-            weights = self.rng.uniform(0.5, 1.5, output.shape).astype(output.dtype)
+            weights = _random(self.rng, 0.5, output)
             for i, (x, rule) in enumerate(zip(arrays, op.rules, strict=False)):
                 if not _varies(x) or not np.size(x):
                     continue
@@ -248,11 +267,10 @@ class _Check:
                     return op.forward(*arrays[:i], t.data, *arrays[i + 1 :], **params)
 
                 local = _Check(value, [x], self.directions, self.rtol, self.step, self.rng)
-                wrong = np.asarray(fit(rule(weights, output, *arrays, **params), x, node))
-                slopes = [local.slope(0, one.reshape(x.shape), weights) for one in np.eye(x.size)]
-                right = np.array([slope.value for slope in slopes]).reshape(x.shape)
-                same = [local.agree(float(a), float(n)) for a, n in zip(wrong.flat, right.flat, strict=True)]
-                if not all(same) and not any(slope.kinked for slope in slopes):
+                wrong = np.asarray(fit(rule(weights.conj(), output, *arrays, **params), x, node)).conj()
+                right, kinks = local.slopes(0, weights)
+                same = [local.agree(a, n) for a, n in zip(wrong.flat, right.flat, strict=True)]
+                if not all(same) and not kinks.any():
                     return op.name, i, wrong, right
         return None
 
@@ -291,7 +309,7 @@ def hint(analytic: Any, numeric: Any) -> str:
         return "it is the transpose of the right one"
     known = np.abs(numeric) > 1e-6
     ratios = analytic[known] / numeric[known]
-    if ratios.size and np.allclose(ratios, ratios.flat[0], rtol=1e-3, atol=0):
+    if ratios.size and not np.iscomplexobj(ratios) and np.allclose(ratios, ratios.flat[0], rtol=1e-3, atol=0):
         factor = float(ratios.flat[0])
         large = max(factor, 1 / factor)
         lengths = [f"axis {axis}" for axis, n in enumerate(analytic.shape) if n > 1 and np.isclose(large, n, rtol=1e-3)]

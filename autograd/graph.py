@@ -119,7 +119,7 @@ def walk(
         if lift is not None:
             kept = lift(node)
         if visit is not None:
-            visit(node, g)
+            visit(node, g.conj())  # as users see it; a real array is its own conjugate
         arguments = (g, *kept)
         for edge, rule in zip(edges, node.op.rules):  # noqa: B905 (the rules of an op of many inputs have no end)
             if edge is None:

@@ -15,6 +15,7 @@ from .mode import MODE
 from .tensor import NUMPY, Tensor, tensor_of
 
 REAL, POSITIVE, UNIT = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)  # intervals that test inputs are drawn from
+COMPLEX = (-2.0 - 2.0j, 2.0 + 2.0j)  # opposite corners of a square
 
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
@@ -57,11 +58,12 @@ class Op:
         domain: Any = REAL,
         cases: Sequence[Case] = (),
         elementwise: bool = False,
+        beyond: Callable[..., Any] | None = None,
     ) -> None:
         self.name, self.forward, self.numpy, self.operator = name, forward, tuple(numpy), operator
         self.rules = rules  # a list, or an Every
-        self.domain = domain  # an interval, or a list of one per input
-        self.cases, self.elementwise = cases, elementwise
+        self.domain = domain  # an interval, or a function that makes any numbers valid, or a list of one per input
+        self.cases, self.elementwise, self.beyond = cases, elementwise, beyond
         known = [rules.rule] if isinstance(rules, Every) else rules
         self.params = frozenset(name for rule in known for name in _arguments(rule)[1])
         self.plans: dict[int, tuple[bool, tuple[int, ...]]] = {}  # what to keep, by which inputs need gradients
@@ -96,6 +98,7 @@ def differentiable(
     domain: Any = REAL,
     cases: Sequence[Case] = (),
     elementwise: bool = False,
+    beyond: Callable[..., Any] | None = None,
 ) -> Operation:
     """Make an op of `forward(*arrays, **params)` and one rule per input, and register it.
 
@@ -106,7 +109,8 @@ def differentiable(
     in for the rule of an input that has no gradient.  Arrays are positional, everything else is keyword-only.
 
     An op of any number of arrays has `every(i, g, out, *inputs, **params)` in place of rules, and `call`, a function
-    with the signature that people use, which returns `(inputs, params)`.
+    with the signature that people use, which returns `(inputs, params)`.  A call with keywords that no rule takes goes
+    to `beyond`, a function written with other ops; without one it is refused.
 
     `numpy` are the NumPy functions that the op stands for when they meet a Tensor (by default `forward`, if it is one
     that has no op yet); `operator` is a Python operator ("mul"), `methods` those whose signature is not the function's.
@@ -130,6 +134,7 @@ def differentiable(
         domain=domain,
         cases=cases,
         elementwise=elementwise,
+        beyond=beyond,
     )
     arity = -1 if call else len(rules)  # with `call`, every call of the op goes through it
     known, plans = op.params, op.plans
@@ -138,6 +143,8 @@ def differentiable(
     def function(*inputs: Any, **params: Any) -> Any:
         if len(inputs) != arity or (params and not params.keys() <= known):
             inputs, params = _arrange(op, call, inputs, params)
+            if beyond is not None and not params.keys() <= known:
+                return beyond(*inputs, **params)
         arrays: list[Any] = []
         edges: list[Any] = []
         needs, bit, recorded = 0, 1, False  # bit i of `needs`: input i needs a gradient
@@ -163,8 +170,8 @@ def differentiable(
         if data.__class__ is not ndarray and isinstance(data, np.generic):
             data = np.asarray(data)
         dtype = data.dtype
-        if dtype.char not in "efdg":
-            _check(op, dtype, needs)
+        if dtype.char == "O":
+            raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
         if not needs or not (mode := MODE.get()).recording:
             return tensor_of(data)
 
@@ -196,7 +203,28 @@ def elementwise(
     Tensor(0.69314718)
     """
     shapes = BROADCASTS.get(len(rules), [((2, 3),) * len(rules)])
-    return differentiable(ufunc, *rules, cases=cases or [Case(*s) for s in shapes], elementwise=True, **about)
+    if isinstance(ufunc, np.ufunc):
+        about.setdefault("beyond", lambda *inputs, **params: _masked(made, *inputs, **params))
+    made: Operation = differentiable(ufunc, *rules, cases=cases or [Case(*s) for s in shapes], elementwise=True, **about)
+    return made
+
+
+def _masked(function: Operation, *inputs: Any, where: Any = True, dtype: Any = None, **others: Any) -> Any:
+    """The keywords of every ufunc: compute in `dtype`, and only `where`; elsewhere the result is 0.
+
+    (NumPy leaves those elements as they are in memory.)  The inputs are replaced there by a harmless number, so that
+    neither the value nor the gradient of what was not asked for can be infinite.
+    """
+    if others:
+        raise TypeError(f"{function.op.name} has no derivative rule for the argument {', '.join(others)}")
+    if dtype is not None:
+        inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else np.asarray(x, dtype) for x in inputs)
+    if where is True:
+        return function(*inputs)
+    domain = function.op.domain
+    domains = domain if isinstance(domain, list) else [domain] * len(inputs)
+    safe = [np.where(where, x, 0.25 * low + 0.75 * high) for x, (low, high) in zip(inputs, domains, strict=True)]
+    return np.where(where, function(*safe), 0.0)
 
 
 BROADCASTS: dict[int, list[tuple[Any, ...]]] = {
@@ -220,10 +248,17 @@ def plain(*functions: Any, operator: str | None = None) -> None:
             setattr(Tensor, function.__name__, unwrapped)
 
 
-def composite(function: Any, *numpy: Any, name: str | None = None, cases: Sequence[Case] = ()) -> Operation:
+def composite(
+    function: Any,
+    *numpy: Any,
+    name: str | None = None,
+    cases: Sequence[Case] = (),
+    domain: Any = REAL,
+    methods: Mapping[str, Callable[..., Any]] | None = None,
+) -> Operation:
     """Register a function that is written with ops, and so needs no rules of its own."""
-    op = Op(name or numpy[0].__name__, function, (), numpy=numpy, cases=cases)
-    return _register(op, function, {op.name: function})
+    op = Op(name or numpy[0].__name__, function, (), numpy=numpy, cases=cases, domain=domain)
+    return _register(op, function, methods or {})
 
 
 def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], arity: int = -1) -> Operation:
@@ -242,7 +277,8 @@ def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], 
         setattr(Tensor, f"__{op.operator}__", function)
         if arity == 2:
             setattr(Tensor, f"__r{op.operator}__", lambda x, y: function(y, x))
-    if op.rules and (not first or not hasattr(Tensor, op.name)):
+    spelled = op.elementwise or not op.numpy or callable(getattr(np.ndarray, op.name, None))
+    if spelled and not op.name.startswith("_") and (not first or not hasattr(Tensor, op.name)):
         setattr(Tensor, op.name, function)
     for method, spelling in methods.items():
         setattr(Tensor, method, spelling)
@@ -293,13 +329,6 @@ def _constant(op: Op, x: Any) -> Any:
     return array
 
 
-def _check(op: Op, dtype: np.dtype[Any], needs: int) -> None:
-    if dtype.kind == "O":
-        raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
-    if needs and dtype.kind == "c":
-        raise TypeError(f"{op.name}: gradients through complex numbers are not supported; use real and imaginary parts")
-
-
 def _unwrap(x: Any) -> Any:
     """Replace every Tensor in nested lists, tuples and dicts by its array."""
     if isinstance(x, Tensor):
@@ -336,7 +365,11 @@ def _arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[t
     for name in list(given):
         if name not in op.params:
             value = given.pop(name)
-            if not (value is None or value is defaults.get(name, op)):
+            if value is None or value is defaults.get(name, op):
+                continue
+            if op.beyond is not None and name != "out":
+                given[name] = value
+            else:
                 allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
                 raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
     return tuple(arrays), given

@@ -14,8 +14,9 @@ from .graph import GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
 
 # What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
+# A method of a ufunc is a pair, (np.add, "reduce").
 NUMPY: dict[Any, Callable[..., Any]] = {}
-
+LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, should these have been imported
 
 _leaves = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads
 
@@ -51,9 +52,9 @@ class Tensor:
         array = np.array(data, dtype=dtype)
         if array.dtype.kind not in "fciub":
             raise TypeError(f"a Tensor holds numbers; got {type(data).__name__} that NumPy reads as {array.dtype}")
-        if requires_grad and array.dtype.kind != "f":
+        if requires_grad and array.dtype.kind not in "fc":
             raise TypeError(
-                f"requires_grad=True needs a floating-point array, and this one is {array.dtype}; "
+                f"requires_grad=True needs a floating-point or complex array, and this one is {array.dtype}; "
                 f"pass dtype=float, or write the numbers with a decimal point"
             )
         self.data, self.grad, self.node = array, None, None
@@ -146,10 +147,10 @@ class Tensor:
                 "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, "
                 "or it was computed under no_grad() or from .data"
             )
-        if gradient is None and self.data.size != 1:
+        if gradient is None and (self.data.size != 1 or self.data.dtype.kind == "c"):
             raise ValueError(
-                f"backward() on a Tensor of shape {self.shape} needs a gradient of that shape; "
-                f"for a loss, reduce to one number first, as in loss.mean().backward()"
+                f"backward() on a Tensor of shape {self.shape} and {self.dtype} needs a gradient of that shape; "
+                f"for a loss, reduce to one real number first, as in loss.mean().backward()"
             )
         seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
         if seed.shape != self.shape:
@@ -197,9 +198,7 @@ class Tensor:
                 f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
                 f"or use autograd.where"
             )
-        if method != "__call__":
-            raise TypeError(f"np.{ufunc.__name__}.{method} has no derivative rule here; see np.sum, np.prod, np.max")
-        return dispatch(ufunc)(*inputs, **params)
+        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **params)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(function)(*args, **kwargs)
@@ -274,17 +273,22 @@ def differentiate(
     retain_graph: bool | None = None,
     create_graph: bool = False,
 ) -> dict[Any, Tensor]:
-    """Walk back from the keys of `seeds` with their gradients; {leaf or wanted node: gradient}, each its own memory."""
+    """Walk back from the keys of `seeds` with their gradients; {leaf or wanted node: gradient}, each its own memory.
+
+    The gradient of a complex z = x + iy is d/dx + i d/dy, as in PyTorch; the walk sends its conjugate, since then the
+    rules of holomorphic functions are those of real ones.
+    """
     observer = MODE.get().observer
     visit = None if observer is None else observer.backward
     retain = create_graph if retain_graph is None else retain_graph
-    starts = {tensor.node or tensor: seed if create_graph else seed.data for tensor, seed in seeds.items()}
+    starts = {tensor.node or tensor: (seed if create_graph else seed.data).conj() for tensor, seed in seeds.items()}
     if create_graph:
         with enable_grad():
-            return walk(starts, retain=retain, wanted=wanted, lift=_lift, visit=visit)
+            arrived = walk(starts, retain=retain, wanted=wanted, lift=_lift, visit=visit)
+            return {edge: g.conj() for edge, g in arrived.items()}
     arrived = walk(starts, retain=retain, wanted=wanted, visit=visit)
     starts.clear()
-    return {edge: tensor_of(_own(arrived, edge)) for edge in list(arrived)}
+    return {edge: tensor_of(_own(arrived, edge).conj()) for edge in list(arrived)}
 
 
 def _lift(node: Node) -> list[Any]:
@@ -324,9 +328,12 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | Non
 
 def dispatch(function: Any) -> Callable[..., Any]:
     """What to call when NumPy's `function` meets a Tensor.  Raises TypeError, naming the nearest that there is."""
-    if function in NUMPY:
-        return NUMPY[function]
-    name = getattr(function, "__name__", str(function))
+    for load in (None, *LOADERS):
+        if load is not None:
+            load()
+        if function in NUMPY:
+            return NUMPY[function]
+    name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
     names = {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")}
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""

@@ -10,6 +10,7 @@ import numpy as np
 import autograd
 import nn  # noqa: F401 (registers its fused ops)
 from autograd import OPS, Tensor
+from autograd.op import REAL
 
 CALLS = [(name, i) for name, op in OPS.items() for i in range(len(op.cases))]
 IDS = [f"{name}-{i}" for name, i in CALLS]
@@ -19,33 +20,41 @@ def is_shape(x: Any) -> bool:
     return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
 
 
-def numbers(shape: tuple[int, ...], domain: tuple[float, float], rng: np.random.Generator) -> Any:
+def numbers(shape: tuple[int, ...], domain: Any, rng: np.random.Generator) -> Any:
     """Random numbers no two of which are close, so that no tie or kink lies within a step."""
-    low, high = domain
+    low, high = REAL if callable(domain) else domain
+    if isinstance(low, complex):
+        parts = numbers(shape, (low.real, high.real), rng), numbers(shape, (low.imag, high.imag), rng)
+        return np.asarray(parts[0] + 1j * parts[1])
     n = int(np.prod(shape))
     places = (rng.permutation(n) + rng.uniform(0.3, 0.7, n)) / max(n, 1)
     return (low + (high - low) * places).reshape(shape)
 
 
-def sample(name: str, i: int, seed: int = 0) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments of case i: arrays where the case gives shapes."""
-    op = OPS[name]
-    case = op.cases[i]
-    rng = np.random.default_rng([seed, i])
-    domains = op.domain if isinstance(op.domain, list) else [op.domain] * 9
+def sample(name: str, i: int, raw: bool = False) -> tuple[list[Any], dict[str, Any]]:
+    """The arguments of case i: arrays where the case gives shapes; `raw` ones before the domain makes them valid."""
+    case = OPS[name].cases[i]
+    rng = np.random.default_rng(i)
 
     def make(x: Any, domain: Any) -> Any:
         if is_shape(x):
-            return numbers(x, domain, rng)
+            drawn = numbers(x, domain, rng)
+            return domain(drawn) if callable(domain) and not raw else drawn
         return [make(item, domain) for item in x] if isinstance(x, list) else x
 
-    return [make(x, domain) for x, domain in zip(case.inputs, domains, strict=False)], dict(case.params)
+    return [make(x, domain) for x, domain in zip(case.inputs, domains(name), strict=False)], dict(case.params)
+
+
+def domains(name: str) -> list[Any]:
+    """The domain of each input."""
+    domain = OPS[name].domain
+    return domain if isinstance(domain, list) else [domain] * 9
 
 
 def varied(inputs: list[Any]) -> list[Any]:
-    """The floating-point arrays among the arguments, those inside a list too."""
-    flat = [y for x in inputs for y in (x if isinstance(x, list) else [x])]
-    return [x for x in flat if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    """The floating-point arrays among the arguments, those inside lists too."""
+    flat = [y for x in inputs for y in (varied(x) if isinstance(x, list) else [x])]
+    return [x for x in flat if isinstance(x, np.ndarray) and x.dtype.kind in "fc"]
 
 
 def replaced(inputs: list[Any], new: list[Any]) -> list[Any]:
@@ -55,16 +64,30 @@ def replaced(inputs: list[Any], new: list[Any]) -> list[Any]:
     def swap(x: Any) -> Any:
         if isinstance(x, list):
             return [swap(item) for item in x]
-        return next(fresh) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        return next(fresh) if isinstance(x, np.ndarray) and x.dtype.kind in "fc" else x
 
     return [swap(x) for x in inputs]
 
 
+def joined(result: Any) -> Any:
+    """The floating-point results of a function that returns several, in one row."""
+    if not isinstance(result, tuple | list):
+        return result
+    parts = [part for part in result if getattr(part, "dtype", np.dtype(int)).kind in "fc"]
+    return np.concatenate([np.reshape(part, -1) for part in parts])
+
+
 def closed(name: str, i: int, function: Callable[..., Any] | None = None) -> tuple[Callable[..., Any], list[Any]]:
     """Case i as a function of its floating-point arrays alone, and these arrays."""
-    inputs, params = sample(name, i)
+    inputs, params = sample(name, i, raw=True)
     call = function or OPS[name].function
-    return lambda *arrays: call(*replaced(inputs, list(arrays)), **params), varied(inputs)
+
+    def close(*arrays: Any) -> Any:
+        given = replaced(inputs, list(arrays))
+        valid = [d(x) if callable(d) and hasattr(x, "dtype") else x for x, d in zip(given, domains(name), strict=False)]
+        return joined(call(*valid, **params))
+
+    return close, varied(inputs)
 
 
 def gradients(function: Callable[..., Any], arrays: list[Any]) -> tuple[Any, list[Any]]:
@@ -76,4 +99,4 @@ def gradients(function: Callable[..., Any], arrays: list[Any]) -> tuple[Any, lis
     return output.data, [None if leaf.grad is None else leaf.grad.data for leaf in leaves]
 
 
-__all__ = ["CALLS", "IDS", "autograd", "closed", "gradients", "replaced", "sample", "varied"]
+__all__ = ["CALLS", "IDS", "autograd", "closed", "gradients", "joined", "replaced", "sample", "varied"]

@@ -1,4 +1,4 @@
-"""Rules of indexing, and of its reverse."""
+"""Rules of indexing, of its reverse, and of what picks elements: take, diagonals, sorting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, differentiable
+from ..op import Case, Operation, composite, differentiable
 from ..tensor import Tensor
 
 
@@ -100,3 +100,147 @@ set_at: Operation = differentiable(
     ],
 )
 """`set_at(x, index, value)`: a copy of x with `value` at `index`, the functional form of `x[index] = value`."""
+
+
+def _add_at(x: Any, index: Any, value: Any) -> Any:
+    """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at."""
+    index = _own(index)
+    places = np.shape(np.empty(np.shape(x))[index])
+    return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)
+
+
+add_at = composite(
+    _add_at,
+    name="add_at",
+    cases=[Case((2, 3), 1, (3,)), Case((3,), np.array([0, 0, 2]), (3,)), Case((2, 3), (slice(None), 0), ())],
+)
+
+# ---- written with getitem
+
+
+def _along(x: Any, axis: int) -> list[Any]:
+    """Index arrays that name every element of x in its place, except along `axis`."""
+    shape = np.shape(x)
+    grids = [np.arange(n).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)]
+    return grids[:axis] + grids[axis + 1 :]
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    indices = np.asarray(indices)
+    if axis is None:
+        return np.reshape(arr, -1)[indices]
+    axis %= np.ndim(arr)
+    rest = _along(arr, axis)
+    return arr[(*rest[:axis], indices, *rest[axis:])]
+
+
+def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+    """a[..., indices, ...] along an axis; outside, mode "wrap" begins again and "clip" stays on the last element."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis %= np.ndim(a)
+    n, indices = np.shape(a)[axis], np.asarray(indices)
+    if mode != "raise":
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return a[(slice(None),) * axis + (indices,)]
+
+
+def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
+    return _take(a, np.flatnonzero(condition), axis)
+
+
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = a.shape[-2:]
+    i = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
+    return a[..., i - min(offset, 0), i + max(offset, 0)]
+
+
+def _diag(v: Any, k: int = 0) -> Any:
+    """The diagonal of a matrix, or a matrix with this diagonal."""
+    if np.ndim(v) == 2:
+        return _diagonal(v, k)
+    n = np.shape(v)[0]
+    i = np.arange(n)
+    return scatter(v, shape=(n + abs(k), n + abs(k)), index=(i - min(k, 0), i + max(k, 0)))
+
+
+def _triangle(lower: bool) -> Any:
+    def function(m: Any, k: int = 0) -> Any:
+        rows, columns = np.shape(m)[-2:]
+        below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
+        return np.where(below if lower else ~below, m, 0.0)
+
+    return function
+
+
+def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Any:
+    """A new array, also as the method: a Tensor is never sorted in place."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), -1
+    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis) if np.ndim(a) else a
+
+
+def _partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Any:
+    if axis is None:
+        a, axis = np.reshape(a, -1), -1
+    return _take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
+
+
+def _unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:
+    """The sorted different elements (or slices along `axis`); the gradient goes to the first of equal ones."""
+    plain = ar.data if isinstance(ar, Tensor) else ar
+    unique_of: Any = np.unique
+    _, index, *others = unique_of(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    values = _take(ar, index, axis)
+    extra = ([index] if return_index else []) + others
+    return (values, *extra) if extra else values
+
+
+take = composite(
+    _take,
+    np.take,
+    cases=[
+        Case((2, 3), np.array([0, 5, 5])),
+        Case((2, 3), np.array([[0, 2], [2, 2]]), axis=1),
+        Case((4,), np.array([-1, 6]), mode="wrap"),
+        Case((4,), np.array([-1, 6]), mode="clip"),
+    ],
+    methods={"take": _take},
+)
+take_along_axis = composite(
+    _take_along_axis,
+    np.take_along_axis,
+    cases=[Case((2, 3), np.array([[0, 0], [2, 1]]), axis=1), Case((2, 3), np.array([[1, 0, 1]]), axis=0)],
+)
+compress = composite(_compress, np.compress, cases=[Case(np.array([True, False, True]), (3, 2), axis=0)])
+extract = composite(
+    lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)),
+    np.extract,
+    cases=[Case(np.array([[True, False, True], [False, True, True]]), (2, 3))],
+)
+diagonal = composite(
+    _diagonal,
+    np.diagonal,
+    cases=[Case((3, 3)), Case((2, 3), 1), Case((3, 2), -1), Case((2, 3, 4), 0, 1, 2), Case((2, 3), 5)],
+    methods={"diagonal": _diagonal},
+)
+diag = composite(_diag, np.diag, cases=[Case((3,)), Case((2,), -1), Case((2, 3)), Case((3, 3), 1)])
+diagflat = composite(lambda v, k=0: _diag(np.reshape(v, -1), k), np.diagflat, cases=[Case((2, 2)), Case((2,), 1)])
+tril = composite(_triangle(True), np.tril, cases=[Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)])
+triu = composite(_triangle(False), np.triu, cases=[Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)])
+sort = composite(_sort, np.sort, cases=[Case((5,)), Case((3, 2), axis=0), Case((2, 3), axis=None)])
+partition = composite(_partition, np.partition, cases=[Case((5,), 2), Case((2, 4), 1, axis=1)])
+unique = composite(_unique, np.unique, cases=[Case((5,)), Case((2, 3), axis=0)])
+unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values", cases=[Case((2, 3))])
+Tensor.sort = lambda x, axis=-1, **kind: _sort(x, axis, **kind)  # type: ignore[attr-defined]
+Tensor.partition = lambda x, kth, axis=-1: _partition(x, kth, axis)  # type: ignore[attr-defined]

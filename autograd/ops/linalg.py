@@ -1,174 +1,225 @@
-"""Rules of products of vectors and matrices."""
+"""Rules of np.linalg: inverses, determinants, least squares; here too under NumPy's names, decompositions and norms."""
 
 from __future__ import annotations
 
-import string
-from collections import Counter
+import math
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from ..op import Case, composite, differentiable
-from .index import scatter
-from .shape import reshape
+from ..op import REAL, Case, composite, differentiable
+from .decompositions import SQUARE, only_real, plain, well_conditioned
+from .decompositions import cholesky as cholesky
+from .decompositions import eig as eig
+from .decompositions import eigh as eigh
+from .decompositions import eigvals as eigvals
+from .decompositions import eigvalsh as eigvalsh
+from .decompositions import qr as qr
+from .decompositions import svd as svd
+from .decompositions import svdvals as svdvals
+from .index import diagonal as _diagonal
+from .norms import matrix_norm as matrix_norm
+from .norms import norm as norm
+from .norms import vector_norm as vector_norm
+from .products import _cross, _trace, flip
+from .products import matmul as matmul
+from .products import tensordot as tensordot
+from .products import vecdot as vecdot
+
+# ---- inverses and determinants
+
+inv = differentiable(
+    np.linalg.inv,
+    lambda g, y, _x: -(flip(y) @ g @ flip(y)),
+    numpy=[np.linalg.inv],
+    domain=well_conditioned,
+    cases=SQUARE,
+)
 
 
-def _flip(x: Any) -> Any:
-    """Every matrix in x transposed."""
-    return x.swapaxes(-1, -2)
+def _solve_left(g: Any, y: Any, a: Any, _b: Any) -> Any:
+    gb = _solve_right(g, y, a, _b)
+    return -(gb[..., :, None] * y[..., None, :]) if len(_b.shape) == 1 else -(gb @ flip(y))
 
 
-def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
-    if g.ndim == y.ndim == 2:
-        return g @ y.T
-    if y.ndim == 1:
-        return g * y if len(_x.shape) == 1 else g[..., None] * y
-    if len(_x.shape) == 1:
-        return (g[..., None, :] @ _flip(y))[..., 0, :]
-    return g @ _flip(y)
+def _solve_right(g: Any, _y: Any, a: Any, _b: Any) -> Any:
+    """With one vector for many matrices the result is a vector for each."""
+    if len(_b.shape) == 1:
+        return np.linalg.solve(flip(a), g[..., None])[..., 0]
+    return np.linalg.solve(flip(a), g)
 
 
-def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
-    if g.ndim == x.ndim == 2:
-        return x.T @ g
-    if x.ndim == 1:
-        return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
-    if len(_y.shape) == 1:
-        return (_flip(x) @ g[..., None])[..., 0]
-    if len(_y.shape) == 2:  # one matrix for the whole batch: a single product, not one to sum per item
-        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
-    return _flip(x) @ g
-
-
-matmul = differentiable(
-    np.matmul,
-    _matmul_left,
-    _matmul_right,
-    operator="matmul",
+solve = differentiable(
+    np.linalg.solve,
+    _solve_left,
+    _solve_right,
+    numpy=[np.linalg.solve],
+    domain=[well_conditioned, REAL],
     cases=[
-        Case((3,), (3,)),
-        Case((3,), (3, 2)),
-        Case((2, 3), (3,)),
-        Case((2, 3), (3, 4)),
-        Case((3,), (5, 3, 2)),
-        Case((5, 2, 3), (3,)),
-        Case((5, 2, 3), (3, 4)),
-        Case((2, 3), (5, 3, 4)),
-        Case((5, 1, 2, 3), (4, 3, 2)),
-        Case((2, 0), (0, 3)),
+        Case((3, 3), (3,)),
+        Case((3, 3), (3, 2)),
+        Case((2, 3, 3), (3, 1)),
+        Case((2, 3, 3), (3,)),
+        Case((3, 3), (2, 3, 2)),
     ],
 )
 
 
-def _dot_ops(a: Any, b: Any) -> Any:
-    """NumPy's dot: the last axis of a with the last but one of b; a product when either is 0-d."""
-    shapes = np.shape(a), np.shape(b)
-    if () in shapes:
-        return np.multiply(a, b)
-    if len(shapes[0]) <= 2 >= len(shapes[1]):
-        return matmul(a, b)
-    if len(shapes[1]) == 1:
-        return matmul(a, b)
-    order = (len(shapes[1]) - 2, *range(len(shapes[1]) - 2), len(shapes[1]) - 1)
-    n = shapes[1][-2]
-    product = matmul(reshape(a, (-1, n)), reshape(np.transpose(b, order), (n, -1)))
-    return reshape(product, shapes[0][:-1] + shapes[1][:-2] + shapes[1][-1:])
+def _cofactors(x: Any, y: Any) -> Any:
+    """d det / dx: det * inverse transposed, or, where the determinant is 0, the determinants of the minors."""
+    if np.all(y != 0):
+        return y[..., None, None] * flip(np.linalg.inv(x))
+    n = x.shape[-1]
+    if n == 1:
+        return np.ones_like(x)
+    others = [[j for j in range(n) if j != i] for i in range(n)]
+    rows = [
+        np.stack([(-1.0) ** (i + j) * np.linalg.det(x[..., others[i], :][..., others[j]]) for j in range(n)], axis=-1)
+        for i in range(n)
+    ]
+    return np.stack(rows, axis=-2)
 
 
-dot = composite(
-    _dot_ops,
-    np.dot,
-    cases=[
-        Case((), (2, 3)),
-        Case((3,), (3,)),
-        Case((2, 3), (3, 4)),
-        Case((2, 3), (3,)),
-        Case((3,), (4, 3, 2)),
-        Case((2, 3), (4, 3, 2)),
-        Case((5, 2, 3), (4, 3, 2)),
-        Case((5, 2, 3), (3,)),
-    ],
+det = differentiable(
+    np.linalg.det,
+    lambda g, y, x: g[..., None, None] * _cofactors(x, y),
+    numpy=[np.linalg.det],
+    cases=[*SQUARE, Case(np.array([[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 1.0, 1.0]]))],
+)
+_log_abs_det = differentiable(
+    lambda x: np.linalg.slogdet(x)[1],
+    lambda g, _y, x: g[..., None, None] * flip(np.linalg.inv(x)),
+    name="log_abs_det",
+    domain=well_conditioned,
+    cases=SQUARE,
+)
+_SLOGDET = type(np.linalg.slogdet(np.eye(1)))
+
+
+def _slogdet(a: Any) -> Any:
+    """The sign, which has no gradient, and the logarithm of the absolute value of the determinant."""
+    only_real("slogdet", a)
+    return _SLOGDET(np.linalg.slogdet(plain(a))[0], _log_abs_det(a))
+
+
+slogdet = composite(_slogdet, np.linalg.slogdet, domain=well_conditioned, cases=SQUARE)
+matrix_transpose = composite(
+    lambda x, /: flip(x),
+    *[f for f in (getattr(np, "matrix_transpose", None), np.linalg.matrix_transpose) if f],
+    name="matrix_transpose",
+    cases=[Case((2, 3)), Case((4, 2, 3))],
+)
+
+
+def _matrix_power(a: Any, n: int) -> Any:
+    """By repeated squaring; a negative n takes the inverse first."""
+    if n < 0:
+        return _matrix_power(np.linalg.inv(a), -n)
+    result: Any = None
+    while n:
+        if n % 2:
+            result = a if result is None else matmul(result, a)
+        n //= 2
+        a = matmul(a, a) if n else a
+    return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0.0 * a if result is None else result
+
+
+matrix_power = composite(
+    _matrix_power,
+    np.linalg.matrix_power,
+    domain=well_conditioned,
+    cases=[Case((3, 3), 3), Case((2, 3, 3), -2), Case((3, 3), 0), Case((3, 3), 1)],
+)
+multi_dot = composite(
+    lambda arrays, *, out=None: reduce(matmul, arrays),
+    np.linalg.multi_dot,
+    cases=[Case([(2, 3), (3, 4), (4, 2)]), Case([(3,), (3, 4), (4,)])],
+)
+
+
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    n = math.prod(a.shape[ind:])
+    return np.reshape(np.linalg.inv(np.reshape(a, (n, -1))), a.shape[ind:] + a.shape[:ind])
+
+
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    if axes is not None:
+        a = np.transpose(a, [i for i in range(a.ndim) if i not in axes] + list(axes))
+    shape = a.shape[np.ndim(b) :]
+    return np.reshape(np.linalg.solve(np.reshape(a, (-1, math.prod(shape))), np.reshape(b, -1)), shape)
+
+
+_CUBE = np.arange(16.0).reshape(4, 2, 2) % 7 + 8.0 * np.eye(4).reshape(4, 2, 2)
+tensorinv = composite(_tensorinv, np.linalg.tensorinv, cases=[Case(_CUBE, ind=1)])
+tensorsolve = composite(_tensorsolve, np.linalg.tensorsolve, cases=[Case(_CUBE, (4,))])
+
+
+def _pinv_rule(g: Any, y: Any, x: Any, *, rcond: Any = None, hermitian: bool = False, rtol: Any = None) -> Any:
+    """For a matrix whose rank does not change nearby: G. Golub and V. Pereyra (1973)."""
+    left, right = flip(g) @ y @ flip(y), flip(y) @ y @ flip(g)
+    return left - x @ (y @ left) + right - (right @ y) @ x - flip(y) @ g @ flip(y)
+
+
+pinv = differentiable(
+    np.linalg.pinv,
+    _pinv_rule,
+    numpy=[np.linalg.pinv],
+    cases=[Case((3, 2)), Case((2, 3)), Case((2, 3, 2)), Case((3, 2), rcond=1e-10)],
+)
+
+
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """The solution, the residuals and the singular values have gradients; the rank is plain."""
+    m, n = a.shape
+    rank = np.linalg.lstsq(plain(a), plain(b), rcond)[2]
+    rtol = np.finfo(a.dtype).eps * max(m, n) if rcond is None else rcond
+    x = matmul(np.linalg.pinv(a, rtol=rtol), b)
+    residuals: Any = np.zeros(0, a.dtype)
+    if rank == n and m > n:
+        left = b - matmul(a, x)
+        residuals = np.sum(np.reshape(left * left, (m, -1)), axis=0)
+    return x, residuals, rank, svdvals(a)
+
+
+lstsq = composite(_lstsq, np.linalg.lstsq, cases=[Case((4, 2), (4,)), Case((4, 2), (4, 3)), Case((2, 3), (2,))])
+
+
+def _cond(x: Any, p: Any = None) -> Any:
+    """How much a matrix can magnify relative errors."""
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return norm(x, p, (-2, -1)) * norm(np.linalg.inv(x), p, (-2, -1))
+
+
+cond = composite(
+    _cond, np.linalg.cond, domain=well_conditioned, cases=[Case((3, 3)), Case((3, 3), 1), Case((3, 3), -2)]
+)
+
+# ---- as in NumPy itself, but for the last axes
+
+cross = composite(
+    lambda x1, x2, /, axis=-1: _cross(x1, x2, axis=axis),
+    np.linalg.cross,
+    name="linalg_cross",
+    cases=[Case((2, 3), (2, 3))],
+)
+trace = composite(
+    lambda x, /, *, offset=0, dtype=None: _trace(x, offset, -2, -1, dtype),
+    np.linalg.trace,
+    name="linalg_trace",
+    cases=[Case((3, 3)), Case((2, 3, 4), offset=1)],
 )
 outer = composite(
-    lambda a, b: np.multiply(reshape(a, (-1, 1)), reshape(b, (1, -1))),
-    np.outer,
-    cases=[Case((2,), (3,)), Case((2, 2), (3,)), Case((), (2,))],
+    lambda x1, x2, /: np.multiply(np.reshape(x1, (-1, 1)), np.reshape(x2, (1, -1))),
+    np.linalg.outer,
+    name="linalg_outer",
+    cases=[Case((2,), (3,))],
 )
-
-
-def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
-    """One letter per axis for every operand and for the result: no ellipsis, no implicit result."""
-    left, arrow, result = subscripts.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if len(terms) != len(shapes):
-        raise ValueError(f"einsum: {subscripts!r} names {len(terms)} operands; got {len(shapes)}")
-    spare = [c for c in string.ascii_letters if c not in subscripts]
-    longest = max(len(s) - len(t) + 3 if "..." in t else 0 for t, s in zip(terms, shapes, strict=True))
-    dots = "".join(spare[:longest])
-    for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
-        hidden = len(shape) - len(term) + 3
-        terms[i] = term.replace("...", dots[longest - hidden :]) if "..." in term else term
-    if not arrow:
-        counts = Counter("".join(terms))
-        result = "..." + "".join(sorted(c for c, n in counts.items() if n == 1 and c not in dots))
-    return terms, result.replace("...", dots)
-
-
-def _einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Also takes NumPy's other form, einsum(a, [0, 1], b, [1, 2], [0, 2])."""
-    if isinstance(operands[0], str):
-        return operands[1:], {"subscripts": operands[0], "optimize": optimize}
-    names = [
-        "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in axes)
-        for axes in operands[1::2] + (operands[-1:] if len(operands) % 2 else ())
-    ]
-    arrays = operands[: len(operands) // 2 * 2 : 2]
-    text = ",".join(names[: len(arrays)]) + "".join("->" + name for name in names[len(arrays) :])
-    return arrays, {"subscripts": text, "optimize": optimize}
-
-
-def _einsum_rule(i: int, g: Any, _out: Any, *inputs: Any, subscripts: str, optimize: Any) -> Any:
-    """An einsum of g with the other operands gives the gradient for each distinct letter of operand i.
-
-    A letter that occurs nowhere else was only summed over, so its gradient repeats: an operand of ones carries it.
-    Letters that operand i repeats ("ii") name a diagonal: the gradient is put on it.
-    """
-    terms, result = _parse(subscripts, [x.shape for x in inputs])
-    mine, shape = terms[i], inputs[i].shape
-    letters = "".join(dict.fromkeys(mine))
-    sizes = dict(zip(mine, shape, strict=True))
-    others = [(t, x) for j, (t, x) in enumerate(zip(terms, inputs, strict=True)) if j != i]
-    known = result + "".join(t for t, _ in others)
-    others += [(c, np.ones_like(inputs[i], shape=(sizes[c],))) for c in letters if c not in known]
-    text = ",".join([result, *(t for t, _ in others)]) + "->" + letters
-    gradient = np.einsum(text, g, *(x for _, x in others), optimize=optimize)
-    if letters == mine:
-        return gradient
-    places = {c: np.arange(n).reshape([n if c == other else 1 for other in letters]) for c, n in sizes.items()}
-    return scatter(gradient, shape=shape, index=tuple(places[c] for c in mine))
-
-
-einsum = differentiable(
-    lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
-    every=_einsum_rule,
-    call=_einsum_call,
-    name="einsum",
-    numpy=[np.einsum],
-    cases=[
-        Case("ij,jk->ik", (2, 3), (3, 4)),
-        Case("ij,jk", (2, 3), (3, 4)),
-        Case("ba", (2, 3)),
-        Case("ij->", (2, 3)),
-        Case("ij->j", (2, 3)),
-        Case("ii", (3, 3)),
-        Case("ii->i", (3, 3)),
-        Case("iij,j->i", (2, 2, 3), (3,)),
-        Case("i,i,i->i", (3,), (3,), (3,)),
-        Case("...ij,...jk->...ik", (5, 2, 3), (3, 4)),
-        Case("...i,i", (4, 2, 3), (3,)),
-        Case("i...->...", (2, 3)),
-        Case("...,...", (2, 1), (3,)),
-        Case("ij,jk,kl->il", (2, 3), (3, 4), (4, 2), optimize=True),
-        Case(",ij->ji", (), (2, 3)),
-    ],
+diagonal = composite(
+    lambda x, /, *, offset=0: _diagonal(x, offset, -2, -1),
+    np.linalg.diagonal,
+    name="linalg_diagonal",
+    cases=[Case((3, 3)), Case((2, 3, 4), offset=1)],
 )

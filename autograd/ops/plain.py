@@ -1,4 +1,4 @@
-"""Functions whose result does not depend smoothly on the input: Tensors in, plain arrays out, no gradient."""
+"""Functions whose result is no smooth number of the input: Tensors in, plain arrays out, no gradient."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ plain(np.greater, operator="gt")
 plain(np.greater_equal, operator="ge")
 plain(np.equal, operator="eq")
 plain(np.not_equal, operator="ne")
-plain(np.floor_divide, operator="floordiv")
 plain(np.logical_and, np.logical_or, np.logical_not, np.logical_xor)
-plain(np.isnan, np.isinf, np.isfinite, np.signbit, np.sign, np.floor, np.ceil, np.rint, np.trunc, np.round)
-plain(np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.flatnonzero, np.searchsorted, np.all, np.any)
-plain(np.isclose, np.allclose, np.array_equal, np.iscomplexobj, np.isrealobj, np.shares_memory, np.may_share_memory)
-plain(np.shape, np.ndim, np.size, np.result_type, np.can_cast)
-plain(np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+plain(np.isnan, np.isinf, np.isfinite, np.isneginf, np.isposinf, np.signbit, np.isreal, np.iscomplex)
+plain(np.iscomplexobj, np.isrealobj, np.isclose, np.allclose, np.array_equal, np.array_equiv, np.all, np.any)
+plain(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.lexsort, np.searchsorted)
+plain(np.nonzero, np.flatnonzero, np.argwhere, np.count_nonzero, np.digitize, np.bincount, np.histogram)
+plain(
+    np.histogram_bin_edges, np.histogram2d, np.histogramdd, np.isin, np.unique_all, np.unique_counts, np.unique_inverse
+)
+plain(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type)
+plain(np.shares_memory, np.may_share_memory, np.zeros_like, np.ones_like, np.empty_like)
+plain(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, np.linalg.matrix_rank)
+plain(np.array_repr, np.array_str, np.array2string, np.save, np.savetxt, np.savez, np.savez_compressed)

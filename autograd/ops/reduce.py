@@ -1,4 +1,4 @@
-"""Rules of the functions that reduce along axes."""
+"""Rules of the functions that reduce along axes: sums, products, extremes, variances; and those that skip NaN."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, differentiable
+from ..op import Case, Operation, composite, differentiable
+from .sequence import before
 
 _CASES = [
     Case((2, 3)),
@@ -18,30 +19,233 @@ _CASES = [
     Case((2, 3), axis=()),
     Case(()),
 ]
+_MASK = np.array([[True, False, True], [True, True, False]])
 
 
-def _restore(reduced: Any, axis: Any, keepdims: bool) -> Any:
+def restore(reduced: Any, axis: Any, keepdims: bool) -> Any:
     """Put back the axes that a reduction removed, with length 1, so that the result broadcasts with the input."""
     return reduced if keepdims or axis is None else np.expand_dims(reduced, axis)
 
 
+def cast(a: Any, dtype: Any) -> Any:
+    """`a` in another dtype, if one is given."""
+    return a if dtype is None else a.astype(dtype)
+
+
 def _sum_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.broadcast_to(_restore(g, axis, keepdims), _x.shape)
+    return np.broadcast_to(restore(g, axis, keepdims), _x.shape)
+
+
+def _sum_beyond(
+    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = True
+) -> Any:
+    a = cast(a, dtype)
+    total = sum(a if where is True else np.where(where, a, 0.0), axis=axis, keepdims=keepdims)
+    return total if initial is None else total + initial
+
+
+sum: Operation = differentiable(
+    np.sum,
+    _sum_rule,
+    beyond=_sum_beyond,
+    cases=[*_CASES, Case((0, 3), axis=0), Case((2, 3), axis=0, where=_MASK, initial=2.0)],
+)
+
+
+def share(_x: Any, count: int) -> float:
+    """What each element has in a mean of `count`: a Python float, so that float16 does not overflow."""
+    return count / (math.prod(_x.shape) or 1)
 
 
 def _mean_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    share = math.prod(g.shape) / (math.prod(_x.shape) or 1)  # a Python float, so that float16 does not overflow
-    return np.broadcast_to(_restore(g * share, axis, keepdims), _x.shape)
+    return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), axis, keepdims), _x.shape)
+
+
+def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    chosen = np.broadcast_to(where, np.shape(a))
+    return np.sum(chosen, axis=axis, keepdims=keepdims).astype(a.dtype)
+
+
+def _mean_beyond(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, where: Any = True) -> Any:
+    a = cast(a, dtype)
+    if where is True:
+        return mean(a, axis=axis, keepdims=keepdims)
+    return _sum_beyond(a, axis, keepdims, where=where) / _count(a, axis, keepdims, where)
+
+
+mean: Operation = differentiable(
+    np.mean, _mean_rule, beyond=_mean_beyond, cases=[*_CASES, Case((2, 3), axis=1, where=_MASK)]
+)
+
+
+def _prod_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """For each element the product of all others: of those before it and those after it, so zeros do no harm."""
+    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(a % x.ndim for a in axes)
+    rest = tuple(a for a in range(x.ndim) if a not in axes)
+    moved = np.transpose(x, rest + axes)
+    row = np.reshape(moved, (*moved.shape[: len(rest)], -1)) if x.size else moved
+    others = before(row) * np.flip(before(np.flip(row, -1)), -1) if axes else np.ones_like(x)
+    back = np.transpose(np.reshape(others, moved.shape), np.argsort(rest + axes))
+    return restore(g, axis, keepdims) * back
+
+
+def _prod_beyond(
+    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = True
+) -> Any:
+    a = cast(a, dtype)
+    product = prod(a if where is True else np.where(where, a, 1.0), axis=axis, keepdims=keepdims)
+    return product if initial is None else product * initial
+
+
+prod: Operation = differentiable(
+    np.prod,
+    _prod_rule,
+    beyond=_prod_beyond,
+    cases=[
+        *_CASES,
+        Case(np.array([[1.5, 0.0, 2.0], [0.0, 3.0, 0.0]]), axis=1),
+        Case((2, 3), axis=0, where=_MASK, initial=2.0),
+    ],
+)
 
 
 def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """Equal to the extreme (or, if that is not a number, not a number either): these share the gradient equally."""
-    chosen = (x == _restore(y, axis, keepdims)) | (x != x)
-    share = _restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
-    return np.where(chosen, share, 0.0)
+    chosen = (x == restore(y, axis, keepdims)) | (x != x)
+    shared = restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
+    return np.where(chosen, shared, 0.0)
 
 
-sum = differentiable(np.sum, _sum_rule, cases=[*_CASES, Case((0, 3), axis=0)])
-mean = differentiable(np.mean, _mean_rule, cases=_CASES)
-max = differentiable(np.max, _extreme_rule, numpy=[np.max, np.amax], cases=_CASES)
-min = differentiable(np.min, _extreme_rule, numpy=[np.min, np.amin], cases=_CASES)
+def _extreme_beyond(reduce: Any, combine: Any) -> Any:
+    def beyond(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+        if where is not True and initial is None:
+            raise ValueError(f"{reduce.__name__}: where= needs initial=, the result where nothing is chosen")
+        extreme = reduce(a if where is True else np.where(where, a, initial), axis=axis, keepdims=keepdims)
+        return combine(extreme, initial)
+
+    return beyond
+
+
+_EXTREME = [*_CASES, Case((2, 3), axis=0, where=_MASK, initial=0.1)]
+max = differentiable(
+    np.max,
+    _extreme_rule,
+    numpy=[np.max, np.amax],
+    cases=_EXTREME,
+    beyond=lambda *a, **p: _extreme_beyond(max, np.maximum)(*a, **p),
+)
+min = differentiable(
+    np.min,
+    _extreme_rule,
+    numpy=[np.min, np.amin],
+    cases=_EXTREME,
+    beyond=lambda *a, **p: _extreme_beyond(min, np.minimum)(*a, **p),
+)
+amax, amin = max, min
+ptp = composite(
+    lambda a, axis=None, out=None, keepdims=False: (
+        max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
+    ),
+    np.ptp,
+    cases=_CASES[:5],
+)
+
+
+def _logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(a))), shifted by the largest finite a, so that nothing overflows."""
+    top = np.max(a, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    total = np.sum(np.exp(a - top), axis=axis, keepdims=True)
+    y = np.log(total) + top
+    return y if keepdims else np.reshape(y, ()) if axis is None else np.squeeze(y, axis)
+
+
+logsumexp: Operation = differentiable(
+    _logsumexp,
+    lambda g, y, x, *, axis=None, keepdims=False: restore(g, axis, keepdims) * np.exp(x - restore(y, axis, keepdims)),
+    name="logsumexp",
+    cases=[*_CASES[:5], Case(())],
+)
+"""`logsumexp(a, axis=None, keepdims=False)`: log(sum(exp(a))) along axes, without overflow."""
+
+# ---- without what is not a number
+
+
+def _without_nan(reduce: Any, fill: float | None) -> Any:
+    """A reduction that leaves out NaN: `fill` in its place, or (for None) counted out by where=."""
+
+    def function(
+        a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **more: Any
+    ) -> Any:
+        number = ~np.isnan(a)
+        a = cast(a, dtype)
+        if fill is None:
+            # NaN itself must not enter: the gradient of what is not chosen would be NaN * 0.
+            return reduce(np.where(number, a, 0.0), axis=axis, keepdims=keepdims, where=number, **more)
+        result = reduce(np.where(number, a, fill), axis=axis, keepdims=keepdims, **more)
+        if np.isfinite(fill):
+            return result
+        return np.where(np.any(number, axis=axis, keepdims=keepdims), result, np.nan)
+
+    return function
+
+
+def _var_beyond(
+    a: Any,
+    axis: Any = None,
+    keepdims: bool = False,
+    dtype: Any = None,
+    ddof: Any = 0,
+    correction: Any = None,
+    mean: Any = None,
+    where: Any = True,
+) -> Any:
+    a = cast(a, dtype)
+    ddof = ddof if correction is None else correction
+    if where is True and mean is None:
+        return var(a, axis=axis, keepdims=keepdims, ddof=ddof)
+    middle = _mean_beyond(a, axis, True, where=where) if mean is None else mean
+    d = a - middle
+    squares = _sum_beyond(np.real(d * d.conj()), axis, keepdims, where=where)
+    return squares / np.maximum(_count(a, axis, keepdims, where) - ddof, 0.0)
+
+
+def _var_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+    n = math.prod(x.shape) // (math.prod(g.shape) or 1)
+    d = x - np.mean(x, axis=axis, keepdims=True)
+    return restore(g * (2.0 / (n - ddof)), axis, keepdims) * d.conj()
+
+
+def _std_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+    """That of the variance over 2y; 0 where nothing varies."""
+    return _var_rule(g * 0.5 / np.where(y == 0, 1.0, y), y, x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+
+def _root(x: Any) -> Any:
+    """The square root, with the gradient 0 at 0."""
+    return np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x)))
+
+
+_VAR = [
+    *_CASES[:5],
+    Case((2, 3), axis=1, ddof=1),
+    Case((2, 3), axis=0, where=_MASK),
+    Case((2, 3), axis=1, correction=1),
+]
+if np.lib.NumpyVersion(np.__version__) < "2.0.0":
+    del _VAR[-1]
+var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond, cases=[*_VAR, Case((2, 3), mean=0.5)])
+std: Operation = differentiable(
+    np.std, _std_rule, beyond=lambda *a, **p: _root(_var_beyond(*a, **p)), cases=[*_VAR[:6], _VAR[7]]
+)
+
+_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
+_NAN = [Case((2, 3)), Case(_HOLES), Case(_HOLES, axis=1), Case(_HOLES, axis=0, keepdims=True)]
+nansum = composite(_without_nan(sum, 0.0), np.nansum, cases=_NAN)
+nanprod = composite(_without_nan(prod, 1.0), np.nanprod, cases=_NAN)
+nanmax = composite(_without_nan(max, -np.inf), np.nanmax, cases=_NAN)
+nanmin = composite(_without_nan(min, np.inf), np.nanmin, cases=_NAN)
+nanmean = composite(_without_nan(mean, None), np.nanmean, cases=_NAN)
+nanvar = composite(_without_nan(var, None), np.nanvar, cases=[*_NAN, Case(_HOLES, axis=1, ddof=1)])
+nanstd = composite(_without_nan(std, None), np.nanstd, cases=_NAN)

@@ -1,12 +1,14 @@
-"""Rules of the functions that move elements without computing: shapes, axes, joining, dtype."""
+"""Rules of the functions that move elements without computing: shapes, axes, order, repetition, dtype."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, differentiable
+from ..op import Case, Operation, composite, differentiable
+from ..tensor import NUMPY, Tensor
 
 
 def _one_or_many(axes: tuple[Any, ...]) -> Any:
@@ -35,6 +37,7 @@ transpose: Operation = differentiable(
     methods={"transpose": lambda x, *axes: transpose(x, axes=_one_or_many(axes) if axes else None)},
     cases=[Case((2, 3)), Case((2, 3, 4), axes=(1, -1, 0)), Case((2, 3, 4), axes=(-2, 0, -1)), Case(())],
 )
+permute_dims = transpose
 swapaxes = differentiable(
     np.swapaxes,
     lambda g, *_, axis1, axis2: np.swapaxes(g, axis1, axis2),
@@ -71,39 +74,171 @@ astype = differentiable(
     numpy=[np.astype] if hasattr(np, "astype") else [],
     cases=[Case((2, 3), dtype=np.dtype(np.float64)), Case((), dtype=np.dtype(np.float64))],
 )
+copy = differentiable(
+    lambda a, order="K": np.array(a, order=order),
+    lambda g, *_, order="K": g,
+    call=lambda a, order="K", subok=False: ((a,), {"order": order}),
+    name="copy",
+    numpy=[np.copy],
+    cases=[Case((2, 3)), Case(())],
+)
 
-# ---- joining
+# ---- shapes and axes, written with the ops above
 
 
-def _part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
-    """The part of g that array i filled."""
+def _order(order: str) -> Any:
+    if order not in ("C", "F"):
+        raise ValueError(f"order {order!r} depends on how the elements lie in memory; a Tensor takes 'C' or 'F'")
+    return order
+
+
+def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """The axes in `source` go to `destination`; the others keep their order."""
+    sources = [i % np.ndim(a) for i in ([source] if isinstance(source, int) else source)]
+    places = [i % np.ndim(a) for i in ([destination] if isinstance(destination, int) else destination)]
+    if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
+        raise ValueError(f"moveaxis: {source} and {destination} are not as many different axes")
+    order = [i for i in range(np.ndim(a)) if i not in sources]
+    for place, i in sorted(zip(places, sources, strict=True)):
+        order.insert(place, i)
+    return np.transpose(a, order)
+
+
+def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    n = np.ndim(a)
+    axis, start = axis % n, start + n if start < 0 else start
+    return _moveaxis(a, axis, start - (axis < start))
+
+
+def _at_least(ndim: int) -> Any:
+    """NumPy puts a vector along axis 1 of three, and a matrix along axes 0 and 1."""
+
+    def one(a: Any) -> Any:
+        shape = np.shape(a)
+        if len(shape) >= ndim:
+            return a
+        if ndim == 3 and shape:
+            return np.reshape(a, (1, *shape, 1) if len(shape) == 1 else (*shape, 1))
+        return np.reshape(a, (1,) * (ndim - len(shape)) + shape)
+
+    def several(*arrays: Any) -> Any:
+        return one(arrays[0]) if len(arrays) == 1 else tuple(map(one, arrays))
+
+    return several
+
+
+def _broadcast_arrays(*arrays: Any, subok: bool = False) -> Any:
+    shape = np.broadcast_shapes(*map(np.shape, arrays))
+    return tuple(np.broadcast_to(a, shape) for a in arrays)
+
+
+ravel: Operation = composite(
+    lambda a, order="C": np.reshape(a, -1, order=_order(order)),
+    np.ravel,
+    cases=[Case((2, 3)), Case((2, 3), order="F"), Case(())],
+)
+Tensor.ravel = lambda x, order="C": ravel(x, order)  # type: ignore[attr-defined]
+Tensor.flatten = Tensor.ravel  # type: ignore[attr-defined]
+moveaxis = composite(_moveaxis, np.moveaxis, cases=[Case((2, 3, 4), 0, -1), Case((2, 3, 4), [0, 2], [1, 0])])
+rollaxis = composite(_rollaxis, np.rollaxis, cases=[Case((2, 3, 4), 2), Case((2, 3, 4), 0, 3), Case((2, 3, 4), -1, 1)])
+_LOW = [Case(()), Case((2,)), Case((2, 3)), Case((2, 3, 4))]
+atleast_1d = composite(_at_least(1), np.atleast_1d, cases=_LOW)
+atleast_2d = composite(_at_least(2), np.atleast_2d, cases=[*_LOW, Case((2,), ())])
+atleast_3d = composite(_at_least(3), np.atleast_3d, cases=_LOW)
+broadcast_arrays = composite(_broadcast_arrays, np.broadcast_arrays, cases=[Case((2, 1), (3,)), Case((2,), ())])
+
+# ---- order
+
+
+def _flip(m: Any, axis: Any = None) -> Any:
+    axes = range(np.ndim(m)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    axes = [i % np.ndim(m) for i in axes]
+    return m[tuple(slice(None, None, -1 if i in axes else 1) for i in range(np.ndim(m)))]
+
+
+def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """k quarter turns from the first axis towards the second."""
+    if k % 4 == 0:
+        return m[:]
+    if k % 4 == 2:
+        return _flip(m, axes)
+    return np.swapaxes(_flip(m, axes[1]), *axes) if k % 4 == 1 else _flip(np.swapaxes(m, *axes), axes[1])
+
+
+flip = composite(
+    _flip, np.flip, cases=[Case((2, 3)), Case((2, 3), axis=-1), Case((2, 3, 4), axis=(0, 2)), Case((0, 2))]
+)
+fliplr = composite(lambda m: _flip(m, 1), np.fliplr, cases=[Case((2, 3))])
+flipud = composite(lambda m: _flip(m, 0), np.flipud, cases=[Case((2, 3)), Case((3,))])
+rot90 = composite(_rot90, np.rot90, cases=[Case((2, 3), k=k) for k in range(4)] + [Case((2, 3, 4), axes=(2, 0))])
+roll = differentiable(
+    lambda a, shift, axis=None: np.roll(a, shift, axis),
+    lambda g, *_, shift, axis=None: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis),
+    call=lambda a, shift, axis=None: (
+        (a,),
+        {"shift": tuple(shift) if np.ndim(shift) else int(shift), "axis": tuple(axis) if np.ndim(axis) else axis},
+    ),
+    name="roll",
+    numpy=[np.roll],
+    cases=[Case((2, 3), 1), Case((2, 3), -1, axis=1), Case((2, 3), shift=(1, 2), axis=(0, 1)), Case((5,), 7)],
+)
+
+# ---- repetition
+
+
+def _tile(A: Any, reps: Any) -> Any:
+    """The whole array side by side, reps[i] times along axis i."""
+    reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    ndim = max(np.ndim(A), len(reps))
+    reps = (1,) * (ndim - len(reps)) + reps
+    shape = (1,) * (ndim - np.ndim(A)) + np.shape(A)
+    pairs = np.reshape(A, [n for size in shape for n in (1, size)])
+    pairs = np.broadcast_to(pairs, [n for pair in zip(reps, shape, strict=True) for n in pair])
+    return np.reshape(pairs, [r * n for r, n in zip(reps, shape, strict=True)])
+
+
+def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element `repeats` times in a row."""
     if axis is None:
-        sizes = [int(np.prod(a.shape)) for a in _arrays]
-        return np.reshape(g[sum(sizes[:i]) : sum(sizes[: i + 1])], _arrays[i].shape)
-    axis %= g.ndim
-    sizes = [a.shape[axis] for a in _arrays]
-    return g[(slice(None),) * axis + (slice(sum(sizes[:i]), sum(sizes[: i + 1])),)]
+        a, axis = np.reshape(a, -1), 0
+    axis %= a.ndim
+    places = np.repeat(np.arange(a.shape[axis]), repeats)
+    if np.ndim(repeats):
+        return a[(slice(None),) * axis + (places,)]
+    shape = (*a.shape[: axis + 1], int(repeats), *a.shape[axis + 1 :])
+    wide = np.broadcast_to(np.expand_dims(a, axis + 1), shape)
+    return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * int(repeats), *a.shape[axis + 1 :]))
 
 
-concatenate = differentiable(
-    lambda *arrays, axis: np.concatenate(arrays, axis=axis),
-    every=_part,
-    call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
-    name="concatenate",
-    numpy=[np.concatenate],
-    cases=[
-        Case([(2, 3), (1, 3)]),
-        Case([(2, 3), (2, 1), (2, 2)], axis=-1),
-        Case([(2, 3), (2,)], axis=None),
-        Case([(0, 3), (2, 3)], axis=0),
-        Case([(2,)]),
-    ],
+def _resize(a: Any, new_shape: Any) -> Any:
+    """As many elements as are asked for, from the beginning again when they run out."""
+    shape = (new_shape,) if np.ndim(new_shape) == 0 else tuple(new_shape)
+    return np.reshape(np.reshape(a, -1)[np.arange(math.prod(shape)) % max(math.prod(a.shape), 1)], shape)
+
+
+tile = composite(
+    _tile,
+    np.tile,
+    cases=[Case((2, 3), reps=2), Case((2, 3), reps=(2, 1, 3)), Case((3,), reps=(2, 2)), Case((), reps=3)],
 )
-stack = differentiable(
-    lambda *arrays, axis: np.stack(arrays, axis=axis),
-    every=lambda i, g, _y, *_arrays, axis: g[(slice(None),) * (axis % g.ndim) + (i,)],
-    call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
-    name="stack",
-    numpy=[np.stack],
-    cases=[Case([(2, 3), (2, 3)]), Case([(2, 3), (2, 3)], axis=-1), Case([(), ()]), Case([(2,)], axis=1)],
+repeat = composite(
+    _repeat,
+    np.repeat,
+    cases=[Case((2, 3), 2), Case((2, 3), 2, axis=-1), Case((2, 3), np.array([1, 0, 2]), axis=1), Case((), 3)],
+    methods={"repeat": lambda a, repeats, axis=None: _repeat(a, repeats, axis)},
 )
+resize = composite(_resize, np.resize, cases=[Case((2, 3), new_shape=(2, 2)), Case((2,), new_shape=5)])
+
+
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+    like = np.zeros_like(a, dtype=dtype, shape=shape)
+    if isinstance(fill_value, Tensor):
+        return np.broadcast_to(fill_value, like.shape).astype(like.dtype)
+    return np.full_like(like, fill_value)
+
+
+_INTEGERS = np.zeros((2, 3), int)
+full_like = composite(
+    _full_like, name="full_like", cases=[Case(_INTEGERS, (), dtype=float), Case(_INTEGERS, (3,), dtype=float)]
+)
+NUMPY[np.full_like] = full_like  # which asks a Tensor only if it is the first argument

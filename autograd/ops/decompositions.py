@@ -1,0 +1,228 @@
+"""Rules of the decompositions of np.linalg: cholesky, eigh, eig, svd, qr.
+
+A decomposition has several results; its op returns them packed as the rows of one array, and a function written with
+ops takes them apart again.  So the rule sees the gradients of all of them at once.  The formulas are those of
+M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008), and
+J. Townsend, "Differentiating the singular value decomposition" (2016).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import Case, Operation, composite, differentiable
+from .products import flip, matmul
+
+# ---- matrices to test with, made of any numbers
+
+
+def well_conditioned(x: Any) -> Any:
+    """Any square matrix, moved away from singular ones."""
+    return x + 3.0 * np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _symmetric(x: Any) -> Any:
+    """A symmetric matrix with eigenvalues well apart."""
+    return 0.2 * (x + flip(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+
+
+def _positive(x: Any) -> Any:
+    """A symmetric positive definite matrix."""
+    return matmul(x, flip(x)) + np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _real_spectrum(x: Any) -> Any:
+    """A matrix that is not symmetric and has real eigenvalues well apart."""
+    return 0.1 * x + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+
+
+SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
+
+# ---- parts of the rules
+
+
+def plain(x: Any) -> Any:
+    return x.detach().data if hasattr(x, "detach") else x
+
+
+def only_real(name: str, x: Any) -> None:
+    if np.iscomplexobj(x):
+        raise TypeError(f"{name}: gradients of complex matrices are not supported")
+
+
+def _cholesky_rule(g: Any, y: Any, _x: Any) -> Any:
+    """NumPy reads the lower triangle alone; the gradient is the symmetric one."""
+    s = flip(y) @ g
+    half = np.tril(s) - 0.5 * _diagonal_part(s)
+    back = flip(np.linalg.solve(flip(y), flip(np.linalg.solve(flip(y), half))))
+    return 0.5 * (back + flip(back))
+
+
+def _diagonal_part(x: Any) -> Any:
+    return x * np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _inverse_gaps(w: Any) -> Any:
+    """1 / (w[j] - w[i]), and 0 where these are equal: a function of the subspace alone has nothing to divide there."""
+    gaps = w[..., None, :] - w[..., :, None]
+    return np.where(gaps == 0, 0.0, 1.0 / np.where(gaps == 0, 1.0, gaps))
+
+
+def _spread(w: Any, x: Any) -> Any:
+    """The diagonal matrices of the rows of w."""
+    return w[..., None, :] * np.eye(x.shape[-1], dtype=x.dtype)
+
+
+cholesky: Operation = differentiable(
+    np.linalg.cholesky, _cholesky_rule, numpy=[np.linalg.cholesky], domain=_positive, cases=SQUARE,
+    beyond=lambda a, *, upper=False: flip(cholesky(a)) if upper else cholesky(a),
+)  # fmt: skip
+
+
+def _eigh_forward(x: Any, uplo: Any = "L") -> Any:
+    w, v = np.linalg.eigh(x, uplo)
+    return np.concatenate([w[..., None, :], v], axis=-2)
+
+
+def _eigh_rule(g: Any, y: Any, _x: Any, *, uplo: str = "L") -> Any:
+    w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
+    inner = _spread(gw, v) + _inverse_gaps(w) * (flip(v) @ gv)
+    gx = v @ inner @ flip(v)
+    return 0.5 * (gx + flip(gx))
+
+
+_eigh_rows: Operation = differentiable(
+    _eigh_forward, _eigh_rule, name="eigh_rows", domain=_symmetric, cases=[Case((3, 3)), Case((2, 3, 3), uplo="U")]
+)
+_EIGH = type(np.linalg.eigh(np.eye(1)))
+
+
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    only_real("eigh", a)
+    rows = _eigh_rows(a, uplo=UPLO)
+    return _EIGH(rows[..., 0, :], rows[..., 1:, :])
+
+
+eigh = composite(
+    _eigh, np.linalg.eigh, domain=_symmetric, cases=[Case((3, 3)), Case((2, 3, 3), UPLO="U"), Case((1, 1))]
+)
+eigvalsh = composite(lambda a, UPLO="L": _eigh(a, UPLO)[0], np.linalg.eigvalsh, domain=_symmetric, cases=SQUARE)
+
+
+def _eig_forward(x: Any) -> Any:
+    w, v = np.linalg.eig(x)
+    if np.iscomplexobj(w):
+        raise TypeError("eig: the eigenvalues are not all real, and only real spectra have a derivative rule")
+    return np.concatenate([w[..., None, :], v], axis=-2)
+
+
+def _eig_rule(g: Any, y: Any, _x: Any) -> Any:
+    """The eigenvectors have length 1, so a change along themselves is taken out of gv first."""
+    w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
+    gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
+    inner = _spread(gw, v) + _inverse_gaps(w) * (flip(v) @ gv)
+    return np.linalg.solve(flip(v), inner @ flip(v))
+
+
+_eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows", domain=_real_spectrum, cases=SQUARE)
+_EIG = type(np.linalg.eig(np.eye(1)))
+
+
+def _eig(a: Any) -> Any:
+    only_real("eig", a)
+    rows = _eig_rows(a)
+    return _EIG(rows[..., 0, :], rows[..., 1:, :])
+
+
+eig = composite(_eig, np.linalg.eig, domain=_real_spectrum, cases=SQUARE)
+eigvals = composite(lambda a: _eig(a)[0], np.linalg.eigvals, domain=_real_spectrum, cases=SQUARE)
+
+
+def _svd_forward(x: Any) -> Any:
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return np.concatenate([u, s[..., None, :], flip(vh)], axis=-2)
+
+
+def _svd_rule(g: Any, y: Any, _x: Any) -> Any:
+    m, n = _x.shape[-2:]
+    u, s, v = y[..., :m, :], y[..., m, :], y[..., m + 1 :, :]
+    gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
+    row, column = s[..., None, :], s[..., :, None]
+    inverse = np.where(row == 0, 0.0, 1.0 / np.where(row == 0, 1.0, row))
+    gaps, uu, vv = _inverse_gaps(s * s), flip(u) @ gu, flip(v) @ gv
+    inner = gaps * (uu - flip(uu)) * row + column * (gaps * (vv - flip(vv))) + _spread(gs, gaps)
+    gx = u @ inner @ flip(v)
+    if m > n:
+        gx = gx + ((gu - u @ uu) * inverse) @ flip(v)
+    if n > m:
+        gx = gx + u @ flip((gv - v @ vv) * inverse)
+    return gx
+
+
+_svd_rows = differentiable(
+    _svd_forward, _svd_rule, name="svd_rows", cases=[Case((3, 3)), Case((4, 2)), Case((2, 3)), Case((2, 3, 2))]
+)
+_SVD = type(np.linalg.svd(np.eye(1)))
+
+
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """u, s and vh, or s alone."""
+    only_real("svd", a)
+    m, n = a.shape[-2:]
+    rows = _svd_rows(a)
+    if not compute_uv:
+        return rows[..., m, :]
+    if full_matrices and m != n:
+        raise ValueError(
+            "svd: beyond the first min(m, n) the singular vectors are arbitrary and have no gradient; "
+            "pass full_matrices=False"
+        )
+    return _SVD(rows[..., :m, :], rows[..., m, :], flip(rows[..., m + 1 :, :]))
+
+
+svd = composite(
+    _svd,
+    np.linalg.svd,
+    cases=[
+        Case((3, 3)),
+        Case((4, 2), full_matrices=False),
+        Case((2, 3), full_matrices=False),
+        Case((2, 2, 3), compute_uv=False),
+    ],
+)
+svdvals = composite(lambda x, /: _svd(x, compute_uv=False), np.linalg.svdvals, cases=[Case((3, 3)), Case((2, 4, 2))])
+
+
+def _qr_forward(x: Any) -> Any:
+    q, r = np.linalg.qr(x)
+    return np.concatenate([q, flip(r)], axis=-2)
+
+
+def _qr_rule(g: Any, y: Any, _x: Any) -> Any:
+    m = _x.shape[-2]
+    q, r, gq, gr = y[..., :m, :], flip(y[..., m:, :]), g[..., :m, :], np.triu(flip(g[..., m:, :]))
+    inner = r @ flip(gr) - flip(gq) @ q
+    low = np.tril(inner, -1)
+    return flip(np.linalg.solve(r, flip(gq + q @ (low + flip(low) + _diagonal_part(inner)))))
+
+
+_qr_rows = differentiable(_qr_forward, _qr_rule, name="qr_rows", cases=[Case((3, 3)), Case((4, 2)), Case((2, 3, 2))])
+_QR = type(np.linalg.qr(np.eye(1)))
+
+
+def _qr(a: Any, mode: str = "reduced") -> Any:
+    """A wide matrix is [x, z] with x square: its q is that of x, and r is q transposed times all of it."""
+    only_real("qr", a)
+    m, n = a.shape[-2:]
+    if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
+        raise ValueError(f"qr: mode {mode!r} has no derivative rule for shape {a.shape}; use mode='reduced'")
+    rows = _qr_rows(a[..., :, : min(m, n)])
+    q, r = rows[..., :m, :], flip(rows[..., m:, :])
+    if n > m:
+        r = np.concatenate([r, flip(q) @ a[..., :, m:]], axis=-1)
+    return r if mode == "r" else _QR(q, r)
+
+
+qr = composite(_qr, np.linalg.qr, cases=[Case((3, 3)), Case((4, 2)), Case((2, 4)), Case((2, 3, 2), mode="r")])

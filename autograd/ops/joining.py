@@ -1,0 +1,270 @@
+"""Rules of the functions that join arrays, split them, and pad them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import Case, composite, differentiable
+from .sequence import part as _slice
+
+
+def _part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
+    """The part of g that array i filled."""
+    if axis is None:
+        sizes = [int(np.prod(a.shape)) for a in _arrays]
+        return np.reshape(g[sum(sizes[:i]) : sum(sizes[: i + 1])], _arrays[i].shape)
+    axis %= g.ndim
+    sizes = [a.shape[axis] for a in _arrays]
+    return g[(slice(None),) * axis + (slice(sum(sizes[:i]), sum(sizes[: i + 1])),)]
+
+
+concatenate = differentiable(
+    lambda *arrays, axis: np.concatenate(arrays, axis=axis),
+    every=_part,
+    call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
+    name="concatenate",
+    numpy=[np.concatenate],
+    cases=[
+        Case([(2, 3), (1, 3)]),
+        Case([(2, 3), (2, 1), (2, 2)], axis=-1),
+        Case([(2, 3), (2,)], axis=None),
+        Case([(0, 3), (2, 3)], axis=0),
+        Case([(2,)]),
+    ],
+)
+stack = differentiable(
+    lambda *arrays, axis: np.stack(arrays, axis=axis),
+    every=lambda i, g, _y, *_arrays, axis: g[(slice(None),) * (axis % g.ndim) + (i,)],
+    call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
+    name="stack",
+    numpy=[np.stack],
+    cases=[Case([(2, 3), (2, 3)]), Case([(2, 3), (2, 3)], axis=-1), Case([(), ()]), Case([(2,)], axis=1)],
+)
+concat = concatenate
+
+# ---- joining, written with the two above
+
+
+def _stacked(at_least: Any, axis: int) -> Any:
+    def function(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+        joined = np.concatenate([at_least(a) for a in tup], axis=0 if len(at_least(tup[0]).shape) == 1 else axis)
+        return joined if dtype is None else joined.astype(dtype)
+
+    return function
+
+
+def _column_stack(tup: Any) -> Any:
+    return np.concatenate([a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1)
+
+
+def _block(arrays: Any) -> Any:
+    """Nested lists: the innermost are joined along the last axis, the next along the one before."""
+
+    def depth(x: Any) -> int:
+        return 1 + max(map(depth, x)) if isinstance(x, list) else 0
+
+    def leaves(x: Any) -> list[Any]:
+        return [leaf for item in x for leaf in leaves(item)] if isinstance(x, list) else [x]
+
+    ndim = max(depth(arrays), *(np.ndim(a) for a in leaves(arrays)))
+
+    def join(x: Any, axis: int) -> Any:
+        if isinstance(x, list):
+            return np.concatenate([join(item, axis + 1) for item in x], axis=axis)
+        return np.reshape(x, (1,) * (ndim - np.ndim(x)) + np.shape(x))
+
+    return join(arrays, -depth(arrays))
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
+    return np.concatenate([arr, values], axis=axis)
+
+
+def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """NumPy's own insert, asked about 0, 1, 2, ..., says which element goes where."""
+    if axis is None:
+        arr, axis = np.reshape(arr, -1), 0
+    axis %= arr.ndim
+    n = arr.shape[axis]
+    obj = obj if isinstance(obj, slice) else np.asarray(obj)
+    values = np.reshape(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
+    if not isinstance(obj, slice) and obj.ndim == 0:
+        values = np.moveaxis(values, 0, axis)
+        count = values.shape[axis]
+    else:
+        count = len(np.arange(n)[obj] if isinstance(obj, slice) else np.nonzero(obj)[0] if obj.dtype == bool else obj)
+    shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
+    order = np.insert(np.arange(n), obj, np.arange(n, n + count))
+    joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis=axis)
+    return joined[(slice(None),) * axis + (order,)]
+
+
+def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    if axis is None:
+        arr, axis = np.reshape(arr, -1), 0
+    return arr[(slice(None),) * (axis % arr.ndim) + (np.delete(np.arange(arr.shape[axis]), obj),)]
+
+
+def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    """One coordinate per axis, spread over the whole grid unless `sparse`."""
+    n = len(xi)
+    axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
+    grids = [np.reshape(x, [-1 if i == axis else 1 for i in range(n)]) for x, axis in zip(xi, axes, strict=True)]
+    return tuple(grids if sparse else np.broadcast_arrays(*grids))
+
+
+_ROWS, _DEEP = [(2, 3), (1, 3)], [(2, 3), (2, 3)]
+vstack = composite(_stacked(np.atleast_2d, 0), np.vstack, cases=[Case(_ROWS), Case([(3,), (3,)]), Case([(), ()])])
+hstack = composite(
+    _stacked(np.atleast_1d, 1), np.hstack, cases=[Case([(2, 3), (2, 1)]), Case([(3,), (2,)]), Case([(), (2,)])]
+)
+dstack = composite(_stacked(np.atleast_3d, 2), np.dstack, cases=[Case(_DEEP), Case([(3,), (3,)]), Case([(), ()])])
+column_stack = composite(_column_stack, np.column_stack, cases=[Case([(3,), (3, 2)])])
+block = composite(_block, np.block, cases=[Case([(2,), (3,)]), Case([[(2, 2), (2, 1)], [(1, 2), (1, 1)]])])
+append = composite(_append, np.append, cases=[Case((2, 3), (2,)), Case((2, 3), (1, 3), axis=0)])
+insert = composite(
+    _insert,
+    np.insert,
+    cases=[
+        Case((2, 3), 1, (), axis=1),
+        Case((4,), 2, (3,)),
+        Case((2, 3), np.array([0, 2]), (2, 2), axis=-1),
+        Case((2, 3), slice(0, 2), (1, 2), axis=1),
+    ],
+)
+delete = composite(
+    _delete, np.delete, cases=[Case((2, 3), 1, axis=1), Case((2, 3), np.array([0, 4])), Case((4,), slice(1, 3))]
+)
+meshgrid = composite(
+    _meshgrid,
+    np.meshgrid,
+    cases=[Case((2,), (3,)), Case((2,), (3,), (2,), indexing="ij"), Case((2,), (3,), sparse=True)],
+)
+
+# ---- splitting
+
+
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """Views between the given places, or as many parts of nearly equal length."""
+    n = ary.shape[axis]
+    if np.ndim(indices_or_sections) == 0:
+        sections = int(indices_or_sections)
+        sizes = [n // sections + (i < n % sections) for i in range(sections)]
+        places = [sum(sizes[:i]) for i in range(1, sections)]
+    else:
+        places = list(indices_or_sections)
+    return [_slice(ary, axis, a, b) for a, b in zip([0, *places], [*places, n], strict=True)]
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
+        raise ValueError(
+            f"split: {ary.shape[axis]} elements are not {indices_or_sections} equal parts; use array_split"
+        )
+    return _array_split(ary, indices_or_sections, axis)
+
+
+array_split = composite(_array_split, np.array_split, cases=[Case((5,), 3), Case((2, 5), [1, 3], axis=1)])
+split = composite(_split, np.split, cases=[Case((4, 2), 2), Case((2, 6), 3, axis=-1), Case((5,), [1, 3, 9])])
+hsplit = composite(
+    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0),
+    np.hsplit,
+    cases=[Case((2, 4), 2), Case((4,), 2)],
+)
+vsplit = composite(
+    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0), np.vsplit, cases=[Case((4, 2), 2)]
+)
+dsplit = composite(
+    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2), np.dsplit, cases=[Case((2, 2, 4), 2)]
+)
+if hasattr(np, "unstack"):  # NumPy 2.1
+    unstack = composite(
+        lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])),
+        np.unstack,
+        cases=[Case((2, 3)), Case((2, 3), axis=-1)],
+    )
+
+# ---- padding
+
+_EDGE: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+
+
+def _pad_axis(x: Any, axis: int, width: Any, mode: Any, options: dict[str, Any]) -> Any:
+    """Pad one axis.  What NumPy's pad does to 0, 1, 2, ... says which element goes where."""
+    n = x.shape[axis]
+    if mode in ("reflect", "symmetric", "wrap", "edge"):
+        if options.get("reflect_type") == "odd":  # linear in x: the columns of a matrix say how
+            matrix = np.pad(np.eye(n), [(0, 0), width], mode=mode, reflect_type="odd").astype(x.dtype)
+            return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)
+        return x[(slice(None),) * axis + (np.pad(np.arange(n), width, mode=mode),)]
+    sides = []
+    for side, w in enumerate(width):
+        zeros = np.zeros_like(x, shape=(*x.shape[:axis], w, *x.shape[axis + 1 :]))
+        if mode in ("constant", "empty"):
+            fill = zeros + options.get("constant_values", (0, 0))[side]
+        elif mode == "linear_ramp":
+            end, edge = options.get("end_values", (0, 0))[side], _slice(x, axis, *[(0, 1), (-1, None)][side])
+            steps = np.arange(w).astype(x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            fill = end + (edge - end) * (steps / max(w, 1))
+            fill = np.flip(fill, axis) if side == 1 else fill
+        elif mode in _EDGE:
+            length = min(options.get("stat_length", (n, n))[side], n)
+            near = _slice(x, axis, *[(0, length), (n - length, None)][side])
+            fill = zeros + _EDGE[mode](near, axis=axis, keepdims=True)
+        else:
+            raise ValueError(f"pad: mode {mode!r} is not supported")
+        sides.append(fill)
+    return np.concatenate([sides[0], x, sides[1]], axis=axis)
+
+
+def _per_axis(x: Any, ndim: int) -> list[tuple[Any, Any]]:
+    """One number, a pair, or a pair for each axis, as a pair for each axis."""
+    if isinstance(x, dict):
+        given: list[Any] = [x.get(i, x.get(i - ndim, 0)) for i in range(ndim)]
+        return [tuple(w) if np.ndim(w) else (w, w) for w in given]
+    if np.ndim(x) < 2:
+        pair = (x, x) if np.ndim(x) == 0 else (x[0], x[-1])
+        return [pair] * ndim
+    return [(p[0], p[-1]) for p in (list(x) * ndim if len(x) == 1 else x)]
+
+
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Axis by axis, as NumPy does."""
+    if callable(mode):
+        raise TypeError("pad: a function as mode has no derivative rule; use one of NumPy's named modes")
+    known = {"constant": "constant_values", "linear_ramp": "end_values", "reflect": "reflect_type"}
+    known |= {"symmetric": "reflect_type"} | dict.fromkeys(_EDGE, "stat_length")
+    if unknown := kwargs.keys() - {known.get(mode, "")}:
+        raise ValueError(f"pad: mode {mode!r} does not take {', '.join(unknown)}")
+    ndim = np.ndim(array)
+    widths = [tuple(int(w) for w in pair) for pair in _per_axis(pad_width, ndim)]
+    for axis, width in enumerate(widths):
+        options = {
+            key: value if key == "reflect_type" else _per_axis(value, ndim)[axis]
+            for key, value in kwargs.items()
+            if value is not None
+        }
+        array = _pad_axis(array, axis, width, mode, options)
+    return array
+
+
+pad = composite(
+    _pad,
+    np.pad,
+    cases=[
+        Case((2, 3), pad_width=1),
+        Case((3,), pad_width=(1, 2), constant_values=(0.5, -1.0)),
+        *(
+            Case((3, 4), pad_width=((1, 2), (0, 1)), mode=mode)
+            for mode in ["edge", "linear_ramp", "reflect", "symmetric", "wrap", *_EDGE]
+        ),
+        Case((4,), pad_width=(2, 3), mode="linear_ramp", end_values=(5.0, -4.0)),
+        Case((4,), pad_width=2, mode="mean", stat_length=2),
+        Case((4,), pad_width=(2, 3), mode="reflect", reflect_type="odd"),
+        Case((4,), pad_width=(6, 7), mode="symmetric", reflect_type="odd"),
+    ],
+)

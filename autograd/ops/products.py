@@ -1,0 +1,283 @@
+"""Rules of products of vectors and matrices: matmul, einsum, and what is written with them."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..op import Case, composite, differentiable
+from .index import scatter
+from .shape import reshape
+
+
+def flip(x: Any) -> Any:
+    """Every matrix in x transposed."""
+    return x.swapaxes(-1, -2)
+
+
+def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
+    if g.ndim == y.ndim == 2:
+        return g @ y.T
+    if y.ndim == 1:
+        return g * y if len(_x.shape) == 1 else g[..., None] * y
+    if len(_x.shape) == 1:
+        return (g[..., None, :] @ flip(y))[..., 0, :]
+    return g @ flip(y)
+
+
+def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
+    if g.ndim == x.ndim == 2:
+        return x.T @ g
+    if x.ndim == 1:
+        return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
+    if len(_y.shape) == 1:
+        return (flip(x) @ g[..., None])[..., 0]
+    if len(_y.shape) == 2:  # one matrix for the whole batch: a single product, not one to sum per item
+        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+    return flip(x) @ g
+
+
+matmul = differentiable(
+    np.matmul,
+    _matmul_left,
+    _matmul_right,
+    operator="matmul",
+    numpy=[np.matmul, np.linalg.matmul],
+    cases=[
+        Case((3,), (3,)),
+        Case((3,), (3, 2)),
+        Case((2, 3), (3,)),
+        Case((2, 3), (3, 4)),
+        Case((3,), (5, 3, 2)),
+        Case((5, 2, 3), (3,)),
+        Case((5, 2, 3), (3, 4)),
+        Case((2, 3), (5, 3, 4)),
+        Case((5, 1, 2, 3), (4, 3, 2)),
+        Case((2, 0), (0, 3)),
+    ],
+)
+
+
+def _dot_ops(a: Any, b: Any) -> Any:
+    """NumPy's dot: the last axis of a with the last but one of b; a product when either is 0-d."""
+    shapes = np.shape(a), np.shape(b)
+    if () in shapes:
+        return np.multiply(a, b)
+    if len(shapes[0]) <= 2 >= len(shapes[1]):
+        return matmul(a, b)
+    if len(shapes[1]) == 1:
+        return matmul(a, b)
+    order = (len(shapes[1]) - 2, *range(len(shapes[1]) - 2), len(shapes[1]) - 1)
+    n = shapes[1][-2]
+    product = matmul(reshape(a, (-1, n)), reshape(np.transpose(b, order), (n, -1)))
+    return reshape(product, shapes[0][:-1] + shapes[1][:-2] + shapes[1][-1:])
+
+
+dot = composite(
+    _dot_ops,
+    np.dot,
+    cases=[
+        Case((), (2, 3)),
+        Case((3,), (3,)),
+        Case((2, 3), (3, 4)),
+        Case((2, 3), (3,)),
+        Case((3,), (4, 3, 2)),
+        Case((2, 3), (4, 3, 2)),
+        Case((5, 2, 3), (4, 3, 2)),
+        Case((5, 2, 3), (3,)),
+    ],
+)
+outer = composite(
+    lambda a, b: np.multiply(reshape(a, (-1, 1)), reshape(b, (1, -1))),
+    np.outer,
+    name="outer",
+    cases=[Case((2,), (3,)), Case((2, 2), (3,)), Case((), (2,))],
+)
+
+
+def _inner(a: Any, b: Any) -> Any:
+    """Sum over the last axis of both."""
+    if () in (np.shape(a), np.shape(b)):
+        return np.multiply(a, b)
+    return np.tensordot(a, b, axes=(-1, -1))
+
+
+def _vdot(a: Any, b: Any) -> Any:
+    """The sum of conj(a) * b over all elements."""
+    return matmul(np.conj(reshape(a, -1)) if np.iscomplexobj(a) else reshape(a, -1), reshape(b, -1))
+
+
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Sum over pairs of axes: one matrix product, with these axes last in a and first in b."""
+    if isinstance(axes, int):
+        left, right = list(range(np.ndim(a) - axes, np.ndim(a))), list(range(axes))
+    else:
+        left, right = ([int(i)] if np.ndim(i) == 0 else list(i) for i in axes)
+    left, right = [i % np.ndim(a) for i in left], [i % np.ndim(b) for i in right]
+    if [np.shape(a)[i] for i in left] != [np.shape(b)[i] for i in right]:
+        raise ValueError(
+            f"tensordot: axes {left} of shape {np.shape(a)} do not fit axes {right} of shape {np.shape(b)}"
+        )
+    rows = [i for i in range(np.ndim(a)) if i not in left]
+    columns = [i for i in range(np.ndim(b)) if i not in right]
+    n = math.prod(np.shape(a)[i] for i in left)
+    shape = [np.shape(a)[i] for i in rows], [np.shape(b)[i] for i in columns]
+    x = reshape(np.transpose(a, rows + left), (math.prod(shape[0]), n))
+    y = reshape(np.transpose(b, right + columns), (n, math.prod(shape[1])))
+    return reshape(matmul(x, y), (*shape[0], *shape[1]))
+
+
+def _kron(a: Any, b: Any) -> Any:
+    """Every element of a times all of b, laid out in blocks."""
+    ndim = max(np.ndim(a), np.ndim(b))
+    sa, sb = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
+    x = reshape(a, [n for pair in zip(sa, (1,) * ndim, strict=True) for n in pair])
+    y = reshape(b, [n for pair in zip((1,) * ndim, sb, strict=True) for n in pair])
+    return reshape(np.multiply(x, y), [n * m for n, m in zip(sa, sb, strict=True)])
+
+
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The vector product in three dimensions."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if (a.shape[-1], b.shape[-1]) != (3, 3):
+        raise ValueError(f"cross: the vectors need 3 components; got {a.shape[-1]} and {b.shape[-1]}")
+    turn, back = [1, 2, 0], [2, 0, 1]
+    return np.moveaxis(a[..., turn] * b[..., back] - a[..., back] * b[..., turn], -1, axisc)
+
+
+def _vecdot(x1: Any, x2: Any, /, axis: int = -1) -> Any:
+    """The sum of conj(x1) * x2 along an axis."""
+    return np.sum((np.conj(x1) if np.iscomplexobj(x1) else x1) * x2, axis=axis)
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Any:
+    diagonal = np.diagonal(a, offset, axis1, axis2)
+    return np.sum(diagonal if dtype is None else diagonal.astype(dtype), axis=-1)
+
+
+_PAIRS = [Case((3,), (3,)), Case((2, 3), (2, 3)), Case((4, 1, 3), (2, 3))]
+inner = composite(
+    _inner, np.inner, cases=[Case((3,), (3,)), Case((2, 3), (4, 3)), Case((), (2,)), Case((2, 4, 3), (3,))]
+)
+vdot = composite(_vdot, np.vdot, cases=[Case((3,), (3,)), Case((2, 3), (2, 3))])
+tensordot = composite(
+    _tensordot,
+    np.tensordot,
+    np.linalg.tensordot,
+    cases=[
+        Case((2, 3, 4), (3, 4, 5)),
+        Case((2, 3), (3,), axes=1),
+        Case((2, 3), (2, 3), axes=([0, 1], [0, 1])),
+        Case((2, 3), (4, 2), axes=(0, -1)),
+        Case((2,), (3,), axes=0),
+    ],
+)
+kron = composite(_kron, np.kron, cases=[Case((2,), (3,)), Case((2, 3), (3, 2)), Case((2,), (2, 2)), Case((), (2,))])
+cross = composite(
+    _cross,
+    np.cross,
+    cases=[Case((3,), (3,)), Case((2, 3), (3,)), Case((3, 2), (3, 2), axis=0), Case((3, 2), (2, 3), axisa=0)],
+)
+vecdot = composite(
+    _vecdot,
+    *[f for f in (getattr(np, "vecdot", None), np.linalg.vecdot) if f],
+    name="vecdot",
+    cases=[*_PAIRS, Case((3, 2), (3, 2), axis=0)],
+)
+if hasattr(np, "matvec"):  # NumPy 2.2
+    matvec = composite(
+        lambda x1, x2: matmul(x1, np.expand_dims(x2, -1))[..., 0],
+        np.matvec,
+        cases=[Case((2, 3), (3,)), Case((5, 2, 3), (5, 3)), Case((2, 3), (5, 3))],
+    )
+    vecmat = composite(
+        lambda x1, x2: matmul(np.expand_dims(np.conj(x1) if np.iscomplexobj(x1) else x1, -2), x2)[..., 0, :],
+        np.vecmat,
+        cases=[Case((2,), (2, 3)), Case((5, 2), (5, 2, 3)), Case((5, 2), (2, 3))],
+    )
+trace = composite(_trace, np.trace, cases=[Case((3, 3)), Case((2, 3), 1), Case((2, 3, 4), -1, 1, 2)])
+# ---- einsum
+
+
+def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], str]:
+    """One letter per axis for every operand and for the result: no ellipsis, no implicit result."""
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(f"einsum: {subscripts!r} names {len(terms)} operands; got {len(shapes)}")
+    spare = [c for c in string.ascii_letters if c not in subscripts]
+    longest = max(len(s) - len(t) + 3 if "..." in t else 0 for t, s in zip(terms, shapes, strict=True))
+    dots = "".join(spare[:longest])
+    for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        hidden = len(shape) - len(term) + 3
+        terms[i] = term.replace("...", dots[longest - hidden :]) if "..." in term else term
+    if not arrow:
+        counts = Counter("".join(terms))
+        result = "..." + "".join(sorted(c for c, n in counts.items() if n == 1 and c not in dots))
+    return terms, result.replace("...", dots)
+
+
+def _einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Also takes NumPy's other form, einsum(a, [0, 1], b, [1, 2], [0, 2])."""
+    if isinstance(operands[0], str):
+        return operands[1:], {"subscripts": operands[0], "optimize": optimize}
+    names = [
+        "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in axes)
+        for axes in operands[1::2] + (operands[-1:] if len(operands) % 2 else ())
+    ]
+    arrays = operands[: len(operands) // 2 * 2 : 2]
+    text = ",".join(names[: len(arrays)]) + "".join("->" + name for name in names[len(arrays) :])
+    return arrays, {"subscripts": text, "optimize": optimize}
+
+
+def _einsum_rule(i: int, g: Any, _out: Any, *inputs: Any, subscripts: str, optimize: Any) -> Any:
+    """An einsum of g with the other operands gives the gradient for each distinct letter of operand i.
+
+    A letter that occurs nowhere else was only summed over, so its gradient repeats: an operand of ones carries it.
+    Letters that operand i repeats ("ii") name a diagonal: the gradient is put on it.
+    """
+    terms, result = _parse(subscripts, [x.shape for x in inputs])
+    mine, shape = terms[i], inputs[i].shape
+    letters = "".join(dict.fromkeys(mine))
+    sizes = dict(zip(mine, shape, strict=True))
+    others = [(t, x) for j, (t, x) in enumerate(zip(terms, inputs, strict=True)) if j != i]
+    known = result + "".join(t for t, _ in others)
+    others += [(c, np.ones_like(inputs[i], shape=(sizes[c],))) for c in letters if c not in known]
+    text = ",".join([result, *(t for t, _ in others)]) + "->" + letters
+    gradient = np.einsum(text, g, *(x for _, x in others), optimize=optimize)
+    if letters == mine:
+        return gradient
+    places = {c: np.arange(n).reshape([n if c == other else 1 for other in letters]) for c, n in sizes.items()}
+    return scatter(gradient, shape=shape, index=tuple(places[c] for c in mine))
+
+
+einsum = differentiable(
+    lambda *operands, subscripts, optimize: np.einsum(subscripts, *operands, optimize=optimize),
+    every=_einsum_rule,
+    call=_einsum_call,
+    name="einsum",
+    numpy=[np.einsum],
+    cases=[
+        Case("ij,jk->ik", (2, 3), (3, 4)),
+        Case("ij,jk", (2, 3), (3, 4)),
+        Case("ba", (2, 3)),
+        Case("ij->", (2, 3)),
+        Case("ij->j", (2, 3)),
+        Case("ii", (3, 3)),
+        Case("ii->i", (3, 3)),
+        Case("iij,j->i", (2, 2, 3), (3,)),
+        Case("i,i,i->i", (3,), (3,), (3,)),
+        Case("...ij,...jk->...ik", (5, 2, 3), (3, 4)),
+        Case("...i,i", (4, 2, 3), (3,)),
+        Case("i...->...", (2, 3)),
+        Case("...,...", (2, 1), (3,)),
+        Case("ij,jk,kl->il", (2, 3), (3, 4), (4, 2), optimize=True),
+        Case(",ij->ji", (), (2, 3)),
+    ],
+)

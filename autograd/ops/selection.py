@@ -1,0 +1,202 @@
+"""Rules of the functions that choose or step: maximum, where, clip, abs, floor and their like.
+
+docs/singular_points.md says which of the possible gradients is taken at a kink.  A mask selects and never multiplies,
+for infinity times 0 is not 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..op import REAL, Case, composite, differentiable, elementwise
+from .index import set_at
+
+
+def _signed(g: Any, x: Any) -> Any:
+    """g with the sign of x, and 0 where x is 0."""
+    return np.where(x > 0, g, np.where(x < 0, -g, 0.0))
+
+
+def _abs_rule(g: Any, y: Any, x: Any) -> Any:
+    return g * x.conj() / np.where(y == 0, 1.0, y) if x.dtype.kind == "c" else _signed(g, x)
+
+
+def _sign_rule(g: Any, _y: Any, x: Any) -> Any:
+    """Of a complex number the sign is x / abs(x), and only its length does not matter."""
+    if x.dtype.kind != "c":
+        return np.zeros_like(g)
+    size = np.abs(x)
+    return g / size - np.real(g * x) * x.conj() / size**3
+
+
+abs = elementwise(np.abs, _abs_rule, name="abs", operator="abs")
+fabs = elementwise(np.fabs, lambda g, _y, x: _signed(g, x))
+sign = elementwise(np.sign, _sign_rule)
+copysign = elementwise(
+    np.copysign,
+    lambda g, _z, x, y: np.where(x == 0, 0.0, np.where(np.signbit(x) == np.signbit(y), g, -g)),
+    lambda g, *_: np.zeros_like(g),
+)
+absolute = abs
+
+# ---- steps: the gradient is 0
+
+_INSIDE = (0.1, 0.9)  # between two steps
+floor = elementwise(np.floor, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
+ceil = elementwise(np.ceil, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
+trunc = elementwise(np.trunc, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
+rint = elementwise(np.rint, lambda g, *_: np.zeros_like(g), domain=(0.6, 1.4))
+fix = composite(lambda x, out=None: np.trunc(x), np.fix, cases=[Case((2, 3))], domain=_INSIDE)
+round = differentiable(
+    np.round,
+    lambda g, *_, decimals=0: np.zeros_like(g),
+    numpy=[np.round, np.around],
+    domain=(0.6, 1.4),
+    cases=[Case((2, 3)), Case((2, 3), decimals=0), Case(())],
+)
+floor_divide = elementwise(
+    np.floor_divide,
+    lambda g, *_: np.zeros_like(g),
+    lambda g, *_: np.zeros_like(g),
+    operator="floordiv",
+    domain=[(3.1, 4.9), (1.6, 2.4)],
+    cases=[Case((2,), (2,)), Case((2, 1), 1.7), Case((), ())],
+)
+heaviside = elementwise(
+    np.heaviside,
+    lambda g, *_: np.zeros_like(g),
+    lambda g, _z, x, _y: np.where(x == 0, g, 0.0),
+    cases=[Case((2, 3), (3,)), Case(np.array([0, 1]), (2,)), Case((), ())],
+    domain=[_INSIDE, REAL],
+)
+
+# ---- choices
+
+maximum = elementwise(
+    np.maximum,
+    lambda g, _z, x, y: np.where(x > y, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(y > x, g, np.where(x == y, g * 0.5, 0.0)),
+)
+minimum = elementwise(
+    np.minimum,
+    lambda g, _z, x, y: np.where(x < y, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(y < x, g, np.where(x == y, g * 0.5, 0.0)),
+)
+where = differentiable(
+    np.where,
+    None,
+    lambda g, _z, condition, _x, _y: np.where(condition, g, 0.0),
+    lambda g, _z, condition, _x, _y: np.where(condition, 0.0, g),
+    call=lambda condition, x, y: ((condition, x, y), {}),
+    numpy=[np.where],
+    cases=[
+        Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
+        Case(np.array([True, False]), (3, 1), ()),
+        Case(np.array(True), (2,), 0.5),
+    ],
+    elementwise=True,
+)
+
+
+def _above(x: Any, low: Any) -> Any:
+    return True if low is None else x >= low
+
+
+def _below(x: Any, high: Any) -> Any:
+    return True if high is None else x <= high
+
+
+clip = differentiable(
+    lambda x, low, high: np.clip(x, low, high),
+    lambda g, _z, x, low, high: np.where(np.logical_and(_above(x, low), _below(x, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, _below(low, high)), g, 0.0),
+    lambda g, _z, x, low, high: np.where(
+        np.logical_not(_below(x if low is None else np.maximum(x, low), high)), g, 0.0
+    ),
+    call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
+        (a, min if a_min is None else a_min, max if a_max is None else a_max),
+        {},
+    ),
+    name="clip",
+    numpy=[np.clip],
+    cases=[
+        Case((2, 3), -1.0, 1.0),
+        Case((2, 3), None, 0.5),
+        Case((5,), -0.5, None),
+        Case((2, 3), np.full(3, -0.5), (3,)),
+        Case((2, 3), (2, 1), ()),
+        Case((), -1.0, 1.0),
+    ],
+    elementwise=True,
+)
+fmax = elementwise(
+    np.fmax,
+    lambda g, _z, x, y: np.where(np.isnan(y) | (x > y), g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(np.isnan(x) | (y > x), g, np.where(x == y, g * 0.5, 0.0)),
+)
+fmin = elementwise(
+    np.fmin,
+    lambda g, _z, x, y: np.where(np.isnan(y) | (x < y), g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(np.isnan(x) | (y < x), g, np.where(x == y, g * 0.5, 0.0)),
+)
+nan_to_num = differentiable(
+    np.nan_to_num,
+    lambda g, _y, x, *, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0.0),
+    cases=[Case((2, 3)), Case((2, 3), nan=1.0, posinf=2.0, neginf=3.0)],
+)
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    result = default
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+_MASK = np.array([[True, False, True], [False, False, True]])
+select = composite(_select, np.select, cases=[Case([_MASK, ~_MASK], [(2, 3), (3,)]), Case([_MASK], [(2, 3)], 0.5)])
+
+
+def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+    """Element by element, the one of `choices` that the integer in `a` names."""
+    n = len(choices)
+    a = np.asarray(a)
+    if mode == "raise" and ((a < 0) | (a >= n)).any():
+        raise ValueError(f"choose: an index is not one of the {n} choices")
+    a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
+    return _select([a == i for i in range(n)], list(choices))
+
+
+choose = composite(
+    _choose,
+    np.choose,
+    cases=[Case(np.array([[0, 1, 0], [1, 1, 0]]), [(2, 3), (3,)]), Case(np.array([5, -1]), [(2,), (2,)], mode="wrap")],
+)
+
+
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """The function (or number) of the last condition that holds, evaluated there alone."""
+    conditions = [np.asarray(c) for c in ([condlist] if np.ndim(condlist) == np.ndim(x) else condlist)]
+    if len(funclist) == len(conditions) + 1:
+        conditions.append(~np.logical_or.reduce(conditions))
+    if len(funclist) != len(conditions):
+        raise ValueError(f"piecewise: {len(funclist)} functions for {len(conditions)} conditions")
+    result = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist, strict=True):
+        if not callable(function):
+            result = np.where(condition, function, result)
+        elif condition.any():
+            result = set_at(result, condition, function(x[condition], *args, **kw))
+    return result
+
+
+piecewise = composite(
+    _piecewise,
+    np.piecewise,
+    cases=[Case((2, 3), [_MASK], [np.square, np.exp]), Case((2, 3), [_MASK, ~_MASK], [2.0, np.sin])],
+)

@@ -1,0 +1,277 @@
+"""Rules along one axis: cumulative sums and products, differences, convolution, interpolation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..op import Case, Operation, composite, differentiable
+
+_AXES = [Case((5,)), Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=-2), Case((0, 3), axis=0)]
+
+
+def part(x: Any, axis: int, start: int | None, stop: int | None, step: int | None = None) -> Any:
+    """x[start:stop:step] along `axis`."""
+    return x[(slice(None),) * (axis % np.ndim(x)) + (slice(start, stop, step),)]
+
+
+def _cast(a: Any, dtype: Any) -> Any:
+    return a if dtype is None else a.astype(dtype)
+
+
+# ---- cumulative sums and products
+
+
+def _cumsum_rule(g: Any, _y: Any, _x: Any, *, axis: int | None = None) -> Any:
+    if axis is None:
+        return np.reshape(_cumsum_rule(g, _y, g, axis=0), _x.shape)
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+def _suffix(g: Any, x: Any) -> Any:
+    """s[i] = g[i] + x[i+1] s[i+1] along the last axis, in log2(n) steps: each doubles how far every s looks ahead."""
+    n = x.shape[-1]
+
+    def ahead(a: Any, d: int) -> Any:
+        return np.concatenate([a[..., d:], np.zeros_like(a[..., :d])], axis=-1)
+
+    s, factor, d = g, ahead(x, 1), 1
+    while d < n:
+        s = s + factor * ahead(s, d)
+        factor = factor * ahead(factor, d)
+        d *= 2
+    return s
+
+
+def before(x: Any) -> Any:
+    """The product of all elements before each one, along the last axis."""
+    return np.concatenate([np.ones_like(x[..., :1]), np.cumprod(x, axis=-1)[..., :-1]], axis=-1)
+
+
+def _cumprod_rule(g: Any, _y: Any, x: Any, *, axis: int | None = None) -> Any:
+    """Never a division by x, so zeros are as good as other numbers."""
+    if axis is None:
+        return np.reshape(_cumprod_rule(g, _y, np.reshape(x, -1), axis=0), x.shape)
+    g, x = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
+    return np.swapaxes(before(x) * _suffix(g, x), axis, -1)
+
+
+cumsum: Operation = differentiable(
+    np.cumsum, _cumsum_rule, cases=_AXES, beyond=lambda a, axis=None, dtype=None: cumsum(_cast(a, dtype), axis=axis)
+)
+cumprod: Operation = differentiable(
+    np.cumprod,
+    _cumprod_rule,
+    cases=[*_AXES, Case(np.array([2.0, 0.0, 3.0, 0.0, 1.5]))],
+    beyond=lambda a, axis=None, dtype=None: cumprod(_cast(a, dtype), axis=axis),
+)
+
+
+def _cumulative(scan: Any, identity: float) -> Any:
+    def cumulative(
+        x: Any, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False
+    ) -> Any:
+        """NumPy 2's spelling: the axis may be left out for one dimension only."""
+        if axis is None and np.ndim(x) != 1:
+            raise ValueError("the axis is needed for an array that is not one-dimensional")
+        axis = 0 if axis is None else axis
+        x = _cast(x, dtype)
+        if include_initial:
+            x = np.concatenate([np.full_like(part(x, axis, 0, 1), identity), x], axis=axis)
+        return scan(x, axis=axis)
+
+    return cumulative
+
+
+_CUMULATIVE = [Case((4,)), Case((2, 3), axis=1), Case((2, 3), axis=0, include_initial=True)]
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    cumulative_sum = composite(_cumulative(cumsum, 0.0), np.cumulative_sum, cases=_CUMULATIVE)
+    cumulative_prod = composite(_cumulative(cumprod, 1.0), np.cumulative_prod, cases=_CUMULATIVE)
+
+# ---- differences and integrals
+
+
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """a[i+1] - a[i], n times."""
+    if n < 0:
+        raise ValueError(f"diff: the order must not be negative; got {n}")
+
+    def edge(x: Any) -> Any:
+        shape = list(a.shape)
+        shape[axis] = 1
+        return np.broadcast_to(x, shape) if np.ndim(x) == 0 else x
+
+    parts = [*([] if prepend is None else [edge(prepend)]), a, *([] if append is None else [edge(append)])]
+    a = np.concatenate(parts, axis=axis) if len(parts) > 1 else a
+    for _ in range(n):
+        a = part(a, axis, 1, None) - part(a, axis, None, -1)
+    return a
+
+
+diff = composite(
+    _diff,
+    np.diff,
+    cases=[
+        Case((4,)),
+        Case((2, 4), n=2),
+        Case((3, 2), axis=0),
+        Case((3, 2), axis=0, prepend=1.5, append=np.ones((1, 2))),
+        Case((3,), n=0),
+    ],
+)
+ediff1d = composite(
+    lambda ary, to_end=None, to_begin=None: np.concatenate(
+        [np.reshape(x, -1) for x in (to_begin, _diff(np.reshape(ary, -1)), to_end) if x is not None]
+    ),
+    np.ediff1d,
+    cases=[Case((2, 3)), Case((4,), (2,), (1,))],
+)
+
+
+def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral of y along an axis, by the trapezoidal rule."""
+    if x is not None:
+        dx = np.diff(x, axis=-1 if np.ndim(x) == 1 else axis)
+        if np.ndim(x) == 1:
+            dx = np.reshape(dx, [-1 if i == axis % np.ndim(y) else 1 for i in range(np.ndim(y))])
+    return np.sum(0.5 * dx * (part(y, axis, 1, None) + part(y, axis, None, -1)), axis=axis)
+
+
+trapezoid = composite(
+    _trapezoid,
+    np.trapezoid,
+    cases=[Case((5,)), Case((2, 3), dx=0.5), Case((2, 3), (2,), axis=0), Case((2, 3), (2, 3))],
+)
+
+
+def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+    """Second-order differences inside, first- or second-order ones on the edges; h: one step, or all of them."""
+    n = f.shape[axis]
+    if n <= edge_order:
+        raise ValueError(f"gradient: axis {axis} needs at least {edge_order + 1} elements for this edge_order; got {n}")
+    steps = np.zeros_like(f, shape=(n - 1,)) + h
+    steps = np.reshape(steps, [-1 if i == axis % f.ndim else 1 for i in range(f.ndim)])
+    rises = np.diff(f, axis=axis) / steps
+    left, right = part(rises, axis, None, -1), part(rises, axis, 1, None)
+    hl, hr = part(steps, axis, None, -1), part(steps, axis, 1, None)
+    inside = (hr * left + hl * right) / (hl + hr)
+    first, last = part(rises, axis, 0, 1), part(rises, axis, -1, None)
+    if edge_order == 2:  # the parabola through the last three points
+        bend = (right - left) / (hl + hr)
+        first = first - part(hl * bend, axis, 0, 1)
+        last = last + part(hr * bend, axis, -1, None)
+    return np.concatenate([first, inside, last], axis=axis)
+
+
+def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """NumPy's finite differences: one array per axis; varargs are steps, or coordinates along each axis."""
+    axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    if edge_order not in (1, 2):
+        raise ValueError(f"gradient: edge_order is 1 or 2; got {edge_order}")
+    spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(spacings) != len(axes):
+        raise TypeError(f"gradient: {len(spacings)} spacings for {len(axes)} axes")
+    slopes = [_slope(f, np.diff(h) if np.ndim(h) else h, a, edge_order) for h, a in zip(spacings, axes, strict=True)]
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+gradient = composite(
+    _gradient,
+    np.gradient,
+    cases=[
+        Case((5,)),
+        Case((5,), 0.5, edge_order=2),
+        Case((5,), np.array([0.0, 1.0, 1.5, 3.0, 3.2]), edge_order=2),
+        Case((3, 4)),
+        Case((3, 4), 2.0, np.array([0.0, 1.0, 1.5, 3.0])),
+        Case((3, 4), axis=-1),
+    ],
+)
+
+# ---- convolution
+
+
+def _whole(g: Any, n: int, m: int, mode: str) -> Any:
+    """The gradient of a convolution in `mode` as that of a full one, of length n + m - 1."""
+    start = {"full": 0, "same": (min(n, m) - 1) // 2, "valid": min(n, m) - 1}[mode]
+    left, right = np.zeros_like(g, shape=start), np.zeros_like(g, shape=n + m - 1 - start - g.shape[0])
+    return np.concatenate([left, g, right])
+
+
+def _convolve_rule(g: Any, _x: Any, other: Any, mode: str) -> Any:
+    whole = _whole(g, _x.shape[0], other.shape[0], mode)
+    return np.convolve(whole, np.flip(other), mode="valid")
+
+
+convolve = differentiable(
+    np.convolve,
+    lambda g, _y, _a, v, *, mode="full": _convolve_rule(g, _a, v, mode),
+    lambda g, _y, a, _v, *, mode="full": _convolve_rule(g, _v, a, mode),
+    cases=[
+        Case((5,), (3,)),
+        Case((2,), (4,)),
+        Case((5,), (3,), mode="same"),
+        Case((5,), (2,), mode="same"),
+        Case((2,), (5,), mode="same"),
+        Case((5,), (3,), mode="valid"),
+        Case((2,), (5,), mode="valid"),
+    ],
+)
+
+
+def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+    """A convolution with v reversed (and conjugated)."""
+    if np.shape(v)[0] > np.shape(a)[0]:
+        return np.flip(np.conj(_correlate(v, a, mode)))
+    return np.convolve(a, np.flip(np.conj(v)), mode)
+
+
+correlate = composite(
+    _correlate,
+    np.correlate,
+    cases=[
+        Case((5,), (3,)),
+        Case((5,), (2,), mode="same"),
+        Case((2,), (4,), mode="full"),
+        Case((2,), (5,), mode="same"),
+    ],
+)
+
+# ---- interpolation
+
+
+def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """The piecewise linear function through the points (xp, fp), at x; the slope is that of the piece on the right."""
+    x, xp, fp = (
+        a.astype(np.result_type(a.dtype, float)) if hasattr(a, "dtype") else np.asarray(a, float) for a in (x, xp, fp)
+    )
+    if period is not None:
+        x, xp = np.remainder(x, period), np.remainder(xp, period)
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, np.shape(xp)[0] - 2)
+    inside = np.clip(x, xp[0], xp[-1])
+    y = fp[i] + (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i]) * (inside - xp[i])
+    y = np.where(x < xp[0], fp[0] if left is None else left, y)
+    return np.where(x > xp[-1], fp[-1] if right is None else right, y)
+
+
+_XP = np.array([-1.6, -0.4, 0.7, 1.3])
+interp = composite(
+    _interp,
+    np.interp,
+    cases=[Case((2, 3), _XP, (4,)), Case((5,), _XP, (4,), left=-1.0, right=2.0), Case((5,), _XP, (4,), period=3.1)],
+)
+
+
+def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:
+    """p plus the multiples of the period that make its jumps small; these do not depend on p smoothly."""
+    plain = p.data if hasattr(p, "requires_grad") else p
+    return p + (np.unwrap(plain, discont=discont, axis=axis, period=period) - plain)
+
+
+unwrap = composite(_unwrap, np.unwrap, cases=[Case((6,), period=1.5), Case((2, 3), axis=0, period=1.5)])

@@ -1,0 +1,162 @@
+"""Order statistics and covariances, written with other ops."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..op import Case, composite
+from .reduce import restore
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    """The mean with weights, which have the shape of `a` or that of its `axis`."""
+    if weights is None:
+        result = np.mean(a, axis=axis, keepdims=keepdims)
+        total: Any = np.full_like(result, math.prod(np.shape(a)) / (math.prod(result.shape) or 1))
+    else:
+        if np.shape(weights) != np.shape(a):
+            if axis is None:
+                raise TypeError("average: the axis is needed when weights have another shape than a")
+            axes = [i % np.ndim(a) for i in (axis if isinstance(axis, tuple) else (axis,))]
+            if np.shape(weights) != tuple(np.shape(a)[i] for i in axes):
+                raise ValueError(
+                    f"average: weights of shape {np.shape(weights)} do not fit axis {axis} of {np.shape(a)}"
+                )
+            weights = np.transpose(weights, np.argsort(axes))
+            weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(np.shape(a))])
+        weights = np.broadcast_to(weights, np.shape(a))
+        total = np.sum(weights, axis=axis, keepdims=keepdims)
+        result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (result, total) if returned else result
+
+
+_WEIGHTS = np.array([[0.5, 1.0, 2.0], [1.5, 0.3, 0.7]])
+average = composite(
+    _average,
+    np.average,
+    cases=[
+        Case((2, 3)),
+        Case((2, 3), axis=1, weights=_WEIGHTS),
+        Case((2, 3), axis=-1, weights=_WEIGHTS[0], keepdims=True),
+        Case((2, 3), axis=0, weights=np.array([1.0, 3.0]), returned=True),
+    ],
+)
+
+
+def _quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: None = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: None = None,
+    scale: float = 1.0,
+) -> Any:
+    """Between two neighbours in the sorted order; NumPy itself, asked about 0, 1, 2, ..., says which and how far.
+
+    The gradient goes to these two elements, and none to q.
+    """
+    if weights is not None or out is not None:
+        raise TypeError("quantile has no derivative rule for the arguments weights and out")
+    ndim, exact = np.ndim(a), isinstance(q, int | float)
+    q = np.asarray(q) / scale
+    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(i % ndim for i in axes)
+    rest = tuple(i for i in range(ndim) if i not in axes)
+    row = np.transpose(a, rest + axes)
+    row = np.sort(np.reshape(row, (*row.shape[: len(rest)], -1)), axis=-1)
+    place = np.quantile(np.arange(row.shape[-1], dtype=float), q, method=method)  # type: ignore[call-overload]
+    low = np.floor(place).astype(int)
+    high, part = (
+        np.minimum(low + 1, row.shape[-1] - 1),
+        (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q)),
+    )
+    result = row[..., low] * (1.0 - part) + row[..., high] * part
+    holes = np.isnan(row[..., -1:])  # sorting puts what is not a number last
+    if holes.any():
+        result = np.where(np.reshape(holes, holes.shape[:-1] + (1,) * q.ndim), np.nan, result)
+    result = np.moveaxis(result, range(len(rest), len(rest) + q.ndim), range(q.ndim)) if q.ndim else result
+    return restore(result, tuple(i + q.ndim for i in sorted(axes)), False) if keepdims else result
+
+
+def _percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
+    return _quantile(a, q, *args, **kwargs, scale=100.0)
+
+
+def _median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    return _quantile(a, 0.5, axis, out, keepdims=keepdims)
+
+
+_ORDER: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}]
+_QS: list[Any] = [0.3, [0.1, 0.5, 1.0]]
+_METHODS = ["lower", "higher", "midpoint", "nearest", "hazen", "median_unbiased", "inverted_cdf", "weibull"]
+median = composite(_median, np.median, cases=[Case((2, 3, 2), **p) for p in _ORDER] + [Case((5,)), Case((1,))])
+quantile = composite(
+    _quantile,
+    np.quantile,
+    cases=[Case((2, 3, 2), q, **p) for q in _QS for p in _ORDER] + [Case((5,), 0.35, method=m) for m in _METHODS],
+)
+percentile = composite(_percentile, np.percentile, cases=[Case((2, 3), 30.0), Case((4,), [[5.0, 50.0]])])
+
+
+def _cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    """The covariance of the rows of m (and y): their deviations, weighted, times their transpose, over n - ddof."""
+
+    def rows(x: Any) -> Any:
+        x = np.atleast_2d(x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype))
+        return x.T if not rowvar and x.shape[0] != 1 else x
+
+    x = rows(m) if y is None else np.concatenate([rows(m), rows(y)], axis=0)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    weights: Any = 1.0
+    if fweights is not None:
+        weights = np.asarray(fweights, float)
+    if aweights is not None:
+        weights = weights * aweights
+    total = x.shape[1] if isinstance(weights, float) else np.sum(weights)
+    lost = 1.0 if aweights is None else np.sum(weights * aweights) / total
+    d = x - np.sum(x * weights, axis=1, keepdims=True) / total
+    return np.squeeze((d * weights) @ np.conj(d.T) / (total - ddof * lost))
+
+
+cov = composite(
+    _cov,
+    np.cov,
+    cases=[
+        Case((2, 4)),
+        Case((4,)),
+        Case((4, 3), rowvar=False),
+        Case((3,), (3,)),
+        Case((2, 3), (1, 3), ddof=0),
+        Case((2, 4), fweights=np.array([1, 2, 1, 1]), aweights=np.array([0.5, 1.0, 2.0, 1.0])),
+    ],
+)
+
+
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """Covariances over the product of the standard deviations, kept within -1 and 1 as NumPy does."""
+    c = _cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviation = np.sqrt(np.real(np.diagonal(c)))
+    c = c / deviation[:, None] / deviation[None, :]
+    return c if c.dtype.kind == "c" else np.clip(c, -1.0, 1.0)
+
+
+corrcoef = composite(_corrcoef, np.corrcoef, cases=[Case((3, 5)), Case((5, 2), rowvar=False)])

@@ -1,0 +1,78 @@
+"""Rules of the trigonometric and hyperbolic functions, their inverses, and sinc."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..op import UNIT, Case, Operation, differentiable, elementwise
+
+sin = elementwise(np.sin, lambda g, _y, x: g * np.cos(x))
+cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
+tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y), domain=UNIT)
+arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x), domain=UNIT)
+arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x), domain=UNIT)
+arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
+sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
+cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
+tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # not g - g*y*y: inf - inf
+arcsinh = elementwise(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
+arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)), domain=(1.3, 3.0))
+arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x), domain=UNIT)
+acos, asin, atan, acosh, asinh, atanh = arccos, arcsin, arctan, arccosh, arcsinh, arctanh
+deg2rad = elementwise(np.deg2rad, lambda g, *_: g * (math.pi / 180.0))
+rad2deg = elementwise(np.rad2deg, lambda g, *_: g * (180.0 / math.pi))
+radians = elementwise(np.radians, lambda g, *_: g * (math.pi / 180.0))
+degrees = elementwise(np.degrees, lambda g, *_: g * (180.0 / math.pi))
+hypot = elementwise(
+    np.hypot,
+    lambda g, z, x, _y: g * (x / np.where(z == 0, 1.0, z)),
+    lambda g, z, _x, y: g * (y / np.where(z == 0, 1.0, z)),
+)
+
+
+def _square_norm(y: Any, x: Any) -> Any:
+    """x**2 + y**2, and 1 at the origin, where the gradient of arctan2 is chosen to be 0."""
+    total = x * x + y * y
+    return np.where(total == 0, 1.0, total)
+
+
+arctan2 = elementwise(
+    np.arctan2,
+    lambda g, _z, y, x: g * (x / _square_norm(y, x)),
+    lambda g, _z, y, x: -g * (y / _square_norm(y, x)),
+)
+atan2 = arctan2
+
+
+def _sinc(x: Any, order: int) -> Any:
+    """The `order`-th derivative of sin(pi x) / (pi x), whole at 0 too, where every quotient would be 0/0.
+
+    With u = pi x it is pi**n f_n(u), f_n = d^n/du^n (sin u / u): near 0 from the power series of sin u / u, elsewhere
+    from u f_n + n f_(n-1) = d^n/du^n sin u.
+    """
+    u = np.pi * np.asarray(x, np.result_type(x, float))
+    near = np.abs(u) < order + 3.0
+    small, large = np.where(near, u, 0.0), np.where(near, 1.0, u)
+    series = np.zeros_like(small)
+    for m in range(order + order % 2, order + 60, 2):  # (-1)**(m/2) u**(m-n) / ((m+1) (m-n)!), m even
+        series = series + (-1) ** (m // 2) * small ** (m - order) / ((m + 1) * math.factorial(m - order))
+    f = np.sin(large) / large
+    for n in range(1, order + 1):
+        f = (np.sin(large + n * np.pi / 2) - n * f) / large
+    return (np.pi**order * np.where(near, series, f)).astype(np.result_type(x, np.float16))
+
+
+_sinc_derivative: Operation = differentiable(
+    _sinc,
+    lambda g, _y, x, *, order: g * _sinc_derivative(x, order=order + 1),
+    name="sinc_derivative",
+    cases=[Case((2, 3), order=1), Case(np.array([-3.3, 0.0, 1e-3, 1.4]), order=2), Case((), order=3)],
+)
+sinc = elementwise(
+    np.sinc,
+    lambda g, _y, x: g * _sinc_derivative(x, order=1),
+    cases=[Case((2, 3)), Case(np.array([-1.0, 0.0, 1e-9, 2.5]))],
+)
