@@ -42,12 +42,17 @@ from .tensor import as_tensor as as_tensor
 if TYPE_CHECKING:
     from .drawing import draw as draw
     from .drawing import watch as watch
+    from .ops import special as special
 else:
 
     def __getattr__(name: str) -> Any:
-        """Pictures load when they are first asked for: they would double the time that the import takes."""
+        """Pictures and SciPy's functions load when they are first asked for: the import stays short."""
         if name in ("draw", "watch"):
             from . import drawing
 
             return getattr(drawing, name)
+        if name == "special":
+            from .ops import special
+
+            return special
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -205,7 +205,9 @@ def elementwise(
     shapes = BROADCASTS.get(len(rules), [((2, 3),) * len(rules)])
     if isinstance(ufunc, np.ufunc):
         about.setdefault("beyond", lambda *inputs, **params: _masked(made, *inputs, **params))
-    made: Operation = differentiable(ufunc, *rules, cases=cases or [Case(*s) for s in shapes], elementwise=True, **about)
+    made: Operation = differentiable(
+        ufunc, *rules, cases=cases or [Case(*s) for s in shapes], elementwise=True, **about
+    )
     return made
 
 

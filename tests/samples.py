@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import autograd
+import autograd.ops.special
 import nn  # noqa: F401 (registers its fused ops)
 from autograd import OPS, Tensor
 from autograd.op import REAL

@@ -1,5 +1,8 @@
 """Every derivative rule, and nothing else: one module per family."""
 
+import sys
+
+from ..tensor import LOADERS
 from . import complex as complex
 from . import elementwise as elementwise
 from . import fft as fft
@@ -15,3 +18,12 @@ from . import shape as shape
 from . import statistics as statistics
 from . import trigonometric as trigonometric
 from . import ufunc_methods as ufunc_methods
+
+
+def _scipy() -> None:
+    """Register the rules of scipy.special, once it has been imported by whoever gave a Tensor to one of its ufuncs."""
+    if "scipy.special" in sys.modules:
+        from . import special as special
+
+
+LOADERS.append(_scipy)
