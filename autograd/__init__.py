@@ -10,8 +10,16 @@ if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a fi
         "each into a virtual environment of its own"
     )
 
+from .custom import checkpoint as checkpoint
+from .custom import custom_gradient as custom_gradient
+from .functional import elementwise_grad as elementwise_grad
 from .functional import grad as grad
+from .functional import hessian as hessian
+from .functional import hvp as hvp
+from .functional import jacobian as jacobian
+from .functional import jvp as jvp
 from .functional import value_and_grad as value_and_grad
+from .functional import vjp as vjp
 from .gradcheck import GradcheckError as GradcheckError
 from .gradcheck import KinkError as KinkError
 from .gradcheck import gradcheck as gradcheck

@@ -1,4 +1,4 @@
-"""Gradients of functions: `grad` and `value_and_grad`."""
+"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian and their relatives, all from one reverse walk."""
 
 from __future__ import annotations
 
@@ -11,82 +11,294 @@ import numpy as np
 
 from .mode import enable_grad
 from .ops.elementwise import positive
-from .tensor import Tensor, differentiate, tensor_of
+from .tensor import Tensor, as_tensor, differentiate, tensor_of
+from .tree import flatten
+
+Function = Callable[..., Any]
+Argnums = int | Sequence[int]
 
 # True while a function runs whose gradient is wanted: gradients taken inside it must be differentiable themselves.
 _inside: ContextVar[bool] = ContextVar("autograd_inside", default=False)
 
 
-def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns `(function(*args), gradient)`, where `function` returns one number.
-
-    `argnums` says for which positional arguments: an int gives one gradient, a sequence a tuple of them; each has the
-    shape of its argument.  Arrays and numbers in give arrays and numbers out; Tensors in give Tensors, which are
-    recorded, so that gradients nest.  Raises TypeError for an integer array and ValueError when the result of
-    `function` is not one number.
-
-    >>> value_and_grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
-    (np.float64(5.0), array([2., 4.]))
-    """
-    if not callable(function):
-        raise TypeError(
-            f"grad and value_and_grad take a function; got {type(function).__name__}. "
-            f"For the gradients of a Tensor that you computed, call its backward()"
-        )
-    positions = [argnums] if isinstance(argnums, int) else list(argnums)
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        recorded = _inside.get() or any(isinstance(arg, Tensor) for arg in args)
-        token = _inside.set(True)
-        try:
-            with enable_grad():
-                variables = {i: variable(args[i], i) for i in positions}
-                inputs = [variables.get(i, arg) for i, arg in enumerate(args)]
-                value = function(*inputs, **kwargs)
-                gradients = _gradients(value, list(variables.values()), recorded)
-        finally:
-            _inside.reset(token)
-        if not recorded:
-            value = value.data[()] if isinstance(value, Tensor) else value
-            gradients = [g.data[()] for g in gradients]
-        return value, gradients[0] if isinstance(argnums, int) else tuple(gradients)
-
-    return wrapper
-
-
-def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function that returns the gradient of `function`; see `value_and_grad`.
-
-    >>> cube = lambda x: x ** 3
-    >>> grad(cube)(2.0), grad(grad(cube))(2.0), grad(grad(grad(cube)))(2.0)
-    (np.float64(12.0), np.float64(12.0), np.float64(6.0))
-    """
-    both = value_and_grad(function, argnums)
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
-
-    return wrapper
-
-
-def variable(arg: Any, i: int) -> Tensor:
+def variable(arg: Any, name: Any) -> Tensor:
     """The argument under a node of its own, so that nested gradients of one value are kept apart."""
     if isinstance(arg, Tensor) and arg.requires_grad:
         return positive(arg)  # type: ignore[no-any-return]
     data = arg.data if isinstance(arg, Tensor) else np.asarray(float(arg) if type(arg) is int else arg)
     if data.dtype.kind not in "fc":
-        raise TypeError(f"argument {i} is {data.dtype}, which has no gradient; pass a floating-point array")
+        raise TypeError(f"argument {name} is {data.dtype}, which has no gradient; pass a floating-point array")
     return positive(Tensor(data, requires_grad=True))  # type: ignore[no-any-return]
 
 
-def _gradients(value: Any, variables: list[Tensor], recorded: bool) -> list[Tensor]:
-    if np.size(value) != 1:
-        raise ValueError(f"grad needs a function that returns one number; got shape {np.shape(value)}")
-    found: dict[Any, Tensor] = {}
-    if isinstance(value, Tensor) and value.requires_grad:
-        nodes = frozenset(variable.node for variable in variables if variable.node)
-        seeds = {value: Tensor(np.ones_like(value.data))}
-        found = differentiate(seeds, wanted=nodes, retain_graph=recorded, create_graph=recorded)
-    return [found.get(v.node, tensor_of(np.zeros_like(v.data))) for v in variables]
+class _Call:
+    """One call of a function, recorded: its variables, its output, and walks back from it."""
+
+    def __init__(self, function: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums, has_aux: bool) -> None:
+        chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+        for i in chosen:
+            if not -len(args) <= i < len(args):
+                raise TypeError(f"argnums names argument {i}, and the function was called with {len(args)}")
+        parts = {i % len(args): flatten(args[i]) for i in chosen}
+        everything = [leaf for arg in args for leaf in flatten(arg)[0]]
+        self.recorded = _inside.get() or any(isinstance(leaf, Tensor) for leaf in everything)
+        self.variables: list[Tensor] = []
+        self.builds = [(len(leaves), build) for leaves, build in parts.values()]
+        self.single = isinstance(argnums, int)
+        inputs = list(args)
+        token = _inside.set(True)
+        try:
+            with enable_grad():
+                for i, (leaves, build) in parts.items():
+                    mine = [variable(leaf, i) for leaf in leaves]
+                    self.variables += mine
+                    inputs[i] = build(mine)
+                result = function(*inputs, **kwargs)
+        finally:
+            _inside.reset(token)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError("with has_aux=True the function returns a pair: its output, and whatever else it has")
+        self.output: Any = result[0] if has_aux else result
+        self.aux: Any = result[1] if has_aux else None
+
+    def rebuild(self, found: Sequence[Any]) -> Any:
+        """One array per variable, nested as the arguments were."""
+        arguments, start = [], 0
+        for count, build in self.builds:
+            arguments.append(build(found[start : start + count]))
+            start += count
+        return arguments[0] if self.single else tuple(arguments)
+
+    def plain(self, value: Any) -> Any:
+        """What the caller sees: arrays and numbers, unless Tensors came in."""
+        if self.recorded:
+            return value
+        leaves, build = flatten(value)
+        return build(leaf.data[()] if isinstance(leaf, Tensor) else leaf for leaf in leaves)
+
+    def back(self, outputs: Sequence[Any], cotangents: Sequence[Any], *, retain: bool, record: bool) -> list[Tensor]:
+        """The gradients of the variables, given those of the outputs."""
+        seeds: dict[Tensor, Tensor] = {}
+        for output, cotangent in zip(outputs, cotangents, strict=True):
+            if isinstance(output, Tensor) and output.requires_grad:
+                seed = as_tensor(np.asarray(cotangent) if isinstance(cotangent, float | int) else cotangent)
+                if seed.shape != output.shape:
+                    raise ValueError(
+                        f"a cotangent of shape {seed.shape} was given for an output of shape {output.shape}"
+                    )
+                seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
+                seeds[output] = seeds[output] + seed if output in seeds else seed
+        nodes = frozenset(v.node for v in self.variables if v.node)
+        found = differentiate(seeds, wanted=nodes, retain_graph=retain, create_graph=record) if seeds else {}
+        return [found[v.node] if v.node in found else tensor_of(np.zeros_like(v.data)) for v in self.variables]
+
+
+def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns `(function(*args), gradient)`, where `function` returns one real number.
+
+    `argnums` says for which positional arguments: an int gives one gradient, a sequence a tuple of them; each has the
+    shape of its argument, which may be a nested list, tuple or dict of arrays.  Arrays and numbers in give arrays and
+    numbers out; Tensors in give Tensors, which are recorded, so that gradients nest.  With `has_aux`, `function`
+    returns a pair, of which only the first is differentiated, and the result is `((value, aux), gradient)`.  Raises
+    TypeError for an integer array and ValueError when the result of `function` is not one real number.
+
+    >>> value_and_grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+    """
+    _must_be_callable(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        call = _Call(function, args, kwargs, argnums, has_aux)
+        value = call.output
+        if np.size(value) != 1 or np.iscomplexobj(value):
+            kind = "complex " if np.iscomplexobj(value) else ""
+            raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")
+        gradients = call.back([value], [np.ones(np.shape(value))], retain=call.recorded, record=call.recorded)
+        value = call.plain((value, call.aux) if has_aux else value)
+        return value, call.plain(call.rebuild(gradients))
+
+    return wrapper
+
+
+def _must_be_callable(function: Any) -> None:
+    if not callable(function):
+        raise TypeError(
+            f"grad and its relatives take a function; got {type(function).__name__}. "
+            f"For the gradients of a Tensor that you computed, call its backward()"
+        )
+
+
+def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """A function that returns the gradient of `function`, or with `has_aux` a pair of it and aux; see `value_and_grad`.
+
+    >>> cube = lambda x: x ** 3
+    >>> grad(cube)(2.0), grad(grad(cube))(2.0), grad(grad(grad(cube)))(2.0)
+    (np.float64(12.0), np.float64(12.0), np.float64(6.0))
+    """
+    both = value_and_grad(function, argnums, has_aux)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapper
+
+
+def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
+    """The derivative of each output element by the input element in its place: the gradient of the sum of the outputs.
+
+    >>> elementwise_grad(np.tanh)(np.array([0.0, 1.0]))
+    array([1.        , 0.41997434])
+    """
+    _must_be_callable(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call = _Call(function, args, kwargs, argnums, False)
+        ones = np.ones(np.shape(call.output))
+        gradients = call.back([call.output], [ones], retain=call.recorded, record=call.recorded)
+        return call.plain(call.rebuild(gradients))
+
+    return wrapper
+
+
+def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """`(function(*primals), pull)`: `pull(cotangent)` is the cotangent times the Jacobian, one array per primal.
+
+    The cotangent has the structure and the shapes of the output; `pull` may be called again and again.
+
+    >>> value, pull = vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> pull(np.ones(2))
+    (array([3., 4.]), array([1., 2.]))
+    """
+    _must_be_callable(function)
+    call = _Call(function, primals, {}, range(len(primals)), has_aux)
+    outputs, build = flatten(call.output)
+
+    def pull(cotangent: Any) -> Any:
+        seeds = flatten(cotangent)[0]
+        if len(seeds) != len(outputs):
+            raise ValueError(f"the function has {len(outputs)} outputs, and {len(seeds)} cotangents were given")
+        record = call.recorded or any(isinstance(seed, Tensor) for seed in seeds)
+        found = call.rebuild(call.back(outputs, seeds, retain=True, record=record))
+        return found if record else call.plain(found)
+
+    value = call.plain(build(outputs))
+    return (value, pull, call.plain(call.aux)) if has_aux else (value, pull)
+
+
+def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """`(function(*primals), Jacobian times tangents)`: how the output moves when the primals move along the tangents.
+
+    No second set of rules: the vjp is linear in its cotangent, and the vjp of that is the jvp (J. Townsend, 2017).
+
+    >>> jvp(lambda x: x ** 2, [np.array([1.0, 2.0])], [np.array([1.0, 0.5])])
+    (array([1., 4.]), array([2., 2.]))
+    """
+    _must_be_callable(function)
+    primals, tangents = tuple(primals), tuple(tangents)
+    shapes = [[np.shape(leaf) for leaf in flatten(tree)[0]] for tree in (primals, tangents)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"the primals have shapes {shapes[0]}, and the tangents {shapes[1]}")
+    call = _Call(function, primals, {}, range(len(primals)), False)
+    outputs, build = flatten(call.output)
+    dummies = [variable(np.ones_like(getattr(output, "data", output)), "output") for output in outputs]
+    with enable_grad():
+        pulled = call.back(outputs, dummies, retain=True, record=True)
+        directions = [
+            as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in flatten(tangents)[0]
+        ]
+        seeds = {p: d for p, d in zip(pulled, directions, strict=True) if p.requires_grad}
+        nodes = frozenset(dummy.node for dummy in dummies if dummy.node)
+        found = differentiate(seeds, wanted=nodes, retain_graph=True, create_graph=call.recorded) if seeds else {}
+    moved = [found[d.node] if d.node in found else tensor_of(np.zeros_like(d.data)) for d in dummies]
+    return call.plain(build(outputs)), call.plain(build(moved))
+
+
+def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
+    """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
+
+    One walk back per output element; with `vectorize`, one walk for all of them, for a `function` that treats a first
+    axis as a batch: called with the argument repeated along a new first axis, it must return its output so repeated
+    (ValueError otherwise).
+
+    >>> jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    _must_be_callable(function)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if vectorize:
+            return _jacobian_of_batch(function, args, kwargs, argnums)
+        call = _Call(function, args, kwargs, argnums, False)
+        output = call.output
+        shape = np.shape(output)
+        rows = [
+            call.back([output], [unit], retain=True, record=call.recorded)
+            for unit in np.eye(np.size(output)).reshape(np.size(output), *shape)
+        ]
+        columns = [
+            np.reshape(np.stack([row[i] for row in rows]), shape + v.shape) if rows else np.zeros(shape + v.shape)
+            for i, v in enumerate(call.variables)
+        ]
+        return call.plain(call.rebuild(columns))
+
+    return wrapper
+
+
+def _jacobian_of_batch(function: Function, args: tuple[Any, ...], kwargs: Any, argnums: Argnums) -> Any:
+    once = function(*args, **kwargs)
+    shape, count = np.shape(once), np.size(once)
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    repeated = list(args)
+    for i in chosen:
+        leaves, build = flatten(args[i])
+        repeated[i] = build(np.broadcast_to(leaf, (count, *np.shape(leaf))) for leaf in leaves)
+    call = _Call(function, repeated, kwargs, argnums, False)
+    if np.shape(call.output) != (count, *shape):
+        raise ValueError(
+            f"jacobian(vectorize=True) needs a function that treats a first axis as a batch: from {count} copies of "
+            f"its argument it made shape {np.shape(call.output)}, not {(count, *shape)}"
+        )
+    units = np.eye(count).reshape(count, *shape)
+    rows = call.back([call.output], [units], retain=call.recorded, record=call.recorded)
+    columns = [np.reshape(row, (*shape, *row.shape[1:])) for row in rows]
+    return call.plain(call.rebuild(columns))
+
+
+def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:
+    """A function that returns all second derivatives of a number: shape (*input, *input).
+
+    >>> hessian(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]))
+    array([[ 6.,  0.],
+           [ 0., 12.]])
+    """
+    return jacobian(grad(function, argnums), argnums, vectorize)
+
+
+def hvp(function: Function, argnums: int = 0) -> Function:
+    """A function of `(*args, vector)`: the Hessian of a number times `vector`, at the cost of two gradients.
+
+    `vector` has the structure and the shapes of the argument.
+
+    >>> hvp(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
+    array([ 6., 12.])
+    """
+    gradient = grad(function, argnums)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        *point, vector = args
+        call = _Call(gradient, point, kwargs, argnums, False)
+        outputs = flatten(call.output)[0]
+        seeds = flatten(vector)[0]
+        if [np.shape(s) for s in seeds] != [np.shape(o) for o in outputs]:
+            raise ValueError(f"hvp: the vector has shapes {[np.shape(s) for s in seeds]}, not those of the argument")
+        found = call.back(outputs, seeds, retain=call.recorded, record=call.recorded)
+        return call.plain(call.rebuild(found))
+
+    return wrapper

@@ -19,10 +19,12 @@ MAY_IMPORT = {
     "tensor": {"graph", "mode"},
     "op": {"graph", "mode", "tensor"},
     "ops": {"tensor", "op", "ops"},
-    "functional": {"graph", "mode", "tensor", "ops"},
+    "tree": set(),
+    "functional": {"graph", "mode", "tensor", "ops", "tree"},
+    "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
     "drawing": {"graph", "mode", "tensor", "op", "drawing"},
-    "__init__": {"graph", "mode", "tensor", "op", "ops", "functional", "gradcheck", "drawing"},
+    "__init__": {"graph", "mode", "tensor", "op", "ops", "functional", "custom", "gradcheck", "drawing"},
 }
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))
 

@@ -1,0 +1,167 @@
+"""Functions with a backward pass of their own: `custom_gradient` is told it, `checkpoint` computes things again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .functional import variable
+from .graph import Node
+from .mode import enable_grad
+from .op import Case, differentiable
+from .tensor import Tensor, as_tensor, differentiate
+from .tree import flatten
+
+# One op for every such function: what it computes, and its backward pass, come as params of the call.
+_custom = differentiable(
+    lambda *arrays, run, pull: run(*arrays),
+    every=lambda i, g, out, *inputs, run, pull: pull(i, g, *inputs),
+    call=lambda inputs, run, pull: (tuple(inputs), {"run": run, "pull": pull}),
+    name="custom",
+    cases=[Case([(2, 3)], run=np.square, pull=lambda i, g, x: g * 2.0 * x)],
+)
+
+
+class _Once:
+    """A backward pass that answers for one input at a time, and is run once for all of them."""
+
+    def __init__(self, pass_back: Callable[..., Sequence[Any]]) -> None:
+        self.pass_back, self.gradient, self.found = pass_back, None, ()
+
+    def __call__(self, i: int, gradient: Any, *inputs: Any) -> Any:
+        if self.gradient is not gradient:
+            self.found = tuple(self.pass_back(gradient, *inputs))
+            self.gradient = gradient
+        found = self.found[i]
+        return np.zeros_like(inputs[i]) if found is None else found
+
+    gradient: Any
+    found: tuple[Any, ...]
+
+
+def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function of arrays that returns its value and its backward pass.
+
+    The backward pass takes the gradient of the value and returns that of each argument in turn, as one array or a tuple
+    (None for 0).  It may be an exact rule that is more stable than the chain rule, or not the gradient at all: clipped,
+    reversed, straight through.  Written in NumPy, it gives higher derivatives too.
+
+    >>> @custom_gradient
+    ... def clipped(x):
+    ...     return x, lambda g: np.clip(g, -1.0, 1.0)
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (clipped(x) * np.array([0.5, 50.0])).sum().backward()
+    >>> x.grad
+    Tensor([0.5, 1. ])
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        made: list[Any] = []
+
+        def run(*arrays: Any) -> Any:
+            value, back = function(*arrays, **kwargs)
+            made[:] = [back]
+            return value
+
+        def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
+            recorded = any(isinstance(x, Tensor) for x in (gradient, *inputs))
+            back = function(*inputs, **kwargs)[1] if recorded else made[0]
+            found = back(gradient.conj())  # as users know gradients; see `differentiate`
+            found = found if isinstance(found, tuple) else (found,)
+            if len(found) != len(inputs):
+                raise ValueError(f"the backward pass returned {len(found)} gradients for {len(inputs)} arguments")
+            return [None if g is None else g.conj() for g in found]
+
+        return _custom(args, run=run, pull=_Once(pass_back))
+
+    return wrapper
+
+
+def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with the same value and gradients that keeps nothing of its inside: backward() computes it again.
+
+    For a long chain of such calls, memory grows with their number instead of with the number of ops.  Arguments and
+    results may be nested lists, tuples and dicts.  Parameters that `function` reads from outside get their gradients
+    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).
+
+    >>> x = Tensor(0.5, requires_grad=True)
+    >>> checkpoint(lambda t: np.sin(np.exp(t)))(x).backward()
+    >>> bool(np.isclose(x.grad.item(), np.cos(np.exp(0.5)) * np.exp(0.5)))
+    True
+    """
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        leaves, build = flatten(args)
+        varied = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.requires_grad]
+
+        def call(values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
+            """The outputs, how they nest, and the variables that stand for `values`."""
+            with enable_grad():
+                variables = [variable(value, i) for i, value in zip(varied, values, strict=True)]
+                inputs = list(leaves)
+                for i, v in zip(varied, variables, strict=True):
+                    inputs[i] = v
+                outputs, nest = flatten(function(*build(inputs), **kwargs))
+            return outputs, nest, variables
+
+        outputs, nest, variables = call([leaves[i].data for i in varied])
+        captured = _captured(outputs, {v.node for v in variables})
+        arrays = [output.data if isinstance(output, Tensor) else np.asarray(output) for output in outputs]
+        del outputs, variables  # and with them the graph
+
+        def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
+            outputs, _, variables = call(inputs[: len(varied)])
+            seeds: dict[Tensor, Tensor] = {}
+            start = 0
+            for output in outputs:
+                n = np.size(output)
+                if isinstance(output, Tensor) and output.requires_grad:
+                    part = np.reshape(gradient[start : start + n], output.shape).astype(output.dtype).conj()
+                    seeds[output] = seeds[output] + part if output in seeds else as_tensor(part)
+                start += n
+            if any(isinstance(x, Tensor) for x in (gradient, *inputs)):
+                if captured:
+                    raise TypeError("checkpoint: for higher derivatives, pass the parameters as arguments")
+                nodes = frozenset(v.node for v in variables if v.node)
+                found: dict[Any, Any] = dict(differentiate(seeds, wanted=nodes, create_graph=True))
+                return [found[v.node].conj() if v.node in found else None for v in variables]
+            origins = [v.node.edges[0] if v.node and v.node.edges else None for v in variables]
+            found = differentiate(seeds)
+            return [found[x].data.conj() if x in found else None for x in [*origins, *captured]]
+
+        row = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
+        packed = _custom([*(leaves[i] for i in varied), *captured], run=lambda *_: row, pull=_Once(pass_back))
+        if not isinstance(packed, Tensor):
+            return nest(arrays)
+        ends = np.cumsum([a.size for a in arrays])
+        return nest(np.reshape(packed[end - a.size : end], a.shape) for a, end in zip(arrays, ends, strict=True))
+
+    return wrapper
+
+
+def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Tensor]:
+    """The parameters that the graph behind `outputs` reads, besides the variables."""
+    oldest = min((node.number for node in inside), default=0)
+    stack = [o.node or o for o in outputs if isinstance(o, Tensor) and o.requires_grad]
+    seen: set[Any] = set()
+    found: list[Tensor] = []
+    while stack:
+        edge = stack.pop()
+        if edge in seen or edge in inside:
+            continue
+        seen.add(edge)
+        if not isinstance(edge, Node):
+            found.append(edge)
+        elif edge.number < oldest:
+            raise TypeError(
+                f"checkpoint: the function reads a Tensor made outside by {edge.op.name}; pass it as an argument, "
+                f"so that its gradient can be handed back"
+            )
+        else:
+            stack.extend(e for e in edge.edges or () if e is not None)
+    return found
