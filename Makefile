@@ -6,13 +6,16 @@ BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg pyproject.toml
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test nightly lint format bench clean
 
 demo: .venv/demo.done  ## train on digits, and draw the backprop graph
 	$(ONE_THREAD) $(BIN)/python examples/digits.py --out out
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+nightly: .venv/test.done  ## the suite with ten times as many examples of every property
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=nightly
 
 lint: .venv/lint.done  ## style, format and types
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from samples import CALLS, IDS, closed, gradients, joined, sample, varied
@@ -204,7 +204,6 @@ ELEMENTWISE.remove("ldexp")  # takes integers
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@settings(max_examples=20, deadline=None, derandomize=True)
 @given(shapes=hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3), seed=st.integers(0, 1000))
 def test_broadcasting_is_undone(name, shapes, seed):
     rng = np.random.default_rng(seed)
@@ -222,7 +221,6 @@ def test_broadcasting_is_undone(name, shapes, seed):
         )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data(), shape=hnp.array_shapes(max_dims=3, max_side=4))
 def test_any_index(data, shape):
     index = data.draw(hnp.basic_indices(shape, allow_newaxis=True) | hnp.integer_array_indices(shape))

@@ -206,6 +206,15 @@ def _unique(
     return (values, *extra) if extra else values
 
 
+def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each integer occurs in x, or the sum of the weights at its places."""
+    x = x.data if isinstance(x, Tensor) else np.asarray(x)
+    if weights is None:
+        return np.bincount(x, minlength=minlength)
+    weights = weights.astype(float)
+    return scatter(weights, shape=(max(minlength, int(x.max(initial=-1)) + 1),), index=x)
+
+
 take = composite(
     _take,
     np.take,
@@ -227,6 +236,11 @@ extract = composite(
     lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)),
     np.extract,
     cases=[Case(np.array([[True, False, True], [False, True, True]]), (2, 3))],
+)
+bincount = composite(
+    _bincount,
+    np.bincount,
+    cases=[Case(np.array([0, 2, 2, 1]), (4,)), Case(np.array([1, 1]), (2,), minlength=5)],
 )
 diagonal = composite(
     _diagonal,

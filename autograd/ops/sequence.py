@@ -90,6 +90,20 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     cumulative_sum = composite(_cumulative(cumsum, 0.0), np.cumulative_sum, cases=_CUMULATIVE)
     cumulative_prod = composite(_cumulative(cumprod, 1.0), np.cumulative_prod, cases=_CUMULATIVE)
 
+
+def _skip_nan(scan: Any, fill: float) -> Any:
+    """What is not a number counts as nothing."""
+
+    def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+        return scan(np.where(np.isnan(a), fill, _cast(a, dtype)), axis=axis)
+
+    return function
+
+
+_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
+nancumsum = composite(_skip_nan(cumsum, 0.0), np.nancumsum, cases=[Case(_HOLES), Case(_HOLES, axis=1)])
+nancumprod = composite(_skip_nan(cumprod, 1.0), np.nancumprod, cases=[Case(_HOLES), Case(_HOLES, axis=1)])
+
 # ---- differences and integrals
 
 
@@ -239,7 +253,40 @@ correlate = composite(
     ],
 )
 
-# ---- interpolation
+# ---- polynomials and interpolation
+
+
+def _polyval(p: Any, x: Any) -> Any:
+    """p[0] x**(n-1) + ... + p[n-1], by Horner's scheme."""
+    y: Any = np.zeros_like(x)
+    for i in range(np.shape(p)[0]):
+        y = y * x + p[i]
+    return y
+
+
+def _linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+) -> Any:
+    """`num` numbers from start to stop, along a new axis."""
+    parts = num - 1 if endpoint else num
+    shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
+    step = (stop - start) / parts if parts > 0 else (stop - start) * math.nan
+    places = np.arange(num, dtype=np.result_type(start, stop, 1.0)).reshape([-1, *(1 for _ in shape)])
+    line = start + (stop - start) * (places / max(parts, 1))
+    line = np.moveaxis(line if dtype is None else line.astype(dtype), 0, axis)
+    return (line, step) if retstep else line
+
+
+polyval = composite(_polyval, np.polyval, cases=[Case((3,), (2, 2)), Case((4,), ())])
+linspace = composite(
+    _linspace,
+    np.linspace,
+    cases=[
+        Case((), (), num=4),
+        Case((2,), (3, 1), num=3, endpoint=False, axis=-1),
+        Case((), 2.0, num=5, retstep=True),
+    ],
+)
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:

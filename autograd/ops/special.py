@@ -43,7 +43,9 @@ _polygamma: Operation = differentiable(
 )
 gamma = _special(special.gamma, lambda g, y, x: g * y * digamma(x), domain=POSITIVE)
 gammaln = _special(special.gammaln, lambda g, _y, x: g * digamma(x), domain=POSITIVE)
-digamma: Operation = _special(special.digamma, lambda g, _y, x: g * _polygamma(x, order=1), domain=POSITIVE)
+digamma: Operation = _special(
+    special.digamma, lambda g, _y, x: g * _polygamma(x, order=1), domain=POSITIVE, name="digamma"
+)
 beta = _special(
     special.beta,
     lambda g, z, x, y: g * z * (digamma(x) - digamma(x + y)),

@@ -1,0 +1,97 @@
+"""Write docs/coverage.md: what becomes of every function in NumPy's namespaces when it is given a Tensor.
+
+Run as `python docs/make_coverage.py`; a test fails when the page is stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import autograd
+from autograd.tensor import NUMPY
+
+PAGE = Path(__file__).parent / "coverage.md"
+SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+
+# Functions that take no array to differentiate: they make arrays, ask about types, print, read files.
+# fmt: off
+MAKES = {
+    "arange", "array", "asanyarray", "asarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray",
+    "asmatrix", "bartlett", "base_repr", "binary_repr", "blackman", "bmat", "broadcast_shapes", "busday_count",
+    "busday_offset", "datetime_as_string", "datetime_data", "diag_indices", "empty", "eye", "fftfreq",
+    "format_float_positional", "format_float_scientific", "from_dlpack", "frombuffer", "fromfile", "fromfunction",
+    "fromiter", "frompyfunc", "fromregex", "fromstring", "full", "genfromtxt", "get_include", "get_printoptions",
+    "getbufsize", "geterr", "geterrcall", "hamming", "hanning", "identity", "indices", "info", "is_busday",
+    "isdtype", "isfortran", "isscalar", "issubdtype", "iterable", "ix_", "kaiser", "load", "loadtxt",
+    "mask_indices", "memmap", "mintypecode", "ndindex", "nested_iters", "ones", "printoptions", "promote_types",
+    "ravel_multi_index", "rfftfreq", "row_stack", "seterr", "seterrcall", "set_printoptions", "setbufsize",
+    "show_config", "show_runtime", "test", "tri", "tril_indices", "triu_indices", "typename", "unravel_index",
+    "zeros"
+}
+# fmt: on
+
+
+def functions(space: Any) -> Iterator[tuple[str, Any]]:
+    """The public functions of a namespace, aliases too."""
+    for name in sorted(space.__all__ if hasattr(space, "__all__") else dir(space)):
+        value = getattr(space, name, None)
+        if callable(value) and not name.startswith("_") and not inspect.isclass(value):
+            yield name, value
+
+
+def kind(name: str, function: Any) -> str:
+    """How a function treats a Tensor: one word."""
+    if function in NUMPY:
+        return "gradient" if hasattr(NUMPY[function], "op") else "plain"
+    return "no array" if name in MAKES else "TypeError"
+
+
+def rows() -> list[tuple[str, str]]:
+    """(dotted name, kind) of every function."""
+    return [(f"{prefix}.{name}", kind(name, f)) for prefix, space in SPACES.items() for name, f in functions(space)]
+
+
+def page() -> str:
+    found = rows()
+    by_kind = {k: [name for name, kind in found if kind == k] for k in ("gradient", "plain", "TypeError", "no array")}
+    parts = [
+        "# NumPy functions and Tensors",
+        "Written by `python docs/make_coverage.py` from the namespaces of NumPy "
+        f"{'.'.join(np.__version__.split('.')[:2])} and the registry of ops; a test keeps it fresh.",
+        f"**Differentiable, to any order ({len(by_kind['gradient'])}).** Called with a Tensor they record; `autograd` "
+        "has them under the same names (those of `np.linalg` and `np.fft` in `autograd.linalg` and `autograd.fft`).",
+        _names(by_kind["gradient"]),
+        f"**Plain results ({len(by_kind['plain'])}).** The result is no smooth number of the input: it is a plain "
+        "array, and no gradient flows through it.",
+        _names(by_kind["plain"]),
+        f"**TypeError ({len(by_kind['TypeError'])}).** They have no derivative rule here, and say so when they meet a "
+        "Tensor, instead of dropping its gradient.",
+        _names(by_kind["TypeError"]),
+        f"**No array to differentiate ({len(by_kind['no array'])}).** They make arrays, ask about types, print, or "
+        "read files.",
+        _names(by_kind["no array"]),
+        "The methods `reduce` of add, multiply, maximum and minimum, `accumulate` of add and multiply, and `outer` of "
+        "every binary ufunc are differentiable too; so are the keywords `where=` and `dtype=` of ufuncs, and `where=`, "
+        "`initial=` and `dtype=` of the reductions that have them. Where a ufunc's `where=` is false, the result is 0.",
+        f"`scipy.special`: {_names([f'`{n}`' for n in special()], quote=False)} (with the extra `scipy`). Those of "
+        "them that SciPy writes in Python (softmax, log_softmax, logsumexp) are to be called from `autograd.special`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def special() -> list[str]:
+    return sorted(name for name, f in vars(autograd.special).items() if hasattr(f, "op") and not name.startswith("_"))
+
+
+def _names(names: list[str], quote: bool = True) -> str:
+    return ", ".join(f"`{name}`" if quote else name for name in names)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
+    print(f"wrote {PAGE}")
