@@ -19,21 +19,16 @@ PAGE = Path(__file__).parent / "coverage.md"
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
 
 # Functions that take no array to differentiate: they make arrays, ask about types, print, read files.
-# fmt: off
-MAKES = {
-    "arange", "array", "asanyarray", "asarray", "asarray_chkfinite", "ascontiguousarray", "asfortranarray",
-    "asmatrix", "bartlett", "base_repr", "binary_repr", "blackman", "bmat", "broadcast_shapes", "busday_count",
-    "busday_offset", "datetime_as_string", "datetime_data", "diag_indices", "empty", "eye", "fftfreq",
-    "format_float_positional", "format_float_scientific", "from_dlpack", "frombuffer", "fromfile", "fromfunction",
-    "fromiter", "frompyfunc", "fromregex", "fromstring", "full", "genfromtxt", "get_include", "get_printoptions",
-    "getbufsize", "geterr", "geterrcall", "hamming", "hanning", "identity", "indices", "info", "is_busday",
-    "isdtype", "isfortran", "isscalar", "issubdtype", "iterable", "ix_", "kaiser", "load", "loadtxt",
-    "mask_indices", "memmap", "mintypecode", "ndindex", "nested_iters", "ones", "printoptions", "promote_types",
-    "ravel_multi_index", "rfftfreq", "row_stack", "seterr", "seterrcall", "set_printoptions", "setbufsize",
-    "show_config", "show_runtime", "test", "tri", "tril_indices", "triu_indices", "typename", "unravel_index",
-    "zeros"
-}
-# fmt: on
+MAKES = """
+arange array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix bartlett base_repr
+binary_repr blackman bmat broadcast_shapes busday_count busday_offset datetime_as_string datetime_data diag_indices
+empty eye fftfreq format_float_positional format_float_scientific from_dlpack frombuffer fromfile fromfunction
+fromiter frompyfunc fromregex fromstring full genfromtxt get_include get_printoptions getbufsize geterr geterrcall
+hamming hanning identity indices info is_busday isdtype isfortran isscalar issubdtype iterable ix_ kaiser load loadtxt
+mask_indices memmap mintypecode ndindex nested_iters ones printoptions promote_types ravel_multi_index rfftfreq
+row_stack set_printoptions setbufsize seterr seterrcall show_config show_runtime test tri tril_indices triu_indices
+typename unravel_index zeros
+""".split()
 
 
 def functions(space: Any) -> Iterator[tuple[str, Any]]:
