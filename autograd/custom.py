@@ -28,18 +28,19 @@ _custom = differentiable(
 class _Once:
     """A backward pass that answers for one input at a time, and is run once for all of them."""
 
-    def __init__(self, pass_back: Callable[..., Sequence[Any]]) -> None:
-        self.pass_back, self.gradient, self.found = pass_back, None, ()
+    def __init__(self, inputs: Sequence[Any], pass_back: Callable[..., Sequence[Any]]) -> None:
+        self.pass_back = pass_back
+        self.last = max((i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad), default=0)
+        self.gradient: Any = None
+        self.found: Sequence[Any] = ()
 
     def __call__(self, i: int, gradient: Any, *inputs: Any) -> Any:
         if self.gradient is not gradient:
-            self.found = tuple(self.pass_back(gradient, *inputs))
-            self.gradient = gradient
+            self.gradient, self.found = gradient, self.pass_back(gradient, *inputs)
         found = self.found[i]
+        if i == self.last:  # nobody else will ask; what was recorded leads back to this op, and would be a cycle
+            self.gradient, self.found = None, ()
         return np.zeros_like(inputs[i]) if found is None else found
-
-    gradient: Any
-    found: tuple[Any, ...]
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,7 +77,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise ValueError(f"the backward pass returned {len(found)} gradients for {len(inputs)} arguments")
             return [None if g is None else g.conj() for g in found]
 
-        return _custom(args, run=run, pull=_Once(pass_back))
+        return _custom(args, run=run, pull=_Once(args, pass_back))
 
     return wrapper
 
@@ -135,7 +136,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             return [found[x].data.conj() if x in found else None for x in [*origins, *captured]]
 
         row = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
-        packed = _custom([*(leaves[i] for i in varied), *captured], run=lambda *_: row, pull=_Once(pass_back))
+        inputs = [*(leaves[i] for i in varied), *captured]
+        packed = _custom(inputs, run=lambda *_: row, pull=_Once(inputs, pass_back))
         if not isinstance(packed, Tensor):
             return nest(arrays)
         ends = np.cumsum([a.size for a in arrays])

@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "ops": {"tensor", "op", "ops"},
     "tree": set(),
     "functional": {"graph", "mode", "tensor", "ops", "tree"},
+    "hips": {"tensor", "functional", "custom", "gradcheck"},
     "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
     "drawing": {"graph", "mode", "tensor", "op", "drawing"},

@@ -1,10 +1,12 @@
 """Derivatives of functions, and functions with a backward pass of their own."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import autograd
-from autograd import Tensor, custom_gradient, grad, gradcheck, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd import Tensor, custom_gradient, grad, gradcheck, hessian, hips, hvp, jacobian, jvp, value_and_grad, vjp
 
 
 def test_arrays_in_arrays_out():
@@ -261,3 +263,42 @@ def test_checkpoint_finds_the_parameters_that_it_reads():
     with pytest.raises(TypeError, match="pass it as an argument"):
         autograd.checkpoint(lambda t: t * made)(x)
     assert type(autograd.checkpoint(np.exp)(np.ones(2))) is np.ndarray
+
+
+# ---- code written for HIPS's autograd
+
+
+def test_hips_names():
+    x = np.array([0.3, -0.2])
+    pull, value = hips.make_vjp(lambda a, b: a * b, 1)(2.0, x)
+    np.testing.assert_array_equal(pull(np.ones(2)), [2, 2])
+    np.testing.assert_array_equal(value, 2 * x)
+    assert hips.grad_and_aux(lambda t: (t * t, "aux"))(3.0) == (6, "aux")
+    assert hips.check_grads(lambda a, b: np.sin(a) * b)(x, x)
+
+    @hips.primitive
+    def logsumexp(x):
+        top = np.max(x)
+        return top + np.log(np.sum(np.exp(x - top)))
+
+    hips.defvjp(logsumexp, lambda ans, x: lambda g: g * np.exp(x - ans))
+    np.testing.assert_allclose(grad(logsumexp)(x), np.exp(x) / np.exp(x).sum())
+    np.testing.assert_allclose(hessian(logsumexp)(x), hessian(autograd.logsumexp)(x))
+    with pytest.raises(TypeError, match="defvjp"):
+        grad(hips.primitive(np.sum))(x)
+
+
+def test_a_backward_pass_of_ones_own_leaves_no_garbage():
+    double = custom_gradient(lambda x, y: (x * y, lambda g: (g * y, g * x)))
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    gc.collect()
+    gc.disable()
+    try:
+        loss = double(x, np.ones(2)).sum()
+        loss.backward(create_graph=True)
+        x.grad = None
+        del loss
+        autograd.checkpoint(np.exp)(x).sum().backward()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
