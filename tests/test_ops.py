@@ -199,6 +199,29 @@ def test_a_rule_that_is_wrong_by_a_thousandth_is_caught(name):
         assert any(caught(name, i, rules) for i in cases), f"no case of {name} notices a wrong rule for input {k}"
 
 
+SEVERAL = [(name, i) for name, i in CALLS if hasattr(OPS[name].rules, "__len__") and len(OPS[name].rules) > 1]
+
+
+@pytest.mark.parametrize(("name", "i"), SEVERAL, ids=[f"{name}-{i}" for name, i in SEVERAL])
+def test_no_rule_runs_for_an_input_that_needs_no_gradient(name, i):
+    op = OPS[name]
+    call, arrays = closed(name, i)
+    right = op.rules
+    if len(right) != len(arrays):
+        return  # an input of this case is no floating-point array
+
+    def unwanted(*args, **params):
+        raise AssertionError("nobody needs this gradient")
+
+    for k in range(len(arrays)):
+        output = call(*(Tensor(a, requires_grad=n == k) for n, a in enumerate(arrays)))
+        op.rules = [rule if n == k else unwanted for n, rule in enumerate(right)]
+        try:
+            output.backward(np.ones_like(output.data))
+        finally:
+            op.rules = right
+
+
 ELEMENTWISE = [name for name, op in OPS.items() if op.elementwise and len(op.rules) == 2 and op.numpy]
 ELEMENTWISE.remove("ldexp")  # takes integers
 

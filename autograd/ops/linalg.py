@@ -40,12 +40,12 @@ inv = differentiable(
 
 def _solve_left(g: Any, y: Any, a: Any, _b: Any) -> Any:
     gb = _solve_right(g, y, a, _b)
-    return -(gb[..., :, None] * y[..., None, :]) if len(_b.shape) == 1 else -(gb @ flip(y))
+    return -(gb[..., :, None] * y[..., None, :]) if g.ndim < a.ndim else -(gb @ flip(y))
 
 
 def _solve_right(g: Any, _y: Any, a: Any, _b: Any) -> Any:
-    """With one vector for many matrices the result is a vector for each."""
-    if len(_b.shape) == 1:
+    """A b of one dimension is a vector, and the result a vector for each matrix."""
+    if g.ndim < a.ndim:
         return np.linalg.solve(flip(a), g[..., None])[..., 0]
     return np.linalg.solve(flip(a), g)
 
