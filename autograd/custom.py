@@ -11,7 +11,7 @@ import numpy as np
 from .functional import variable
 from .graph import Node
 from .mode import enable_grad
-from .op import Case, differentiable
+from .op import Case, differentiable, zero
 from .tensor import Tensor, as_tensor, differentiate
 from .tree import flatten
 
@@ -40,7 +40,7 @@ class _Once:
         found = self.found[i]
         if i == self.last:  # nobody else will ask; what was recorded leads back to this op, and would be a cycle
             self.gradient, self.found = None, ()
-        return np.zeros_like(inputs[i]) if found is None else found
+        return zero(inputs[i]) if found is None else found
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:

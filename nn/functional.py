@@ -10,7 +10,7 @@ from autograd import Case, Tensor, differentiable, elementwise
 
 relu = elementwise(
     lambda x: np.maximum(x, 0.0),
-    lambda g, y, _x: np.where(y > 0, g, 0.0),
+    lambda g, y, _x: np.where(y <= 0, 0.0, g),  # so that NaN goes on
     name="relu",
 )
 # 1 / (1 + exp(-x)) overflows for large negative x; the tanh form is exact over the whole range.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Case, Operation, composite, differentiable
-from .products import flip, matmul
+from .products import matmul, transposed
 
 # ---- matrices to test with, made of any numbers
 
@@ -25,12 +25,12 @@ def well_conditioned(x: Any) -> Any:
 
 def _symmetric(x: Any) -> Any:
     """A symmetric matrix with eigenvalues well apart."""
-    return 0.2 * (x + flip(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+    return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
 
 
 def _positive(x: Any) -> Any:
     """A symmetric positive definite matrix."""
-    return matmul(x, flip(x)) + np.eye(x.shape[-1], dtype=x.dtype)
+    return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _real_spectrum(x: Any) -> Any:
@@ -54,10 +54,10 @@ def only_real(name: str, x: Any) -> None:
 
 def _cholesky_rule(g: Any, y: Any, _x: Any) -> Any:
     """NumPy reads the lower triangle alone; the gradient is the symmetric one."""
-    s = flip(y) @ g
+    s = transposed(y) @ g
     half = np.tril(s) - 0.5 * _diagonal_part(s)
-    back = flip(np.linalg.solve(flip(y), flip(np.linalg.solve(flip(y), half))))
-    return 0.5 * (back + flip(back))
+    back = transposed(np.linalg.solve(transposed(y), transposed(np.linalg.solve(transposed(y), half))))
+    return 0.5 * (back + transposed(back))
 
 
 def _diagonal_part(x: Any) -> Any:
@@ -77,7 +77,7 @@ def _spread(w: Any, x: Any) -> Any:
 
 cholesky: Operation = differentiable(
     np.linalg.cholesky, _cholesky_rule, numpy=[np.linalg.cholesky], domain=_positive, cases=SQUARE,
-    beyond=lambda a, *, upper=False: flip(cholesky(a)) if upper else cholesky(a),
+    beyond=lambda a, *, upper=False: transposed(cholesky(a)) if upper else cholesky(a),
 )  # fmt: skip
 
 
@@ -88,9 +88,9 @@ def _eigh_forward(x: Any, uplo: Any = "L") -> Any:
 
 def _eigh_rule(g: Any, y: Any, _x: Any, *, uplo: str = "L") -> Any:
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
-    inner = _spread(gw, v) + _inverse_gaps(w) * (flip(v) @ gv)
-    gx = v @ inner @ flip(v)
-    return 0.5 * (gx + flip(gx))
+    inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
+    gx = v @ inner @ transposed(v)
+    return 0.5 * (gx + transposed(gx))
 
 
 _eigh_rows: Operation = differentiable(
@@ -122,8 +122,8 @@ def _eig_rule(g: Any, y: Any, _x: Any) -> Any:
     """The eigenvectors have length 1, so a change along themselves is taken out of gv first."""
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
     gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
-    inner = _spread(gw, v) + _inverse_gaps(w) * (flip(v) @ gv)
-    return np.linalg.solve(flip(v), inner @ flip(v))
+    inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
+    return np.linalg.solve(transposed(v), inner @ transposed(v))
 
 
 _eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows", domain=_real_spectrum, cases=SQUARE)
@@ -142,7 +142,7 @@ eigvals = composite(lambda a: _eig(a)[0], np.linalg.eigvals, domain=_real_spectr
 
 def _svd_forward(x: Any) -> Any:
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([u, s[..., None, :], flip(vh)], axis=-2)
+    return np.concatenate([u, s[..., None, :], transposed(vh)], axis=-2)
 
 
 def _svd_rule(g: Any, y: Any, _x: Any) -> Any:
@@ -151,13 +151,13 @@ def _svd_rule(g: Any, y: Any, _x: Any) -> Any:
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
     row, column = s[..., None, :], s[..., :, None]
     inverse = np.where(row == 0, 0.0, 1.0 / np.where(row == 0, 1.0, row))
-    gaps, uu, vv = _inverse_gaps(s * s), flip(u) @ gu, flip(v) @ gv
-    inner = gaps * (uu - flip(uu)) * row + column * (gaps * (vv - flip(vv))) + _spread(gs, gaps)
-    gx = u @ inner @ flip(v)
+    gaps, uu, vv = _inverse_gaps(s * s), transposed(u) @ gu, transposed(v) @ gv
+    inner = gaps * (uu - transposed(uu)) * row + column * (gaps * (vv - transposed(vv))) + _spread(gs, gaps)
+    gx = u @ inner @ transposed(v)
     if m > n:
-        gx = gx + ((gu - u @ uu) * inverse) @ flip(v)
+        gx = gx + ((gu - u @ uu) * inverse) @ transposed(v)
     if n > m:
-        gx = gx + u @ flip((gv - v @ vv) * inverse)
+        gx = gx + u @ transposed((gv - v @ vv) * inverse)
     return gx
 
 
@@ -179,7 +179,7 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
             "svd: beyond the first min(m, n) the singular vectors are arbitrary and have no gradient; "
             "pass full_matrices=False"
         )
-    return _SVD(rows[..., :m, :], rows[..., m, :], flip(rows[..., m + 1 :, :]))
+    return _SVD(rows[..., :m, :], rows[..., m, :], transposed(rows[..., m + 1 :, :]))
 
 
 svd = composite(
@@ -197,15 +197,15 @@ svdvals = composite(lambda x, /: _svd(x, compute_uv=False), np.linalg.svdvals, c
 
 def _qr_forward(x: Any) -> Any:
     q, r = np.linalg.qr(x)
-    return np.concatenate([q, flip(r)], axis=-2)
+    return np.concatenate([q, transposed(r)], axis=-2)
 
 
 def _qr_rule(g: Any, y: Any, _x: Any) -> Any:
     m = _x.shape[-2]
-    q, r, gq, gr = y[..., :m, :], flip(y[..., m:, :]), g[..., :m, :], np.triu(flip(g[..., m:, :]))
-    inner = r @ flip(gr) - flip(gq) @ q
+    q, r, gq, gr = y[..., :m, :], transposed(y[..., m:, :]), g[..., :m, :], np.triu(transposed(g[..., m:, :]))
+    inner = r @ transposed(gr) - transposed(gq) @ q
     low = np.tril(inner, -1)
-    return flip(np.linalg.solve(r, flip(gq + q @ (low + flip(low) + _diagonal_part(inner)))))
+    return transposed(np.linalg.solve(r, transposed(gq + q @ (low + transposed(low) + _diagonal_part(inner)))))
 
 
 _qr_rows = differentiable(_qr_forward, _qr_rule, name="qr_rows", cases=[Case((3, 3)), Case((4, 2)), Case((2, 3, 2))])
@@ -219,9 +219,9 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
         raise ValueError(f"qr: mode {mode!r} has no derivative rule for shape {a.shape}; use mode='reduced'")
     rows = _qr_rows(a[..., :, : min(m, n)])
-    q, r = rows[..., :m, :], flip(rows[..., m:, :])
+    q, r = rows[..., :m, :], transposed(rows[..., m:, :])
     if n > m:
-        r = np.concatenate([r, flip(q) @ a[..., :, m:]], axis=-1)
+        r = np.concatenate([r, transposed(q) @ a[..., :, m:]], axis=-1)
     return r if mode == "r" else _QR(q, r)
 
 

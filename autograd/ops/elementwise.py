@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..op import POSITIVE, REAL, Case, Operation, composite, differentiable, elementwise
+from ..op import POSITIVE, REAL, Case, Operation, composite, differentiable, elementwise, zero
 from ..tensor import Tensor
+from .index import own
 
 # ---- arithmetic
 
@@ -32,15 +33,16 @@ positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
 def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
-    """y x**(y-1), which is 0 where y is 0, also at x = 0."""
+    """y x**(y-1), which is 0 where y is 0, also at x = 0 and at infinity."""
     if y.__class__ in (int, float):
-        return np.zeros_like(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
-    return g * y * x ** np.where(y == 0, 1.0, y - 1.0)
+        return zero(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
+    return np.where(y == 0, 0.0, g * y * np.where(y == 0, 1.0, x) ** np.where(y == 0, 1.0, y - 1.0))
 
 
 def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """x**y log(x), taken as its limit 0 where x is 0 and y > 0."""
-    return np.where((x == 0) & (y > 0), 0.0, g * z * np.log(np.where((x == 0) & (y > 0), 1.0, x)))
+    """x**y log(x), taken as its limit 0 where x is 0 and y is not negative."""
+    flat = (x == 0) & (y >= 0)
+    return np.where(flat, 0.0, g * z * np.log(np.where(flat, 1.0, x)))
 
 
 power = elementwise(
@@ -109,20 +111,30 @@ log = elementwise(np.log, lambda g, _y, x: g / x, domain=POSITIVE)
 log2 = elementwise(np.log2, lambda g, _y, x: g / (x * LN2), domain=POSITIVE)
 log10 = elementwise(np.log10, lambda g, _y, x: g / (x * LN10), domain=POSITIVE)
 log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0), domain=POSITIVE)
+
+
+def _share(z: Any, x: Any, y: Any) -> Any:
+    """How much z = logaddexp(x, y) lies above x: x - z, but 0 where both are the same infinity."""
+    same = x == z
+    half = np.where(y == z, -math.log(2.0), 0.0)
+    return np.where(same, half, np.where(same, 0.0, x) - np.where(same, 0.0, z))
+
+
 logaddexp = elementwise(
     np.logaddexp,
-    lambda g, z, x, _y: g * np.exp(x - z),
-    lambda g, z, _x, y: g * np.exp(y - z),
+    lambda g, z, x, y: g * np.exp(_share(z, x, y)),
+    lambda g, z, x, y: g * np.exp(_share(z, y, x)),
 )
 logaddexp2 = elementwise(
     np.logaddexp2,
-    lambda g, z, x, _y: g * np.exp2(x - z),
-    lambda g, z, _x, y: g * np.exp2(y - z),
+    lambda g, z, x, y: g * np.exp2(_share(z, x, y)),
+    lambda g, z, x, y: g * np.exp2(_share(z, y, x)),
 )
 ldexp = elementwise(
     np.ldexp,
     lambda g, _z, _x, n: np.ldexp(g, n),
     None,
+    call=lambda x1, x2: ((x1, own(x2)), {}),
     cases=[Case((2, 3), np.array([1, -2, 3])), Case((), 2)],
 )
 frexp = composite(_frexp, np.frexp, cases=[Case((2, 3))], domain=POSITIVE)

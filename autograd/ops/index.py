@@ -10,10 +10,10 @@ from ..op import Case, Operation, composite, differentiable
 from ..tensor import Tensor
 
 
-def _own(index: Any) -> Any:
+def own(index: Any) -> Any:
     """The index with its arrays copied, so that nobody can change it before the backward pass reads it again."""
     if isinstance(index, tuple):
-        return tuple(map(_own, index))
+        return tuple(map(own, index))
     if isinstance(index, Tensor):
         index = index.data
     if isinstance(index, list):
@@ -53,7 +53,7 @@ _INDICES = [
 getitem: Operation = differentiable(
     lambda x, index: x[index],
     lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
-    methods={"__getitem__": lambda x, index: getitem(x, index=_own(index))},
+    methods={"__getitem__": lambda x, index: getitem(x, index=own(index))},
     name="getitem",
     cases=[
         *(Case((2, 3), index=index) for index in _INDICES),
@@ -78,7 +78,7 @@ def _replace(x: Any, value: Any, index: Any) -> Any:
 
 
 def _settable(x: Any, index: Any, value: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
-    index = _own(index)
+    index = own(index)
     if not _is_basic(index):
         shape = np.shape(x)
         places = np.arange(int(np.prod(shape))).reshape(shape)[index]
@@ -104,7 +104,7 @@ set_at: Operation = differentiable(
 
 def _add_at(x: Any, index: Any, value: Any) -> Any:
     """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at."""
-    index = _own(index)
+    index = own(index)
     places = np.shape(np.empty(np.shape(x))[index])
     return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Case, composite, differentiable
-from .sequence import part as _slice
+from .sequence import part
 
 
 def _part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
@@ -157,7 +157,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
         places = [sum(sizes[:i]) for i in range(1, sections)]
     else:
         places = list(indices_or_sections)
-    return [_slice(ary, axis, a, b) for a, b in zip([0, *places], [*places, n], strict=True)]
+    return [part(ary, axis, a, b) for a, b in zip([0, *places], [*places, n], strict=True)]
 
 
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
@@ -207,13 +207,13 @@ def _pad_axis(x: Any, axis: int, width: Any, mode: Any, options: dict[str, Any])
         if mode in ("constant", "empty"):
             fill = zeros + options.get("constant_values", (0, 0))[side]
         elif mode == "linear_ramp":
-            end, edge = options.get("end_values", (0, 0))[side], _slice(x, axis, *[(0, 1), (-1, None)][side])
+            end, edge = options.get("end_values", (0, 0))[side], part(x, axis, *[(0, 1), (-1, None)][side])
             steps = np.arange(w).astype(x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
             fill = end + (edge - end) * (steps / max(w, 1))
             fill = np.flip(fill, axis) if side == 1 else fill
         elif mode in _EDGE:
             length = min(options.get("stat_length", (n, n))[side], n)
-            near = _slice(x, axis, *[(0, length), (n - length, None)][side])
+            near = part(x, axis, *[(0, length), (n - length, None)][side])
             fill = zeros + _EDGE[mode](near, axis=axis, keepdims=True)
         else:
             raise ValueError(f"pad: mode {mode!r} is not supported")

@@ -22,7 +22,7 @@ from .index import diagonal as _diagonal
 from .norms import matrix_norm as matrix_norm
 from .norms import norm as norm
 from .norms import vector_norm as vector_norm
-from .products import _cross, _trace, flip
+from .products import _cross, _trace, transposed
 from .products import matmul as matmul
 from .products import tensordot as tensordot
 from .products import vecdot as vecdot
@@ -31,7 +31,7 @@ from .products import vecdot as vecdot
 
 inv = differentiable(
     np.linalg.inv,
-    lambda g, y, _x: -(flip(y) @ g @ flip(y)),
+    lambda g, y, _x: -(transposed(y) @ g @ transposed(y)),
     numpy=[np.linalg.inv],
     domain=well_conditioned,
     cases=SQUARE,
@@ -40,14 +40,14 @@ inv = differentiable(
 
 def _solve_left(g: Any, y: Any, a: Any, _b: Any) -> Any:
     gb = _solve_right(g, y, a, _b)
-    return -(gb[..., :, None] * y[..., None, :]) if g.ndim < a.ndim else -(gb @ flip(y))
+    return -(gb[..., :, None] * y[..., None, :]) if g.ndim < a.ndim else -(gb @ transposed(y))
 
 
 def _solve_right(g: Any, _y: Any, a: Any, _b: Any) -> Any:
     """A b of one dimension is a vector, and the result a vector for each matrix."""
     if g.ndim < a.ndim:
-        return np.linalg.solve(flip(a), g[..., None])[..., 0]
-    return np.linalg.solve(flip(a), g)
+        return np.linalg.solve(transposed(a), g[..., None])[..., 0]
+    return np.linalg.solve(transposed(a), g)
 
 
 solve = differentiable(
@@ -69,7 +69,7 @@ solve = differentiable(
 def _cofactors(x: Any, y: Any) -> Any:
     """d det / dx: det * inverse transposed, or, where the determinant is 0, the determinants of the minors."""
     if np.all(y != 0):
-        return y[..., None, None] * flip(np.linalg.inv(x))
+        return y[..., None, None] * transposed(np.linalg.inv(x))
     n = x.shape[-1]
     if n == 1:
         return np.ones_like(x)
@@ -89,7 +89,7 @@ det = differentiable(
 )
 _log_abs_det = differentiable(
     lambda x: np.linalg.slogdet(x)[1],
-    lambda g, _y, x: g[..., None, None] * flip(np.linalg.inv(x)),
+    lambda g, _y, x: g[..., None, None] * transposed(np.linalg.inv(x)),
     name="log_abs_det",
     domain=well_conditioned,
     cases=SQUARE,
@@ -105,7 +105,7 @@ def _slogdet(a: Any) -> Any:
 
 slogdet = composite(_slogdet, np.linalg.slogdet, domain=well_conditioned, cases=SQUARE)
 matrix_transpose = composite(
-    lambda x, /: flip(x),
+    lambda x, /: transposed(x),
     *[f for f in (getattr(np, "matrix_transpose", None), np.linalg.matrix_transpose) if f],
     name="matrix_transpose",
     cases=[Case((2, 3)), Case((4, 2, 3))],
@@ -157,8 +157,8 @@ tensorsolve = composite(_tensorsolve, np.linalg.tensorsolve, cases=[Case(_CUBE, 
 
 def _pinv_rule(g: Any, y: Any, x: Any, *, rcond: Any = None, hermitian: bool = False, rtol: Any = None) -> Any:
     """For a matrix whose rank does not change nearby: G. Golub and V. Pereyra (1973)."""
-    left, right = flip(g) @ y @ flip(y), flip(y) @ y @ flip(g)
-    return left - x @ (y @ left) + right - (right @ y) @ x - flip(y) @ g @ flip(y)
+    left, right = transposed(g) @ y @ transposed(y), transposed(y) @ y @ transposed(g)
+    return left - x @ (y @ left) + right - (right @ y) @ x - transposed(y) @ g @ transposed(y)
 
 
 pinv = differentiable(

@@ -14,7 +14,7 @@ from .index import scatter
 from .shape import reshape
 
 
-def flip(x: Any) -> Any:
+def transposed(x: Any) -> Any:
     """Every matrix in x transposed."""
     return x.swapaxes(-1, -2)
 
@@ -25,8 +25,8 @@ def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return g * y if len(_x.shape) == 1 else g[..., None] * y
     if len(_x.shape) == 1:
-        return (g[..., None, :] @ flip(y))[..., 0, :]
-    return g @ flip(y)
+        return (g[..., None, :] @ transposed(y))[..., 0, :]
+    return g @ transposed(y)
 
 
 def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
@@ -35,10 +35,10 @@ def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
     if x.ndim == 1:
         return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
     if len(_y.shape) == 1:
-        return (flip(x) @ g[..., None])[..., 0]
+        return (transposed(x) @ g[..., None])[..., 0]
     if len(_y.shape) == 2:  # one matrix for the whole batch: a single product, not one to sum per item
         return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
-    return flip(x) @ g
+    return transposed(x) @ g
 
 
 matmul = differentiable(
@@ -223,12 +223,15 @@ def _parse(subscripts: str, shapes: list[tuple[int, ...]]) -> tuple[list[str], s
     return terms, result.replace("...", dots)
 
 
+_LABELS = string.ascii_uppercase + string.ascii_lowercase  # as NumPy orders the integers
+
+
 def _einsum_call(*operands: Any, optimize: Any = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Also takes NumPy's other form, einsum(a, [0, 1], b, [1, 2], [0, 2])."""
     if isinstance(operands[0], str):
         return operands[1:], {"subscripts": operands[0], "optimize": optimize}
     names = [
-        "".join("..." if i is Ellipsis else string.ascii_letters[i] for i in axes)
+        "".join("..." if i is Ellipsis else _LABELS[i] for i in axes)
         for axes in operands[1::2] + (operands[-1:] if len(operands) % 2 else ())
     ]
     arrays = operands[: len(operands) // 2 * 2 : 2]

@@ -161,9 +161,18 @@ def _logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return y if keepdims else np.reshape(y, ()) if axis is None else np.squeeze(y, axis)
 
 
+def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """The softmax; where the sum is infinite, its largest elements share equally."""
+    g, y = restore(g, axis, keepdims), restore(y, axis, keepdims)
+    finite = np.isfinite(y)
+    top = x == y
+    share = top / np.maximum(np.sum(top, axis=axis, keepdims=True), 1)
+    return g * np.where(finite, np.exp(np.where(finite, x, 0.0) - np.where(finite, y, 0.0)), share)
+
+
 logsumexp: Operation = differentiable(
     _logsumexp,
-    lambda g, y, x, *, axis=None, keepdims=False: restore(g, axis, keepdims) * np.exp(x - restore(y, axis, keepdims)),
+    _logsumexp_rule,
     name="logsumexp",
     cases=[*_CASES[:5], Case(())],
 )

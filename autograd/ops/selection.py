@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..op import REAL, Case, composite, differentiable, elementwise
-from .index import set_at
+from ..op import REAL, Case, composite, differentiable, elementwise, zero
+from .index import own, set_at
 
 
 def _signed(g: Any, x: Any) -> Any:
-    """g with the sign of x, and 0 where x is 0."""
-    return np.where(x > 0, g, np.where(x < 0, -g, 0.0))
+    """g with the sign of x, 0 where x is 0, and NaN where x is."""
+    return np.where(x > 0, g, np.where(x < 0, -g, 0.0 * x))
 
 
 def _abs_rule(g: Any, y: Any, x: Any) -> Any:
@@ -26,7 +26,7 @@ def _abs_rule(g: Any, y: Any, x: Any) -> Any:
 def _sign_rule(g: Any, _y: Any, x: Any) -> Any:
     """Of a complex number the sign is x / abs(x), and only its length does not matter."""
     if x.dtype.kind != "c":
-        return np.zeros_like(g)
+        return zero(g)
     size = np.abs(x)
     return g / size - np.real(g * x) * x.conj() / size**3
 
@@ -37,36 +37,36 @@ sign = elementwise(np.sign, _sign_rule)
 copysign = elementwise(
     np.copysign,
     lambda g, _z, x, y: np.where(x == 0, 0.0, np.where(np.signbit(x) == np.signbit(y), g, -g)),
-    lambda g, *_: np.zeros_like(g),
+    zero,
 )
 absolute = abs
 
 # ---- steps: the gradient is 0
 
 _INSIDE = (0.1, 0.9)  # between two steps
-floor = elementwise(np.floor, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
-ceil = elementwise(np.ceil, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
-trunc = elementwise(np.trunc, lambda g, *_: np.zeros_like(g), domain=_INSIDE)
-rint = elementwise(np.rint, lambda g, *_: np.zeros_like(g), domain=(0.6, 1.4))
+floor = elementwise(np.floor, zero, domain=_INSIDE)
+ceil = elementwise(np.ceil, zero, domain=_INSIDE)
+trunc = elementwise(np.trunc, zero, domain=_INSIDE)
+rint = elementwise(np.rint, zero, domain=(0.6, 1.4))
 fix = composite(lambda x, out=None: np.trunc(x), np.fix, cases=[Case((2, 3))], domain=_INSIDE)
 round = differentiable(
     np.round,
-    lambda g, *_, decimals=0: np.zeros_like(g),
+    lambda g, *_, decimals=0: zero(g),
     numpy=[np.round, np.around],
     domain=(0.6, 1.4),
     cases=[Case((2, 3)), Case((2, 3), decimals=0), Case(())],
 )
 floor_divide = elementwise(
     np.floor_divide,
-    lambda g, *_: np.zeros_like(g),
-    lambda g, *_: np.zeros_like(g),
+    zero,
+    zero,
     operator="floordiv",
     domain=[(3.1, 4.9), (1.6, 2.4)],
     cases=[Case((2,), (2,)), Case((2, 1), 1.7), Case((), ())],
 )
 heaviside = elementwise(
     np.heaviside,
-    lambda g, *_: np.zeros_like(g),
+    zero,
     lambda g, _z, x, _y: np.where(x == 0, g, 0.0),
     cases=[Case((2, 3), (3,)), Case(np.array([0, 1]), (2,)), Case((), ())],
     domain=[_INSIDE, REAL],
@@ -74,22 +74,22 @@ heaviside = elementwise(
 
 # ---- choices
 
-maximum = elementwise(
+maximum = elementwise(  # NaN goes to both, as the value does
     np.maximum,
-    lambda g, _z, x, y: np.where(x > y, g, np.where(x == y, g * 0.5, 0.0)),
-    lambda g, _z, x, y: np.where(y > x, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(x < y, 0.0, np.where(x == y, g * 0.5, g)),
+    lambda g, _z, x, y: np.where(y < x, 0.0, np.where(x == y, g * 0.5, g)),
 )
 minimum = elementwise(
     np.minimum,
-    lambda g, _z, x, y: np.where(x < y, g, np.where(x == y, g * 0.5, 0.0)),
-    lambda g, _z, x, y: np.where(y < x, g, np.where(x == y, g * 0.5, 0.0)),
+    lambda g, _z, x, y: np.where(x > y, 0.0, np.where(x == y, g * 0.5, g)),
+    lambda g, _z, x, y: np.where(y > x, 0.0, np.where(x == y, g * 0.5, g)),
 )
 where = differentiable(
     np.where,
     None,
     lambda g, _z, condition, _x, _y: np.where(condition, g, 0.0),
     lambda g, _z, condition, _x, _y: np.where(condition, 0.0, g),
-    call=lambda condition, x, y: ((condition, x, y), {}),
+    call=lambda condition, x, y: ((own(condition), x, y), {}),
     numpy=[np.where],
     cases=[
         Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
@@ -100,21 +100,16 @@ where = differentiable(
 )
 
 
-def _above(x: Any, low: Any) -> Any:
-    return True if low is None else x >= low
-
-
-def _below(x: Any, high: Any) -> Any:
-    return True if high is None else x <= high
+def _less(x: Any, y: Any) -> Any:
+    """x < y, where None bounds nothing."""
+    return False if x is None or y is None else x < y
 
 
 clip = differentiable(
     lambda x, low, high: np.clip(x, low, high),
-    lambda g, _z, x, low, high: np.where(np.logical_and(_above(x, low), _below(x, high)), g, 0.0),
-    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, _below(low, high)), g, 0.0),
-    lambda g, _z, x, low, high: np.where(
-        np.logical_not(_below(x if low is None else np.maximum(x, low), high)), g, 0.0
-    ),
+    lambda g, _z, x, low, high: np.where(np.logical_or(_less(x, low), _less(high, x)), 0.0, g),
+    lambda g, _z, x, low, high: np.where(np.logical_and(x < low, np.logical_not(_less(high, low))), g, 0.0),
+    lambda g, _z, x, low, high: np.where(_less(high, x if low is None else np.maximum(x, low)), g, 0.0),
     call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
         (a, min if a_min is None else a_min, max if a_max is None else a_max),
         {},

@@ -34,6 +34,7 @@ reshape: Operation = differentiable(
 transpose: Operation = differentiable(
     np.transpose,
     lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])),
+    call=lambda a, axes=None: ((a,), {"axes": None if axes is None else tuple(axes)}),
     methods={"transpose": lambda x, *axes: transpose(x, axes=_one_or_many(axes) if axes else None)},
     cases=[Case((2, 3)), Case((2, 3, 4), axes=(1, -1, 0)), Case((2, 3, 4), axes=(-2, 0, -1)), Case(())],
 )
