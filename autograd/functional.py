@@ -36,6 +36,8 @@ class _Call:
 
     def __init__(self, function: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums, has_aux: bool) -> None:
         chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"argnums names an argument twice: {argnums}")
         for i in chosen:
             if not -len(args) <= i < len(args):
                 raise TypeError(f"argnums names argument {i}, and the function was called with {len(args)}")
@@ -111,6 +113,8 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
     def wrapper(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(function, args, kwargs, argnums, has_aux)
         value = call.output
+        if not isinstance(value, Tensor | np.ndarray | np.number | float | int):
+            raise TypeError(f"grad needs a function that returns a number; it returned {type(value).__name__}")
         if np.size(value) != 1 or np.iscomplexobj(value):
             kind = "complex " if np.iscomplexobj(value) else ""
             raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .functional import variable
 from .graph import GraphError, Node, fit
-from .mode import Switch
+from .mode import Switch, enable_grad
 from .op import Op
 from .tensor import Tensor, as_tensor, differentiate
 
@@ -31,6 +31,13 @@ class GradcheckError(AssertionError):
             f"{where} is wrong at index {index}: analytic {analytic:.9g}, numeric {numeric:.9g}{hint and f' ({hint})'}"
         )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), vars(self))
+
+
+def _rebuilt(kind: type[GradcheckError], facts: dict[str, Any]) -> GradcheckError:
+    return kind(**facts)
+
 
 class KinkError(GradcheckError):
     """The function has a kink within the step, so finite differences cannot judge the gradient at this point."""
@@ -43,6 +50,7 @@ class Slope(NamedTuple):
     """Central differences of a function of one number at 0, with a step h and half of it."""
 
     value: float
+    error: float  # how far the value may be off: what halving the step changed, and rounding
     kinked: bool
 
     @staticmethod
@@ -52,8 +60,9 @@ class Slope(NamedTuple):
         # Of a smooth function, the two one-sided slopes come together in proportion to the step; at a kink they do not.
         gap, gap2 = (high - 2 * middle + low) / step, 2 * (high2 - 2 * middle + low2) / step
         rough = max(abs(gap), abs(gap2))
-        bent = rough > noise / step + 1e-3 * max(abs(wide), abs(narrow)) and abs(gap2 - gap / 2) > 0.2 * rough
-        return Slope((4 * narrow - wide) / 3, bent)  # Richardson: the error of order step**2 cancels
+        bent = rough > 4 * noise / step + 1e-3 * max(abs(wide), abs(narrow)) and abs(gap2 - gap / 2) > 0.2 * rough
+        # Richardson's extrapolation: the error of order step**2 cancels.
+        return Slope((4 * narrow - wide) / 3, abs(wide - narrow) + noise / step, bent)
 
 
 def gradcheck(
@@ -72,9 +81,10 @@ def gradcheck(
     `inputs` is one array or Tensor, or a sequence; the floating-point ones are varied.  `function` takes Tensors and
     returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
     grow with the size); `mode="jacobian"` compares every output with every input element.  `order=2` checks the
-    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, scaled by the size of the
-    input, and `rtol` is 1000 eps**(2/3) unless given: 4e-8 for float64, 2e-2 for float32.  A kink of the function
-    within the step raises KinkError.
+    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, for elements larger than 1
+    times the root of their size; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3 for float32.  What
+    rounding can explain is no disagreement.  A kink of the function within the step raises KinkError; float16, in which
+    differences show nothing, a TypeError.
 
     >>> gradcheck(lambda x: np.exp(x) * x, np.array([1.0, 2.0]), order=2)
     True
@@ -88,11 +98,11 @@ def gradcheck(
         raise ValueError(f"mode is 'directions' or 'jacobian'; got {mode!r}")
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2; got {order!r}")
-    given = [inputs] if isinstance(inputs, Tensor | np.ndarray | float) else list(inputs)
+    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     arrays = [x.data if isinstance(x, Tensor) else x for x in given]
     values: Values = [np.array(x) if _varies(x) else x for x in arrays]
     check = _Check(function, values, directions, rtol, step, np.random.default_rng(seed))
-    with np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
+    with enable_grad(), np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
         check.run(mode)
         if order == 2:
             _second_order(function, values, check).run(mode)
@@ -154,11 +164,15 @@ class _Check:
         self.varied = [i for i, x in enumerate(values) if _varies(x)]
         if not self.varied:
             raise TypeError("gradcheck needs at least one floating-point input")
+        if any(values[i].dtype == np.float16 for i in self.varied):
+            raise TypeError("gradcheck needs float32 or float64: in float16 a difference shows nothing")
         self.eps = max(float(np.finfo(values[i].dtype).eps) for i in self.varied)
         self.rtol, self.step = rtol, step
 
     def evaluate(self, values: Sequence[Any]) -> Any:
         result = self.function(*(as_tensor(x) if _varies(x) else x for x in values))
+        if not isinstance(result, Tensor | np.ndarray | np.number | float | int):
+            raise TypeError(f"gradcheck needs a function that returns one Tensor; got {type(result).__name__}")
         return result.data if isinstance(result, Tensor) else np.asarray(result)
 
     def run(self, mode: str) -> None:
@@ -169,9 +183,10 @@ class _Check:
             analytic = self.analytic(weights)
             for i in self.varied:
                 for direction in self.moves(self.values[i], mode):
-                    along = float(np.sum((analytic[i].conj() * direction).real, dtype=np.longdouble))
+                    parts = (analytic[i].conj() * direction).real
+                    along = float(np.sum(parts, dtype=np.longdouble))
                     slope = self.slope(i, direction, weights)
-                    if slope.kinked or not self.agree(along, slope.value):
+                    if slope.kinked or not self.agree(along, slope.value, slope.error, np.sum(np.abs(parts))):
                         self.fail(i, weights, analytic[i], slope.kinked)
 
     def seeds(self, output: Any, mode: str) -> Iterator[Any]:
@@ -205,9 +220,11 @@ class _Check:
         ]
 
     def slope(self, i: int, direction: Any, weights: Any) -> Slope:
+        """The derivative along a direction; elements larger than 1 take larger steps."""
         x = self.values[i]
-        scale = max(1.0, float(np.max(np.abs(x)))) / max(1e-30, float(np.max(np.abs(direction))))
-        step = (self.step or self.eps ** (1 / 3)) * scale
+        scaled = direction * np.sqrt(np.fmax(1.0, np.abs(x)))
+        longest = max(1e-30, float(np.max(np.abs(scaled))))
+        step = (self.step or self.eps ** (1 / 3)) * max(1.0, longest) / longest
         largest = 0.0
 
         def along(t: float) -> float:
@@ -219,23 +236,24 @@ class _Check:
             return float(np.sum(products))
 
         along(0.0)
-        return Slope.at(along, step, 200 * self.eps * largest)
+        return Slope.at(along, step, 50 * self.eps * largest)
 
-    def agree(self, analytic: complex, numeric: complex) -> bool:
-        rtol = 1000 * self.eps ** (2 / 3) if self.rtol is None else self.rtol
-        return bool(abs(analytic - numeric) <= rtol * max(1.0, abs(analytic), abs(numeric)))
+    def agree(self, analytic: Any, numeric: Any, error: Any, scale: Any = 0.0) -> Any:
+        """`scale`: the size of what was summed up to `analytic`."""
+        rtol = 100 * self.eps ** (2 / 3) if self.rtol is None else self.rtol
+        return abs(analytic - numeric) <= rtol * np.maximum(scale, abs(numeric)) + error
 
-    def slopes(self, i: int, weights: Any) -> tuple[Any, Any]:
-        """The numeric gradient of input i, and where it has kinks."""
+    def slopes(self, i: int, weights: Any) -> tuple[Any, Any, Any]:
+        """The numeric gradient of input i, how far it may be off, and where it has kinks."""
         x = self.values[i]
         found = [self.slope(i, one, weights) for one in _units(x)]
-        numeric = np.array([slope.value for slope in found]).reshape(-1, *x.shape)
-        kinks = np.array([slope.kinked for slope in found], bool).reshape(-1, *x.shape).any(axis=0)
-        return (numeric[0] + 1j * numeric[1] if x.dtype.kind == "c" else numeric.reshape(x.shape)), kinks
+        numeric, errors, kinks = (np.array(part).reshape(-1, *x.shape) for part in zip(*found, strict=True))
+        value = numeric[0] + 1j * numeric[1] if x.dtype.kind == "c" else numeric[0]
+        return value, errors.max(axis=0), kinks.any(axis=0)
 
     def fail(self, i: int, weights: Any, analytic: Any, kinked: bool) -> None:
         """Find the element, and the op, and raise."""
-        numeric, kinks = self.slopes(i, weights)
+        numeric, _, kinks = self.slopes(i, weights)
         if kinked or kinks.any():
             index = _worst(kinks if kinks.any() else np.abs(analytic - numeric))
             raise KinkError(
@@ -263,16 +281,20 @@ class _Check:
                     continue
                 x = np.asarray(x)
 
-                def value(t: Tensor, i: int = i, op: Op = op, arrays: Any = arrays, params: Any = params) -> Any:
-                    return op.forward(*arrays[:i], t.data, *arrays[i + 1 :], **params)
-
-                local = _Check(value, [x], self.directions, self.rtol, self.step, self.rng)
+                local = self.alone(op, i, arrays, params)
                 wrong = np.asarray(fit(rule(weights.conj(), output, *arrays, **params), x, node)).conj()
-                right, kinks = local.slopes(0, weights)
-                same = [local.agree(a, n) for a, n in zip(wrong.flat, right.flat, strict=True)]
-                if not all(same) and not kinks.any():
+                right, errors, kinks = local.slopes(0, weights)
+                if not np.all(self.agree(wrong, right, errors, np.abs(right).max())) and not kinks.any():
                     return op.name, i, wrong, right
         return None
+
+    def alone(self, op: Op, i: int, arrays: list[Any], params: dict[str, Any]) -> _Check:
+        """The check of an op as a function of its input i."""
+
+        def value(x: Tensor) -> Any:
+            return op.forward(*arrays[:i], x.data, *arrays[i + 1 :], **params)
+
+        return _Check(value, [np.asarray(arrays[i])], self.directions, self.rtol, self.step, self.rng)
 
 
 class _Tape:

@@ -63,6 +63,10 @@ def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
 
 def fit(gradient: Any, like: Any, node: Node) -> Any:
     """Give `gradient` the shape and dtype of the input that it belongs to, or say which rule is at fault."""
+    if like.dtype.kind not in "fc":
+        raise TypeError(
+            f"{node.op.name}: an input of {like.dtype} has requires_grad=True, and whole numbers have no gradient"
+        )
     given = gradient.shape
     if given != like.shape:
         broadcast = len(given) >= len(like.shape) and all(
@@ -113,8 +117,8 @@ def walk(
         kept, edges, params = node.kept, node.edges, node.params
         if kept is None or edges is None:
             raise GraphError(
-                f"the graph behind {node.op.name} has already been walked backward and its arrays were let go of; pass "
-                f"retain_graph=True to the first backward(), or run the forward pass again"
+                f"the graph behind {node.op.name} has already been walked backward (perhaps until an error) and its "
+                f"arrays were let go of; pass retain_graph=True to the first backward(), or run the forward pass again"
             )
         if lift is not None:
             kept = lift(node)
@@ -141,8 +145,13 @@ def walk(
                         f"pass that used it; run the forward pass again before backward()"
                     )
             gx = rule(*arguments, **params) if params else rule(*arguments)
-            if gx.shape != like.shape or gx.dtype is not like.dtype:
-                gx = fit(gx, like, node)
+            try:
+                if gx.shape != like.shape or gx.dtype is not like.dtype:
+                    gx = fit(gx, like, node)
+            except AttributeError:
+                if hasattr(gx, "shape"):
+                    raise
+                raise TypeError(f"{node.op.name}: its rule returned {gx!r:.50}, which is no array") from None
             total = store.get(edge)
             if total is None:
                 store[edge] = gx

@@ -37,11 +37,11 @@ class Switch:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        previous = MODE.get().previous
-        assert previous is not None
-        MODE.set(previous)
+        MODE.set(MODE.get().previous or Mode(True))
 
     def __call__(self, function: F) -> F:
+        if not inspect.isroutine(function):
+            raise TypeError(f"no_grad and enable_grad decorate functions and methods; got {function!r:.50}")
         wrapper: Any
         if inspect.iscoroutinefunction(function):
 

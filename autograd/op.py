@@ -6,20 +6,17 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, repeat
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from .arguments import CONSTANTS, arrange, constant, explain, one_array
 from .graph import Node, Outline, next_number
 from .mode import MODE
 from .tensor import NUMPY, Tensor, tensor_of
 
 REAL, POSITIVE, UNIT = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)  # intervals that test inputs are drawn from
 COMPLEX = (-2.0 - 2.0j, 2.0 + 2.0j)  # opposite corners of a square
-
-# What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
-NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
-CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
 class Case:
@@ -142,7 +139,7 @@ def differentiable(
 
     def function(*inputs: Any, **params: Any) -> Any:
         if len(inputs) != arity or (params and not params.keys() <= known):
-            inputs, params = _arrange(op, call, inputs, params)
+            inputs, params = arrange(op, call, inputs, params)
             if beyond is not None and not params.keys() <= known:
                 return beyond(*inputs, **params)
         arrays: list[Any] = []
@@ -158,17 +155,17 @@ def differentiable(
                 else:
                     edges.append(None)
             else:
-                arrays.append(x if x.__class__ in CONSTANTS else _constant(op, x))
+                arrays.append(x if x.__class__ in CONSTANTS else constant(op, x))
                 edges.append(None)
             bit += bit
         try:
             data = forward(*arrays, **params) if params else forward(*arrays)
         except Exception as error:
-            _explain(op, error, arrays)
+            explain(op, error, arrays)
         if not recorded:
             return data
-        if data.__class__ is not ndarray and isinstance(data, np.generic):
-            data = np.asarray(data)
+        if data.__class__ is not ndarray:
+            data = one_array(op, data)
         dtype = data.dtype
         if dtype.char == "O":
             raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
@@ -289,6 +286,10 @@ def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], 
 
 def _arguments(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
     """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    if not inspect.isfunction(rule):
+        raise TypeError(
+            f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
+        )
     code = rule.__code__
     n, names = code.co_argcount, code.co_varnames
     m = n + code.co_kwonlyargcount
@@ -320,22 +321,6 @@ def _zero(i: int) -> Callable[..., Any]:
     return lambda g, out, *inputs, **params: zero(inputs[i])
 
 
-def _constant(op: Op, x: Any) -> Any:
-    """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask"
-        )
-    if hasattr(x, "__array_function__"):
-        return x
-    if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
-        raise TypeError(f"{op.name}: a list that holds Tensors is not an array; join them with autograd.stack")
-    array = np.asarray(x)
-    if array.dtype.kind not in "fciub":
-        raise TypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.50}")
-    return array
-
-
 def _unwrap(x: Any) -> Any:
     """Replace every Tensor in nested lists, tuples and dicts by its array."""
     if isinstance(x, Tensor):
@@ -343,64 +328,3 @@ def _unwrap(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return type(x)(map(_unwrap, x))
     return {key: _unwrap(value) for key, value in x.items()} if isinstance(x, dict) else x
-
-
-def _arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
-    if call is not None:
-        try:
-            return call(*inputs, **params)  # type: ignore[no-any-return]
-        except TypeError as error:
-            raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}") from error
-    arguments = _signature(op)
-    arity = len(op.rules)
-    names = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
-    if len(inputs) > len(names):
-        raise TypeError(f"{op.name} takes at most {len(names)} arguments ({', '.join(names)}); got {len(inputs)}")
-    given = dict(zip(names, inputs, strict=False))
-    if twice := given.keys() & params.keys():
-        raise TypeError(f"{op.name} got {', '.join(map(repr, twice))} twice")
-    given |= params
-    arrays = []
-    for argument in arguments[:arity]:
-        if argument.name not in given and argument.default is argument.empty:
-            raise TypeError(
-                f"{op.name} needs {arity} arrays ({', '.join(names[:arity])}); {argument.name!r} is missing"
-            )
-        arrays.append(given.pop(argument.name, None))
-    defaults = {a.name: a.default for a in arguments[arity:]}
-    for name in list(given):
-        if name not in op.params:
-            value = given.pop(name)
-            if value is None or value is defaults.get(name, op):
-                continue
-            if op.beyond is not None and name != "out":
-                given[name] = value
-            else:
-                allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
-                raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
-    return tuple(arrays), given
-
-
-def _signature(op: Op) -> list[inspect.Parameter]:
-    """NumPy's signature of an op if it tells one, else the positional inputs and the params of its rules."""
-    for function in (*op.numpy, op.forward):
-        if not isinstance(function, np.ufunc):
-            try:
-                found = list(inspect.signature(function).parameters.values())
-            except ValueError:  # a function written in C without a signature
-                continue
-            if len(found) >= len(op.rules) and not any(p.kind is p.VAR_KEYWORD for p in found):
-                return found
-    kinds = inspect.Parameter
-    arrays = [kinds(f"x{i + 1}", kinds.POSITIONAL_OR_KEYWORD) for i in range(len(op.rules))]
-    return arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)]
-
-
-def _explain(op: Op, error: Exception, arrays: Sequence[Any]) -> NoReturn:
-    """Raise `error` again with the op's name and the shapes that it was given."""
-    shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
-    for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
-        if isinstance(error, kind):
-            raise kind(f"{op.name} of shapes {shapes}: {error}") from error
-    raise error

@@ -58,6 +58,8 @@ class Tensor:
                 f"pass dtype=float, or write the numbers with a decimal point"
             )
         self.data, self.grad, self.node = array, None, None
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of a Tensor is a string; got {name!r:.50}")
         self.requires_grad, self.stamp, self.name = requires_grad, 0, name
 
     # ---- what it is
@@ -82,6 +84,11 @@ class Tensor:
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return self.transpose()  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Tensor:
+        """Every matrix (the last two axes) transposed."""
+        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
         return len(self.data)
@@ -111,13 +118,21 @@ class Tensor:
         return self.data.tolist()
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._number())
+
+    def _number(self) -> Any:
+        if self.requires_grad:
+            raise TypeError(
+                "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
+                "would drop the gradient; write t.item() for the number, or use NumPy's functions on t"
+            )
+        return self.item()
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -155,7 +170,13 @@ class Tensor:
         seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
         if seed.shape != self.shape:
             raise ValueError(f"backward() got a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
+        if seed.dtype != self.dtype:
+            if seed.dtype.kind == "c" and self.dtype.kind != "c":
+                raise TypeError(f"backward() got a complex gradient for a Tensor of {self.dtype}")
+            seed = seed.astype(self.dtype)
         gradients = differentiate({self: seed}, retain_graph=retain_graph, create_graph=create_graph)
+        if create_graph:  # recorded gradients may share their memory, with each other or with `gradient`
+            gradients = {leaf: g.copy() for leaf, g in gradients.items()}
         with _leaves:
             sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
             for leaf, total in sums:
@@ -198,10 +219,10 @@ class Tensor:
                 f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
                 f"or use autograd.where"
             )
-        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **params)
+        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return dispatch(function)(*args, **kwargs)
+        return dispatch(function)(*args, **_needed(kwargs))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
@@ -298,8 +319,12 @@ def _lift(node: Node) -> list[Any]:
     for array, edge in zip(node.kept, [node, *node.edges], strict=True):
         if edge is None or array is edge or array is None:
             lifted.append(array)  # a constant, or an input that no rule reads
+        elif edge.__class__ is Node:
+            lifted.append(tensor_of(array, edge))
+        elif edge.data is array:
+            lifted.append(edge)
         else:
-            lifted.append(tensor_of(array, edge) if edge.__class__ is Node else edge)
+            raise GraphError(f"an input of {node.op.name} was replaced after the forward pass that used it")
     return lifted
 
 
@@ -324,6 +349,15 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | Non
     tensor = kind(data, requires_grad, name=name)
     tensor.grad = grad
     return tensor
+
+
+# Keywords that NumPy's functions have in common, and the values that change nothing.
+_HARMLESS = {"out": None, "casting": "same_kind", "order": "K", "subok": True, "dtype": None, "like": None}
+
+
+def _needed(params: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that say something."""
+    return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x == _HARMLESS[key]))}
 
 
 def dispatch(function: Any) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ from autograd import Tensor
 class Module:
     """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
 
-    Parameters are the Tensors with `requires_grad` among the attributes, inside lists, tuples, dicts and other modules
-    too; a shared one counts once.
+    Parameters are the Tensors with `requires_grad` among the attributes of the object (not of its class), inside lists,
+    tuples, dicts and other modules too; a shared one counts once, and the result of an op is none.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -55,7 +55,7 @@ class Module:
         seen = set()
         for prefix, module in self.named_modules():
             for name, value in _leaves(module):
-                if isinstance(value, Tensor) and value.requires_grad and id(value) not in seen:
+                if _is_parameter(value) and id(value) not in seen:
                     seen.add(id(value))
                     yield f"{prefix}.{name}".lstrip("."), value
 
@@ -114,7 +114,7 @@ class Sequential(Module):
         return x
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        return ((str(i), module) for i, module in enumerate(self.modules))
+        return ((name.removeprefix("modules."), child) for name, child in super().named_children())
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -125,6 +125,10 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Module:
         found = self.modules[index]
         return Sequential(*found) if isinstance(found, tuple) else found
+
+
+def _is_parameter(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad and value.node is None
 
 
 def _leaves(module: Module) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "graph": set(),
     "mode": set(),
     "tensor": {"graph", "mode"},
-    "op": {"graph", "mode", "tensor"},
+    "arguments": {"tensor", "op"},  # the type alone of op
+    "op": {"graph", "mode", "tensor", "arguments"},
     "ops": {"tensor", "op", "ops"},
     "tree": set(),
     "functional": {"graph", "mode", "tensor", "ops", "tree"},

@@ -282,7 +282,8 @@ def test_reflected_operators_and_numpy_scalars_record():
 def test_zero_dimensional_results_are_arrays():
     y = np.exp(leaf(1.0))
     assert type(y.data) is np.ndarray and y.data.shape == ()
-    assert float(y) == y.item() and f"{y:.2f}" == "2.72" and bool(y) and int(y) == 2
+    assert f"{y:.2f}" == "2.72" and bool(y) and y.item() == np.exp(1.0)
+    assert float(y.detach()) == y.item() and int(y.detach()) == 2
 
 
 def test_float32_gradients_of_mixed_computations():

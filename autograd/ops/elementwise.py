@@ -113,22 +113,21 @@ log10 = elementwise(np.log10, lambda g, _y, x: g / (x * LN10), domain=POSITIVE)
 log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0), domain=POSITIVE)
 
 
-def _share(z: Any, x: Any, y: Any) -> Any:
-    """How much z = logaddexp(x, y) lies above x: x - z, but 0 where both are the same infinity."""
+def _below(z: Any, x: Any, y: Any, half: float) -> Any:
+    """x - z for z = logaddexp(x, y); where all are the same infinity, `half`: each has half of the gradient."""
     same = x == z
-    half = np.where(y == z, -math.log(2.0), 0.0)
-    return np.where(same, half, np.where(same, 0.0, x) - np.where(same, 0.0, z))
+    return np.where(same, np.where(y == z, half, 0.0), np.where(same, 0.0, x) - np.where(same, 0.0, z))
 
 
 logaddexp = elementwise(
     np.logaddexp,
-    lambda g, z, x, y: g * np.exp(_share(z, x, y)),
-    lambda g, z, x, y: g * np.exp(_share(z, y, x)),
+    lambda g, z, x, y: g * np.exp(_below(z, x, y, -LN2)),
+    lambda g, z, x, y: g * np.exp(_below(z, y, x, -LN2)),
 )
 logaddexp2 = elementwise(
     np.logaddexp2,
-    lambda g, z, x, y: g * np.exp2(_share(z, x, y)),
-    lambda g, z, x, y: g * np.exp2(_share(z, y, x)),
+    lambda g, z, x, y: g * np.exp2(_below(z, x, y, -1.0)),
+    lambda g, z, x, y: g * np.exp2(_below(z, y, x, -1.0)),
 )
 ldexp = elementwise(
     np.ldexp,

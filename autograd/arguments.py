@@ -1,0 +1,106 @@
+"""Reading the arguments of an op as NumPy does, and saying what is wrong with them; nothing here is on the hot path."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .op import Op
+
+# What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
+NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
+CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
+
+
+def constant(op: Op, x: Any) -> Any:
+    """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
+    if isinstance(x, np.matrix):
+        raise TypeError(f"{op.name}: with an np.matrix, * is another product; pass np.asarray(x)")
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask"
+        )
+    if hasattr(x, "__array_function__"):
+        return x
+    if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
+        raise TypeError(f"{op.name}: a list that holds Tensors is not an array; join them with autograd.stack")
+    array = np.asarray(x)
+    if array.dtype.kind not in "fciub":
+        raise TypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.50}")
+    return array
+
+
+def one_array(op: Op, data: Any) -> Any:
+    """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
+    if isinstance(data, np.generic | float | int):
+        return np.asarray(data)
+    if hasattr(data, "dtype"):
+        return data
+    raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}")
+
+
+def arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
+    if call is not None:
+        try:
+            return call(*inputs, **params)  # type: ignore[no-any-return]
+        except TypeError as error:
+            raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}") from error
+    arguments = _signature(op)
+    arity = len(op.rules)
+    names = [a.name for a in arguments if a.kind is not a.KEYWORD_ONLY]
+    if len(inputs) > len(names):
+        raise TypeError(f"{op.name} takes at most {len(names)} arguments ({', '.join(names)}); got {len(inputs)}")
+    given = dict(zip(names, inputs, strict=False))
+    if twice := given.keys() & params.keys():
+        raise TypeError(f"{op.name} got {', '.join(map(repr, twice))} twice")
+    given |= params
+    arrays = []
+    for argument in arguments[:arity]:
+        if argument.name not in given and argument.default is argument.empty:
+            raise TypeError(
+                f"{op.name} needs {arity} arrays ({', '.join(names[:arity])}); {argument.name!r} is missing"
+            )
+        arrays.append(given.pop(argument.name, None))
+    defaults = {a.name: a.default for a in arguments[arity:]}
+    for name in list(given):
+        if name not in op.params:
+            value = given.pop(name)
+            if value is None or value is defaults.get(name, op):
+                continue
+            if op.beyond is not None and name != "out":
+                given[name] = value
+            else:
+                allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
+                raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
+    return tuple(arrays), given
+
+
+def _signature(op: Op) -> list[inspect.Parameter]:
+    """NumPy's signature of an op if it tells one, else the positional inputs and the params of its rules."""
+    for function in (*op.numpy, op.forward):
+        if not isinstance(function, np.ufunc):
+            try:
+                found = list(inspect.signature(function).parameters.values())
+            except ValueError:  # a function written in C without a signature
+                continue
+            if len(found) >= len(op.rules) and not any(p.kind is p.VAR_KEYWORD for p in found):
+                return found
+    kinds = inspect.Parameter
+    arrays = [kinds(f"x{i + 1}", kinds.POSITIONAL_OR_KEYWORD) for i in range(len(op.rules))]
+    return arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)]
+
+
+def explain(op: Op, error: Exception, arrays: Sequence[Any]) -> NoReturn:
+    """Raise `error` again with the op's name and the shapes that it was given."""
+    shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
+    for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
+        if isinstance(error, kind):
+            raise kind(f"{op.name} of shapes {shapes}: {error}") from error
+    raise error
