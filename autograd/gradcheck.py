@@ -121,6 +121,11 @@ def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
     return numbers.astype(like.dtype)
 
 
+def _reach(x: Any) -> Any:
+    """How far each element is moved, in steps: between the absolute and the relative, the root of its size."""
+    return np.sqrt(np.fmax(1.0, np.abs(x)))
+
+
 def _units(x: Any) -> Iterator[Any]:
     """Each element moved by 1 in turn, and then by 1j."""
     for unit in (1.0, 1j) if x.dtype.kind == "c" else (1.0,):
@@ -198,7 +203,8 @@ class _Check:
 
     def moves(self, x: Any, mode: str) -> Iterator[Any]:
         if mode == "directions" and x.size:
-            yield from (_random(self.rng, -1.5, x.astype(np.result_type(x, float))) for _ in range(self.directions))
+            wide = x.astype(np.result_type(x, float))
+            yield from (_random(self.rng, -1.5, wide) * _reach(x) for _ in range(self.directions))
         else:
             yield from _units(x)
 
@@ -222,9 +228,12 @@ class _Check:
     def slope(self, i: int, direction: Any, weights: Any) -> Slope:
         """The derivative along a direction; elements larger than 1 take larger steps."""
         x = self.values[i]
-        scaled = direction * np.sqrt(np.fmax(1.0, np.abs(x)))
-        longest = max(1e-30, float(np.max(np.abs(scaled))))
-        step = (self.step or self.eps ** (1 / 3)) * max(1.0, longest) / longest
+        size = np.abs(direction)
+        step = (self.step or self.eps ** (1 / 3)) / np.max(size / _reach(x))
+        moving = size > 0
+        rounded = (
+            self.eps * float(np.fmax.reduce(np.abs(x[moving]) / size[moving], initial=0.0)) / step
+        )  # of x + t direction
         largest = 0.0
 
         def along(t: float) -> float:
@@ -236,7 +245,8 @@ class _Check:
             return float(np.sum(products))
 
         along(0.0)
-        return Slope.at(along, step, 50 * self.eps * largest)
+        slope = Slope.at(along, step, 50 * self.eps * largest)
+        return slope._replace(error=slope.error + rounded * abs(slope.value))
 
     def agree(self, analytic: Any, numeric: Any, error: Any, scale: Any = 0.0) -> Any:
         """`scale`: the size of what was summed up to `analytic`."""

@@ -118,16 +118,19 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
     >>> cross_entropy(np.array([[0.0, 0.0]]), [1]).item()
     0.6931471805599453
     """
-    given = np.asarray(target) if isinstance(target, list | tuple) else target
-    if given.dtype.kind in "iu":
-        if given.shape != logits.shape[:-1]:
-            raise ValueError(
-                f"cross_entropy: labels of shape {given.shape} for logits of shape {logits.shape}; "
-                f"one label per row is needed, shape {logits.shape[:-1]}"
-            )
+    logits = logits if hasattr(logits, "dtype") else np.asarray(logits)
+    given = target if hasattr(target, "dtype") else np.asarray(target, dtype=None if np.size(target) else np.intp)
+    if given.shape == logits.shape[:-1]:
         given = one_hot(given, logits.shape[-1], logits.dtype)
     elif given.shape != logits.shape:
-        raise ValueError(f"cross_entropy: probabilities of shape {given.shape} for logits of shape {logits.shape}")
+        raise ValueError(
+            f"cross_entropy: logits of shape {logits.shape} need one integer label per row, shape {logits.shape[:-1]}, "
+            f"or a probability for each class, shape {logits.shape}; got shape {given.shape}"
+        )
+    elif given.dtype.kind != "f":
+        raise TypeError(f"cross_entropy: probabilities are floating-point numbers; got {given.dtype}")
+    else:
+        given = given.astype(logits.dtype)
     return _reduce(softmax_cross_entropy(logits, given), reduction)
 
 
@@ -142,7 +145,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
             f"mse_loss: prediction of shape {np.shape(prediction)} for a target of shape {np.shape(target)}; "
             f"reshape one, for broadcasting would compare everything with everything"
         )
-    difference = prediction - target
+    difference = np.subtract(prediction, target)
     return _reduce(difference * difference, reduction)
 
 

@@ -33,6 +33,8 @@ class Linear(Module):
         dtype: Any = np.float32,
         rng: np.random.Generator | None = None,
     ) -> None:
+        if in_features < 0 or out_features < 1:
+            raise ValueError(f"Linear({in_features}, {out_features}): a layer has at least one node")
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
         self.weight = init.uniform((out_features, in_features), -bound, bound, dtype=dtype, rng=rng)

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 import autograd
-import nn
 from autograd import GraphError, Tensor, as_tensor, enable_grad, no_grad
 from autograd.mode import Switch
 
@@ -333,99 +332,42 @@ def test_plain_results():
     assert [t.item() for t in x] == [1, 3] and len(x) == 2 and x.tolist() == [1, 3]
 
 
-@pytest.mark.parametrize(
-    ("function", "at", "expected"),
-    [
-        (np.abs, [0.0], [0.0]),
-        (lambda x: np.maximum(x, 1.0), [1.0], [0.5]),
-        (lambda x: np.minimum(1.0, x), [1.0], [0.5]),
-        (np.max, [2.0, 2.0, 1.0], [0.5, 0.5, 0]),
-        (np.min, [2.0, 1.0, 1.0, 1.0], [0, 1 / 3, 1 / 3, 1 / 3]),
-        (lambda x: np.clip(x, 0, 1), [0.0, 1.0, -1.0, 2.0], [1, 1, 0, 0]),
-        (lambda x: x**0, [0.0], [0.0]),
-        (lambda x: x ** np.array([0.0, 1.0]), [0.0, 0.0], [0.0, 1.0]),
-        (lambda x: 0.0**x, [2.0], [0.0]),
-        (lambda x: np.hypot(x, 0.0), [0.0], [0.0]),
-        (lambda x: np.arctan2(x, 0.0), [0.0], [0.0]),
-        (lambda x: np.copysign(2.0, x), [1.0], [0.0]),
-        (nn.functional.relu, [0.0], [0.0]),
-        (lambda x: np.fmax(x, 1.0), [1.0], [0.5]),
-        (np.ptp, [1.0, 1.0], [0.0, 0.0]),
-        (np.sign, [0.0], [0.0]),
-        (np.floor, [1.0], [0.0]),
-        (lambda x: np.heaviside(x, 0.5), [0.0], [0.0]),
-        (np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
-        (lambda x: np.linalg.norm(x, 3), [0.0, 0.0], [0.0, 0.0]),
-        (lambda x: np.linalg.norm(np.reshape(x, (2, 2)), "nuc"), [1.0, 0.0, 0.0, 1.0], [1.0, 0.0, 0.0, 1.0]),
-        (np.std, [2.0, 2.0], [0.0, 0.0]),
-        (np.prod, [0.0, 3.0, 0.0], [0.0, 0.0, 0.0]),
-        (lambda x: np.cumprod(x)[-1], [0.0, 3.0, 2.0], [6.0, 0.0, 0.0]),
-        (lambda x: np.linalg.det(np.reshape(x, (2, 2))), [1.0, 2.0, 2.0, 4.0], [4.0, -2.0, -2.0, 1.0]),
-        (np.sinc, [0.0], [0.0]),
-        (autograd.grad(np.sinc), [0.0], [-(np.pi**2) / 3]),
-        (np.median, [1.0, 2.0, 2.0, 3.0], [0.0, 0.5, 0.5, 0.0]),
-        (np.unique, [1.0, 2.0, 1.0], [1.0, 1.0, 0.0]),
-        (lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 5.0]), [1.0], [4.0]),
-        (lambda x: np.linalg.eigh(x[:, None] * np.eye(2))[1], [1.0, 1.0], [0.0, 0.0]),
-        (np.nansum, [np.nan, 1.0], [0.0, 1.0]),
-        (lambda x: autograd.special.xlogy(0.0, x), [0.0], [0.0]),
-    ],
-)
-def test_gradients_at_singular_points(function, at, expected):
-    x = leaf(*at) if len(at) > 1 else Tensor(at, requires_grad=True)
-    function(x).sum().backward()
-    np.testing.assert_allclose(x.grad.data, expected)
+def test_recorded_gradients_are_tensors_with_memory_of_their_own():
+    x, y = leaf(1.5, 2.0), leaf(1.0, 2.0)
+    (x**2 + np.floor(x) + np.ceil(x) + x**0 + y).sum().backward(create_graph=True)
+    assert type(x.grad) is Tensor and x.grad.data.tolist() == [3, 4]
+    assert not np.shares_memory(x.grad.data, y.grad.data)
+    seed = np.ones(2)
+    x.grad = None
+    (x + 0.0).backward(seed, create_graph=True)
+    assert not np.shares_memory(x.grad.data, seed)
 
 
-def test_the_gradient_of_sqrt_at_0_is_infinite():
-    x = leaf(0.0)
-    with np.errstate(divide="ignore"):
-        np.sqrt(x).backward()
-    assert x.grad.item() == np.inf
+def test_the_gradient_of_a_leaf_has_its_dtype():
+    x = Tensor(np.ones(2, np.float32), requires_grad=True)
+    x.backward(np.array([1, 2]))
+    assert x.grad.dtype == np.float32
 
 
-def test_masks_select_and_do_not_multiply():
-    x = leaf(-1.0, 2.0)
-    y = autograd.where(x > 0, x, 0.0)
-    y.backward(np.array([np.inf, 1.0]))
-    np.testing.assert_array_equal(x.grad.data, [0, 1])
+def test_masks_and_lists_may_change_after_the_forward_pass():
+    x, mask, axes = leaf(1.0, 2.0), np.array([True, False]), [1, 0]
+    y, z = np.where(mask, x, 0.0).sum(), np.transpose(x * np.ones((3, 2)), axes).sum()
+    mask[:], axes[:] = False, [0, 1]
+    (y + z).backward()
+    assert x.grad.data.tolist() == [4, 3]
 
 
-# ---- errors
+def test_a_value_that_was_replaced_is_noticed_by_recorded_gradients():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    x.data = np.array([5.0, 5.0])
+    with pytest.raises(GraphError, match="replaced"):
+        y.backward(create_graph=True)
 
 
-@pytest.mark.parametrize(
-    ("program", "kind", "words"),
-    [
-        (lambda x: x.backward(), ValueError, "reduce to one real number"),
-        (lambda x: (x * 2).backward(np.ones(3)), ValueError, r"\(3,\) for a Tensor of shape \(2,\)"),
-        (lambda x: Tensor([1, 2], requires_grad=True), TypeError, "floating-point"),
-        (lambda x: x + np.ones(3), ValueError, r"add of shapes \(2,\) and \(3,\)"),
-        (lambda x: x @ np.ones(3), ValueError, r"matmul of shapes \(2,\) and \(3,\)"),
-        (lambda x: x.__setitem__(0, 1.0), TypeError, "set_at"),
-        (lambda x: x.detach().sum().backward(), GraphError, "records nothing"),
-        (lambda x: np.polyfit(x, x, 1), TypeError, "np.polyfit has no derivative rule"),
-        (lambda x: np.spacing(x), TypeError, "np.spacing has no derivative rule"),
-        (lambda x: np.exp(x, out=np.ones(2)), TypeError, "out="),
-        (lambda x: np.ones(2).__iadd__(x), TypeError, "x = x"),
-        (lambda x: np.sum(x, out=np.empty(())), TypeError, "out"),
-        (lambda x: np.asarray(x), TypeError, "drop the gradient"),
-        (lambda x: x + "word", TypeError, "str"),
-        (lambda x: np.add(x, [x, x]), TypeError, "stack"),
-        (lambda x: x * np.array([1, 2], dtype=object), TypeError, "objects"),
-        (lambda x: np.add.reduceat(x, [0]), TypeError, "np.add.reduceat has no derivative rule"),
-        (lambda x: x.sum(axis=3), ValueError, "axis 3"),
-        (lambda x: x[7], IndexError, "getitem"),
-        (lambda x: x.item(), ValueError, "exactly one"),
-        (lambda x: (x * 1j).sum().backward(), ValueError, "one real number"),
-        (lambda x: x + np.ma.array([1.0, 2.0], mask=[True, False]), TypeError, "masked"),
-        (lambda x: autograd.set_at(x, [0, 0], 1.0), ValueError, "twice"),
-        (lambda x: autograd.grad(x), TypeError, "backward"),
-        (lambda x: autograd.grad(lambda t: t)(np.ones(2)), ValueError, "one real number"),
-        (lambda x: autograd.grad(np.sum)(np.array([1, 2])), TypeError, "int64"),
-        (lambda x: autograd.differentiable(lambda x: x, lambda g, *_: g), ValueError, "needs a name"),
-    ],
-)
-def test_errors_say_what_to_do(program, kind, words):
-    with pytest.raises(kind, match=words):
-        program(leaf(1.0, 2.0))
+def test_keywords_that_say_nothing_are_taken():
+    x = leaf(1.0, 2.0)
+    assert np.exp(x, out=None, casting="same_kind", dtype=None).shape == np.outer(x, x, out=None).shape[:1]
+    assert np.einsum("i,i", x, x, out=None).data == 5
+    assert (x * np.ones((3, 2))).mT.shape == (2, 3)
+    np.testing.assert_array_equal(np.einsum(x * np.ones((3, 2)), [26, 0]).data.shape, (2, 3))

@@ -1,5 +1,7 @@
 """gradcheck finds what is wrong, says where, and is not fooled."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -120,3 +122,42 @@ def test_arguments_are_checked():
 
 def test_integer_inputs_are_passed_on_unchanged():
     assert gradcheck(lambda x, i: x[i], [A, np.array([0, 0, 2])])
+
+
+# ---- no false alarms, and no misses
+
+
+def test_large_and_small_elements_together():
+    assert gradcheck(np.log, np.array([1.0, 1e6]))
+    assert gradcheck(np.sqrt, np.array([1e-2, 1e4]))
+    assert gradcheck(np.sin, np.array([1e5, 1.0]))
+    assert gradcheck(lambda x: (x**2).sum(), np.array([1e8, 1.0]))
+    assert gradcheck(lambda x: x**2 + 1e8, np.array([1.0, 2.0]))
+    assert gradcheck(lambda x: x * np.abs(x), np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_gradients_are_judged_by_their_own_size(planted, dtype):
+    wrong = planted(lambda x: x * x, lambda g, _y, x: g * 4.0 * x)
+    x = np.linspace(0.5, 2, 300).astype(dtype)
+    for f in (lambda x: wrong(x) * 1e-10, lambda x: wrong(x).mean()):
+        for mode in ("directions", "jacobian"):
+            with pytest.raises(GradcheckError):
+                gradcheck(f, x, mode=mode)
+
+
+def test_what_gradcheck_takes():
+    assert gradcheck(np.exp, 1.0) and gradcheck(np.exp, np.float32(1))
+    with autograd.no_grad():
+        assert gradcheck(np.exp, np.ones(2))
+    with pytest.raises(TypeError, match="float16"):
+        gradcheck(np.exp, np.ones(2, np.float16))
+    with pytest.raises(TypeError, match="one Tensor"):
+        gradcheck(lambda x: (x, x), np.ones(2))
+
+
+def test_the_error_can_be_pickled(planted):
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(planted(np.exp, lambda g, y, _x: g * y * 2), np.ones(2))
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.op == caught.value.op

@@ -143,8 +143,12 @@ def test_sgd_leaves_parameters_without_a_gradient_alone():
         (lambda: nn.Linear(3, 2)(np.ones((4, 5))), ValueError, r"length 3; got shape \(4, 5\)"),
         (lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), [0, -1]), ValueError, r"label -1 at \(1,\)"),
         (lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), [0, 3]), ValueError, "3 classes"),
-        (lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), [0]), ValueError, "one label per row"),
-        (lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), np.ones(3)), ValueError, "probabilities"),
+        (lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), [0]), ValueError, "one integer label per row"),
+        (
+            lambda: functional.cross_entropy(Tensor(np.ones((2, 3))), np.ones(3)),
+            ValueError,
+            "a probability for each class",
+        ),
         (lambda: functional.one_hot([0.5], 2), TypeError, "integers"),
         (lambda: functional.mse_loss(np.ones((5, 1)), np.ones(5)), ValueError, r"\(5, 1\).*\(5,\)"),
         (lambda: nn.MSELoss("average"), ValueError, "reduction"),
@@ -203,3 +207,34 @@ def test_a_thousand_training_steps_leave_no_garbage_and_learn():
         gc.unfreeze()
     assert max(sizes) - min(sizes) < 20_000
     assert last < first / 10
+
+
+def test_a_subclass_of_sequential_and_a_remembered_activation():
+    class Net(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(2, 2), nn.Tanh())
+            self.head = nn.Linear(2, 1)
+
+        def forward(self, x):
+            self.hidden = super().forward(x)
+            return self.head(self.hidden)
+
+    net = Net()
+    net(np.ones((3, 2), np.float32))
+    assert {name for name, _ in net.named_parameters()} == {"0.weight", "0.bias", "head.weight", "head.bias"}
+
+
+def test_what_cross_entropy_takes():
+    logits = [[0.0, 1.0], [1.0, 0.0]]
+    expected = functional.cross_entropy(np.array(logits), np.array([1, 0]))
+    assert functional.cross_entropy(logits, [1, 0]) == expected
+    assert functional.cross_entropy(logits[0], 1) == pytest.approx(expected)
+    assert functional.cross_entropy(np.zeros((0, 2)), [], reduction="sum") == 0
+    assert functional.cross_entropy(Tensor(np.float32(logits)), np.eye(2)).dtype == np.float32
+    for wrong in ([True, False], [1.0, 0.0]):
+        with pytest.raises(TypeError, match="integers"):
+            functional.cross_entropy(logits, wrong)
+    with pytest.raises(ValueError, match="one integer label per row"):
+        functional.cross_entropy(logits, [1, 0, 1])
+    with pytest.raises(ValueError, match="at least one node"):
+        nn.Linear(-2, 3)

@@ -152,6 +152,7 @@ ptp = composite(
 )
 
 
+@np.errstate(divide="ignore")  # the logarithm of 0 is -inf, and rightly so
 def _logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """log(sum(exp(a))), shifted by the largest finite a, so that nothing overflows."""
     top = np.max(a, axis=axis, keepdims=True)
