@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from .tensor import Tensor
-
-if TYPE_CHECKING:
-    from .op import Op
 
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
 CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
-def constant(op: Op, x: Any) -> Any:
+def constant(op: Any, x: Any) -> Any:
     """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
     if isinstance(x, np.matrix):
         raise TypeError(f"{op.name}: with an np.matrix, * is another product; pass np.asarray(x)")
@@ -36,7 +33,7 @@ def constant(op: Op, x: Any) -> Any:
     return array
 
 
-def one_array(op: Op, data: Any) -> Any:
+def one_array(op: Any, data: Any) -> Any:
     """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
     if isinstance(data, np.generic | float | int):
         return np.asarray(data)
@@ -45,7 +42,7 @@ def one_array(op: Op, data: Any) -> Any:
     raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}")
 
 
-def arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def arrange(op: Any, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
     if call is not None:
         try:
@@ -82,7 +79,7 @@ def arrange(op: Op, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tu
     return tuple(arrays), given
 
 
-def _signature(op: Op) -> list[inspect.Parameter]:
+def _signature(op: Any) -> list[inspect.Parameter]:
     """NumPy's signature of an op if it tells one, else the positional inputs and the params of its rules."""
     for function in (*op.numpy, op.forward):
         if not isinstance(function, np.ufunc):
@@ -97,7 +94,7 @@ def _signature(op: Op) -> list[inspect.Parameter]:
     return arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)]
 
 
-def explain(op: Op, error: Exception, arrays: Sequence[Any]) -> NoReturn:
+def explain(op: Any, error: Exception, arrays: Sequence[Any]) -> NoReturn:
     """Raise `error` again with the op's name and the shapes that it was given."""
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):

@@ -231,9 +231,8 @@ class _Check:
         size = np.abs(direction)
         step = (self.step or self.eps ** (1 / 3)) / np.max(size / _reach(x))
         moving = size > 0
-        rounded = (
-            self.eps * float(np.fmax.reduce(np.abs(x[moving]) / size[moving], initial=0.0)) / step
-        )  # of x + t direction
+        # x + t direction is rounded, too
+        rounded = self.eps * float(np.fmax.reduce(np.abs(x[moving]) / size[moving], initial=0.0)) / step
         largest = 0.0
 
         def along(t: float) -> float:
