@@ -231,7 +231,12 @@ take_along_axis = composite(
     np.take_along_axis,
     cases=[Case((2, 3), np.array([[0, 0], [2, 1]]), axis=1), Case((2, 3), np.array([[1, 0, 1]]), axis=0)],
 )
-compress = composite(_compress, np.compress, cases=[Case(np.array([True, False, True]), (3, 2), axis=0)])
+compress = composite(
+    _compress,
+    np.compress,
+    cases=[Case(np.array([True, False, True]), (3, 2), axis=0)],
+    methods={"compress": lambda a, condition, axis=None: _compress(condition, a, axis)},
+)
 extract = composite(
     lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)),
     np.extract,

@@ -229,6 +229,7 @@ repeat = composite(
     methods={"repeat": lambda a, repeats, axis=None: _repeat(a, repeats, axis)},
 )
 resize = composite(_resize, np.resize, cases=[Case((2, 3), new_shape=(2, 2)), Case((2,), new_shape=5)])
+del Tensor.resize  # type: ignore[attr-defined]  # the method of arrays works in place and fills with zeros
 
 
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
