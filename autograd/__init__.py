@@ -10,6 +10,9 @@ if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a fi
         "each into a virtual environment of its own"
     )
 
+from . import hooks as hooks
+from .anomaly import AnomalyError as AnomalyError
+from .anomaly import detect_anomaly as detect_anomaly
 from .custom import checkpoint as checkpoint
 from .custom import custom_gradient as custom_gradient
 from .functional import elementwise_grad as elementwise_grad
@@ -46,6 +49,7 @@ from .ops.statistics import *
 from .ops.trigonometric import *
 from .tensor import Tensor as Tensor
 from .tensor import as_tensor as as_tensor
+from .why import why as why
 
 if TYPE_CHECKING:
     from .drawing import draw as draw

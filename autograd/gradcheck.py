@@ -9,7 +9,7 @@ import numpy as np
 
 from .functional import variable
 from .graph import GraphError, Node, fit
-from .mode import Switch, enable_grad
+from .mode import Observer, Switch, enable_grad
 from .op import Op
 from .tensor import Tensor, as_tensor, differentiate
 
@@ -306,7 +306,7 @@ class _Check:
         return _Check(value, [np.asarray(arrays[i])], self.directions, self.rtol, self.step, self.rng)
 
 
-class _Tape:
+class _Tape(Observer):
     """An observer that lists the calls of ops as they are recorded."""
 
     def __init__(self) -> None:
@@ -314,9 +314,6 @@ class _Tape:
 
     def forward(self, node: Node, data: Any, arrays: list[Any]) -> None:
         self.calls.append((node.op, list(arrays), node.params, node))
-
-    def backward(self, node: Node, gradient: Any) -> None:
-        pass
 
 
 def _worst(errors: Any) -> tuple[int, ...]:

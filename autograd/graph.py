@@ -15,6 +15,10 @@ from typing import Any
 next_number = itertools.count(1).__next__
 
 
+# {id of a node or leaf: functions that see, and may replace, its gradient}; empty unless somebody registered one.
+HOOKS: dict[int, list[Callable[[Any], Any]]] = {}
+
+
 class GraphError(RuntimeError):
     """The graph cannot be walked: it was let go of, or a value that it needs has been replaced."""
 
@@ -120,6 +124,8 @@ def walk(
                 f"the graph behind {node.op.name} has already been walked backward (perhaps until an error) and its "
                 f"arrays were let go of; pass retain_graph=True to the first backward(), or run the forward pass again"
             )
+        if HOOKS:
+            g = _hooked(node, g)
         if lift is not None:
             kept = lift(node)
         if visit is not None:
@@ -165,7 +171,13 @@ def walk(
                 owned.add(edge)
         if not retain:
             node.kept = node.edges = None
-    return arrived
+    return {edge: _hooked(edge, g) for edge, g in arrived.items()} if HOOKS else arrived
+
+
+def _hooked(edge: Any, gradient: Any) -> Any:
+    for hook in HOOKS.get(id(edge), ()):
+        gradient = hook(gradient)
+    return gradient
 
 
 def _reads(node: Node, leaf: Any) -> bool:

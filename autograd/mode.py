@@ -11,6 +11,38 @@ from typing import Any, TypeVar, cast, overload
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Observer:
+    """Who watches: told of every op that records, of every gradient that a walk completes, and where one is cut off."""
+
+    def forward(self, node: Any, data: Any, arrays: list[Any]) -> None:
+        """An op made `data` from `arrays` and left `node` behind."""
+
+    def backward(self, node: Any, gradient: Any) -> None:
+        """The gradient of `node` is complete; its rules run next."""
+
+    def cut(self, edges: list[Any], how: str) -> None:
+        """What was computed from these nodes and leaves sends nothing back to them, for the reason `how`."""
+
+
+class Both(Observer):
+    """Two observers, one inside the block of the other."""
+
+    def __init__(self, outer: Observer, inner: Observer) -> None:
+        self.observers = outer, inner
+
+    def forward(self, node: Any, data: Any, arrays: list[Any]) -> None:
+        for observer in self.observers:
+            observer.forward(node, data, arrays)
+
+    def backward(self, node: Any, gradient: Any) -> None:
+        for observer in self.observers:
+            observer.backward(node, gradient)
+
+    def cut(self, edges: list[Any], how: str) -> None:
+        for observer in self.observers:
+            observer.cut(edges, how)
+
+
 class Mode:
     """Whether ops record, and who watches; `previous` is what leaving a `with` block returns to."""
 
@@ -33,7 +65,10 @@ class Switch:
     def __enter__(self) -> Switch:
         now = MODE.get()
         recording = now.recording if self.recording is None else self.recording
-        MODE.set(Mode(recording, self.observer or now.observer, now))
+        observer = self.observer or now.observer
+        if self.observer is not None and now.observer is not None and now.observer is not self.observer:
+            observer = Both(now.observer, self.observer)
+        MODE.set(Mode(recording, observer, now))
         return self
 
     def __exit__(self, *exc_info: object) -> None:

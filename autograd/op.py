@@ -170,6 +170,8 @@ def differentiable(
         if dtype.char == "O":
             raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
         if not needs or not (mode := MODE.get()).recording:
+            if needs and mode.observer is not None:
+                mode.observer.cut(edges, "no_grad()")
             return tensor_of(data)
 
         node = Node()

@@ -24,10 +24,14 @@ MAY_IMPORT = {
     "functional": {"graph", "mode", "tensor", "ops", "tree"},
     "hips": {"tensor", "functional", "custom", "gradcheck"},
     "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
+    "hooks": {"graph", "tensor"},
+    "source": set(),
+    "anomaly": {"graph", "mode", "source"},
+    "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
     "drawing": {"graph", "mode", "tensor", "op", "drawing"},
-    "__init__": {"graph", "mode", "tensor", "op", "ops", "functional", "custom", "gradcheck", "drawing"},
 }
+MAY_IMPORT["__init__"] = {*MAY_IMPORT}
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))
 
 
@@ -90,7 +94,7 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CORE, f"the core has {total} lines of code"
 
 
-CORE = 608  # docs/decisions.md says what the lines beyond 400 are for
+CORE = 622  # docs/decisions.md says what the lines beyond 400 are for
 
 
 def test_importing_loads_numpy_and_nothing_else():

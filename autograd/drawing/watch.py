@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph import Node
-from ..mode import Switch
+from ..mode import Observer, Switch
 from ..tensor import Tensor
 
 
@@ -25,7 +25,7 @@ class Note:
         self.order = self.turn = 0
 
 
-class Watcher:
+class Watcher(Observer):
     """The observer that ops and walks report to; it writes a Note on every node that passes."""
 
     def __init__(self) -> None:

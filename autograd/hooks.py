@@ -1,0 +1,58 @@
+"""Hooks: functions that see, and may replace, the gradient of a tensor on its way."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .graph import HOOKS, GraphError
+from .tensor import Tensor, as_tensor, tensor_of
+
+
+class Hook:
+    """A registered hook; `remove()` takes it away."""
+
+    def __init__(self, edge: Any, hook: Callable[[Tensor], Any]) -> None:
+        self.hook = hook
+        if id(edge) not in HOOKS:
+            weakref.finalize(edge, HOOKS.pop, id(edge), None)
+        self.hooks = HOOKS.setdefault(id(edge), [])
+        self.hooks.append(self)
+
+    def remove(self) -> None:
+        """Take the hook away; removing it again changes nothing."""
+        if self in self.hooks:
+            self.hooks.remove(self)
+
+    def __call__(self, gradient: Any) -> Any:
+        """The gradient as users know it is shown to the hook; `gradient` is one of the walk, maybe a plain array."""
+        recorded = isinstance(gradient, Tensor)
+        shown = (gradient if recorded else tensor_of(gradient)).conj()
+        found = self.hook(shown)
+        if found is None:
+            return gradient
+        found = as_tensor(found) if not isinstance(found, float | int) else Tensor(found)
+        if found.shape != gradient.shape:
+            raise ValueError(f"a hook returned shape {found.shape} for a gradient of shape {gradient.shape}")
+        return found.conj() if recorded else found.data.conj()
+
+
+def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
+    """Call `hook(gradient)` whenever a walk has completed the gradient of this tensor; returns a removable handle.
+
+    What it returns, unless None, takes the gradient's place, and must have its shape (ValueError otherwise).
+
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> y = x * x
+    >>> handle = y.register_hook(lambda g: g * 10)
+    >>> y.backward()
+    >>> x.grad
+    Tensor(40.)
+    """
+    if not self.requires_grad:
+        raise GraphError("register_hook() on a Tensor that records nothing: no gradient will ever pass here")
+    return Hook(self.node or self, hook)
+
+
+Tensor.register_hook = register_hook  # type: ignore[method-assign]
