@@ -222,6 +222,7 @@ class Tensor:
                 f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
                 f"or use autograd.where"
             )
+        params.pop("order", None)  # how the result lies in memory
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -356,7 +357,7 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | Non
 
 
 # Keywords that NumPy's functions have in common, and the values that change nothing.
-_HARMLESS = {"out": None, "casting": "same_kind", "order": "K", "subok": True, "dtype": None, "like": None}
+_HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, "like": None}
 
 
 def _needed(params: dict[str, Any]) -> dict[str, Any]:
