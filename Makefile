@@ -6,13 +6,16 @@ BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg
 
-.PHONY: demo test nightly lint format bench clean
+.PHONY: demo test soak nightly lint format bench clean
 
 demo: .venv/demo.done  ## train on digits, and draw the backprop graph
 	$(ONE_THREAD) $(BIN)/python examples/digits.py --out out
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+soak: .venv/test.done  ## 100,000 random programs against differences, 100,000 training steps (minutes)
+	$(ONE_THREAD) PYTHONPATH=tests $(BIN)/python tests/soak.py
 
 nightly: .venv/test.done  ## the suite with ten times as many examples of every property
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=nightly

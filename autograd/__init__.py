@@ -49,6 +49,7 @@ from .ops.statistics import *
 from .ops.trigonometric import *
 from .tensor import Tensor as Tensor
 from .tensor import as_tensor as as_tensor
+from .tensor import assign_all as assign_all
 from .why import why as why
 
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -179,8 +181,7 @@ class Tensor:
             gradients = {leaf: g.copy() for leaf, g in gradients.items()}
         with _leaves:
             sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
-            for leaf, total in sums:
-                leaf.grad = total
+            set_all([leaf for leaf, _ in sums], "grad", [total for _, total in sums])
 
     def detach(self) -> Tensor:
         """The same array as a constant: what is computed from it sends no gradient back through here."""
@@ -189,21 +190,22 @@ class Tensor:
             observer.cut([self.node or self], "detach()")
         return tensor_of(self.data)
 
-    def assign(self, value: Any, *, copy: bool = True) -> None:
-        """Replace the value of a leaf by `value`, which must have its shape; this is how a weight is updated.
+    def assign(self, value: Any) -> None:
+        """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how a weight is updated.
 
-        A graph recorded before refuses to be walked afterwards if it read the old value.  With `copy=False` the array
-        itself is taken over, for callers that made it themselves.
+        A graph recorded before refuses to be walked afterwards if it read the old value.
         """
+        assign_all([self], [np.array(value.data if isinstance(value, Tensor) else value)])
+
+    def _checked(self, new: Any) -> Any:
+        """`new` in the dtype of this leaf, if it can be its value."""
         if self.node is not None:
             raise TypeError("assign() is for leaves; this Tensor is the result of an op, so compute a new one instead")
-        new = value.data if isinstance(value, Tensor) else np.asarray(value)
         if new.shape != self.shape:
             raise ValueError(f"assign() was given shape {new.shape} for a Tensor of shape {self.shape}")
         if new.dtype != self.dtype and not np.can_cast(new.dtype, self.dtype, "same_kind"):
             raise TypeError(f"assign() was given {new.dtype} for a Tensor of {self.dtype}")
-        self.data = new.astype(self.dtype, copy=copy)
-        self.stamp = next_number()
+        return new.astype(self.dtype, copy=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.node is not None:
@@ -266,6 +268,26 @@ class Tensor:
         def __gt__(self, other: Any) -> Any: ...
         def __ge__(self, other: Any) -> Any: ...
         def __getattr__(self, method: str) -> Any: ...
+
+
+def set_all(objects: Sequence[Any], name: str, values: Sequence[Any]) -> None:
+    """Set an attribute of many objects in one call of C: an interrupt falls before or after it, never between."""
+    deque(map(setattr, objects, repeat(name), values), maxlen=0)
+
+
+def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any]) -> None:
+    """Give each leaf its array, without a copy: all at once, or after an error or an interrupt none of them.
+
+    For optimisers, which made the arrays themselves; see `Tensor.assign`.
+
+    >>> w = Tensor([1.0, 2.0], requires_grad=True)
+    >>> assign_all([w], [w.data * 2])
+    >>> w
+    Tensor([2., 4.], requires_grad=True)
+    """
+    checked = [leaf._checked(array) for leaf, array in zip(leaves, arrays, strict=True)]
+    set_all(leaves, "stamp", [next_number()] * len(checked))  # a stamp too many only refuses a graph
+    set_all(leaves, "data", checked)
 
 
 def tensor_of(data: Any, node: Node | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from autograd import Tensor
+from autograd import Tensor, assign_all
 
 
 class SGD:
@@ -42,21 +42,21 @@ class SGD:
         self.velocities: list[Any] = [None] * len(self.params)
 
     def step(self) -> None:
-        """Move every parameter against its gradient."""
+        """Move every parameter against its gradient: all of them, or after an error or interrupt none."""
+        moving, news, velocities = [], [], list(self.velocities)
         for i, p in enumerate(self.params):
             if p.grad is None:
                 continue
             change = p.grad.data
             if self.momentum:
-                if self.velocities[i] is None:
-                    self.velocities[i] = change.copy()
-                else:
-                    self.velocities[i] *= self.momentum
-                    self.velocities[i] += change
-                change = self.velocities[i]
+                change = change.copy() if velocities[i] is None else velocities[i] * self.momentum + change
+                velocities[i] = change
             new = change * -self.lr
             new += p.data
-            p.assign(new, copy=False)  # a new array: what a graph has recorded never changes
+            moving.append(p)
+            news.append(new)
+        assign_all(moving, news)  # new arrays: what a graph has recorded never changes
+        self.velocities = velocities
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward() does not add to them."""

@@ -33,10 +33,14 @@ positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
 def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
-    """y x**(y-1), which is 0 where y is 0, also at x = 0 and at infinity."""
+    """y x**(y-1), which is 0 where y is 0, also at x = 0 and at infinity.
+
+    (Elsewhere y = 0 is no special case: the derivative of this by y is 1/x there.)
+    """
     if y.__class__ in (int, float):
         return zero(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
-    return np.where(y == 0, 0.0, g * y * np.where(y == 0, 1.0, x) ** np.where(y == 0, 1.0, y - 1.0))
+    flat = (y == 0) & ((x == 0) | np.isinf(x))
+    return np.where(flat, 0.0, g * y * np.where(flat, 1.0, x) ** (y - 1.0))
 
 
 def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
@@ -51,7 +55,12 @@ power = elementwise(
     _power_exponent,
     operator="pow",
     domain=[POSITIVE, REAL],
-    cases=[Case((2, 3), 2), Case((2, 3), -1.5), Case((2, 3), (3,)), Case((3,), (2, 1)), Case(2.0, (3,)), Case((), ())],
+    cases=[
+        *(Case((2, 3), exponent) for exponent in (2, -1.5)),
+        *(Case(*shapes) for shapes in [((2, 3), (3,)), ((3,), (2, 1)), ((), ())]),
+        Case(2.0, (3,)),
+        Case((3,), np.array([0.0, 1.0, 2.0])),
+    ],
 )
 
 float_power = elementwise(
