@@ -113,9 +113,9 @@ eigvalsh = composite(lambda a, UPLO="L": _eigh(a, UPLO)[0], np.linalg.eigvalsh, 
 
 def _eig_forward(x: Any) -> Any:
     w, v = np.linalg.eig(x)
-    if np.iscomplexobj(w):
+    if np.any(np.imag(w)):
         raise TypeError("eig: the eigenvalues are not all real, and only real spectra have a derivative rule")
-    return np.concatenate([w[..., None, :], v], axis=-2)
+    return np.concatenate([np.real(w)[..., None, :], np.real(v)], axis=-2)
 
 
 def _eig_rule(g: Any, y: Any, _x: Any) -> Any:
@@ -130,14 +130,24 @@ _eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows", domain=_rea
 _EIG = type(np.linalg.eig(np.eye(1)))
 
 
+def _as_numpys(x: Any, function: Any) -> Any:
+    """Since NumPy 2.5 the results of eig and eigvals are complex also where they are real numbers."""
+    return x.astype(np.result_type(x.dtype, np.complex64)) if np.iscomplexobj(function(np.eye(1))[0]) else x
+
+
 def _eig(a: Any) -> Any:
     only_real("eig", a)
     rows = _eig_rows(a)
-    return _EIG(rows[..., 0, :], rows[..., 1:, :])
+    return _EIG(_as_numpys(rows[..., 0, :], np.linalg.eig), _as_numpys(rows[..., 1:, :], np.linalg.eig))
+
+
+def _eigvals(a: Any) -> Any:
+    only_real("eigvals", a)
+    return _as_numpys(_eig_rows(a)[..., 0, :], np.linalg.eigvals)
 
 
 eig = composite(_eig, np.linalg.eig, domain=_real_spectrum, cases=SQUARE)
-eigvals = composite(lambda a: _eig(a)[0], np.linalg.eigvals, domain=_real_spectrum, cases=SQUARE)
+eigvals = composite(_eigvals, np.linalg.eigvals, domain=_real_spectrum, cases=SQUARE)
 
 
 def _svd_forward(x: Any) -> Any:
