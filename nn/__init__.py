@@ -1,4 +1,4 @@
-"""Dense networks on the engine's public names alone: layers, losses, initial values and SGD."""
+"""Dense networks on the engine's public names alone: layers, losses, initial values, optimisers, training, saving."""
 
 try:
     from autograd import Tensor as _Tensor  # noqa: F401
@@ -11,14 +11,48 @@ except ImportError as error:
 
 from . import functional as functional
 from . import init as init
+from .activations import CELU as CELU
+from .activations import ELU as ELU
+from .activations import GELU as GELU
+from .activations import GLU as GLU
+from .activations import SELU as SELU
+from .activations import Hardtanh as Hardtanh
+from .activations import LeakyReLU as LeakyReLU
+from .activations import LogSoftmax as LogSoftmax
+from .activations import Mish as Mish
+from .activations import PReLU as PReLU
+from .activations import ReLU as ReLU
+from .activations import Sigmoid as Sigmoid
+from .activations import SiLU as SiLU
+from .activations import Softmax as Softmax
+from .activations import Softplus as Softplus
+from .activations import Tanh as Tanh
+from .containers import ModuleDict as ModuleDict
+from .containers import ModuleList as ModuleList
+from .containers import Sequential as Sequential
 from .init import manual_seed as manual_seed
+from .layers import BatchNorm1d as BatchNorm1d
+from .layers import Bilinear as Bilinear
+from .layers import Dropout as Dropout
+from .layers import Embedding as Embedding
+from .layers import Flatten as Flatten
+from .layers import Identity as Identity
+from .layers import LayerNorm as LayerNorm
 from .layers import Linear as Linear
-from .layers import ReLU as ReLU
-from .layers import Sigmoid as Sigmoid
-from .layers import Softmax as Softmax
-from .layers import Tanh as Tanh
+from .layers import RMSNorm as RMSNorm
+from .losses import BCELoss as BCELoss
+from .losses import BCEWithLogitsLoss as BCEWithLogitsLoss
+from .losses import CosineEmbeddingLoss as CosineEmbeddingLoss
 from .losses import CrossEntropyLoss as CrossEntropyLoss
+from .losses import GaussianNLLLoss as GaussianNLLLoss
+from .losses import HingeEmbeddingLoss as HingeEmbeddingLoss
+from .losses import HuberLoss as HuberLoss
+from .losses import KLDivLoss as KLDivLoss
+from .losses import L1Loss as L1Loss
 from .losses import MSELoss as MSELoss
+from .losses import NLLLoss as NLLLoss
+from .losses import SmoothL1Loss as SmoothL1Loss
+from .module import Buffer as Buffer
 from .module import Module as Module
-from .module import Sequential as Sequential
+from .module import Parameter as Parameter
 from .optim import SGD as SGD

@@ -1,47 +1,162 @@
-"""Seeded initial values: weights are set arbitrarily at first, and the same way for the same seed."""
+"""Seeded initial values: weights are set arbitrarily at first, and the same way for the same seed.
+
+The functions are PyTorch's: each fills a parameter (its array is replaced by a new one) and returns it.  The numbers
+come from `generator`, or from the one that `manual_seed` sets.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor
 
-_generator = np.random.default_rng()
+_default = np.random.default_rng()
+
+# How much an activation shrinks the spread of a signal, undone by the spread of the weights (He et al. 2015).
+_GAINS = {"linear": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Start the generator that initial values come from anew: the same seed gives the same bits.
+    """Start the generator of initial values, dropout and shuffling anew: the same seed gives the same bits.
 
     >>> a = manual_seed(0).random()
     >>> a == manual_seed(0).random()
     True
     """
-    global _generator
-    _generator = np.random.default_rng(seed)
-    return _generator
+    global _default
+    _default = np.random.default_rng(seed)
+    return _default
 
 
-def uniform(
-    shape: tuple[int, ...], low: float, high: float, *, dtype: Any = np.float32, rng: np.random.Generator | None = None
-) -> Tensor:
-    """A parameter of `shape`, uniform in [low, high); from `rng`, or the generator that `manual_seed` sets."""
-    numbers = (_generator if rng is None else rng).uniform(low, high, shape)
-    return Tensor(numbers, requires_grad=True, dtype=dtype)
+def default_generator(generator: np.random.Generator | None = None) -> np.random.Generator:
+    """`generator`, or the one that `manual_seed` sets if it is None.  Raises TypeError for what is no Generator."""
+    if generator is None:
+        return _default
+    if not isinstance(generator, np.random.Generator):
+        raise TypeError(f"generator is a numpy.random.Generator, as default_rng makes; got {type(generator).__name__}")
+    return generator
 
 
-def kaiming_uniform(
-    shape: tuple[int, ...],
-    *,
-    gain: float = math.sqrt(2.0),
-    dtype: Any = np.float32,
-    rng: np.random.Generator | None = None,
-) -> Tensor:
-    """A weight of `shape` (out, in), uniform within gain * sqrt(3 / in): He et al., "Delving Deep into Rectifiers".
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """What to multiply the spread of weights by before this activation: PyTorch's table.
 
-    It keeps the variance of the signal from layer to layer when `gain` is that of the activation, sqrt(2) for ReLU.
+    >>> calculate_gain("leaky_relu", 1.0)
+    1.0
     """
-    bound = gain * math.sqrt(3.0 / shape[1]) if shape[1] else 0.0
-    return uniform(shape, -bound, bound, dtype=dtype, rng=rng)
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
+    if nonlinearity not in _GAINS:
+        raise ValueError(f"nonlinearity is leaky_relu, {', '.join(_GAINS)}; got {nonlinearity!r}")
+    return _GAINS[nonlinearity]
+
+
+def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], Any], generator: Any) -> Tensor:
+    tensor.assign(draw(default_generator(generator)))
+    return tensor
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """All elements 0."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """All elements 1."""
+    return constant_(tensor, 1.0)
+
+
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """All elements `val`."""
+    tensor.assign(np.full_like(tensor.data, val))
+    return tensor
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
+    """Uniform from `a` to `b`."""
+    return _fill(tensor, lambda rng: rng.uniform(a, b, tensor.shape), generator)
+
+
+def normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None
+) -> Tensor:
+    """Normal, with this mean and standard deviation."""
+    return _fill(tensor, lambda rng: rng.normal(mean, std, tensor.shape), generator)
+
+
+def _fans(tensor: Tensor) -> tuple[int, int]:
+    """How many numbers a node of (out, in, ...) receives, and how many nodes receive its own."""
+    if tensor.ndim < 2:
+        raise ValueError(f"a weight has at least the axes (out, in); got shape {tensor.shape}")
+    field = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+def _xavier(tensor: Tensor, gain: float) -> float:
+    return gain * math.sqrt(2.0 / (sum(_fans(tensor)) or 1))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
+    """Uniform, of variance gain**2 * 2 / (in + out): Glorot and Bengio 2010."""
+    bound = math.sqrt(3.0) * _xavier(tensor, gain)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
+    """Normal, of variance gain**2 * 2 / (in + out): Glorot and Bengio 2010."""
+    return normal_(tensor, 0.0, _xavier(tensor, gain), generator)
+
+
+def _kaiming(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode is 'fan_in' or 'fan_out'; got {mode!r}")
+    fan = _fans(tensor)[mode == "fan_out"]
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan or 1)
+
+
+def kaiming_uniform_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Uniform, of variance gain**2 / in (or out): He et al., "Delving Deep into Rectifiers".
+
+    It keeps the variance of the signal from layer to layer; the gain is that of the activation, and `a` the slope of a
+    leaky ReLU below 0.
+    """
+    bound = math.sqrt(3.0) * _kaiming(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, generator)
+
+
+def kaiming_normal_(
+    tensor: Tensor,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Normal, of variance gain**2 / in (or out); see `kaiming_uniform_`."""
+    return normal_(tensor, 0.0, _kaiming(tensor, a, mode, nonlinearity), generator)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
+    """A random matrix (out, the rest) whose rows (or columns, if there are fewer) are orthonormal, times `gain`.
+
+    Saxe et al. 2013: such a matrix keeps lengths.  Drawn evenly from all of them, by the QR decomposition of normal
+    numbers with the signs of R's diagonal put right (Mezzadri 2007).
+    """
+    _fans(tensor)
+    rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
+
+    def draw(rng: np.random.Generator) -> Any:
+        numbers = rng.normal(size=(max(rows, columns), min(rows, columns)))
+        q, r = np.linalg.qr(numbers)
+        q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
+        return gain * (q if rows >= columns else q.T).reshape(tensor.shape)
+
+    return _fill(tensor, draw, generator)

@@ -1,23 +1,33 @@
-"""Layers: dense ones, and the activations between them."""
+"""Layers: dense ones, tables of rows, and those that keep signals in a good range."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor
 
-from . import functional, init
-from .module import Module
+from . import functional as F
+from . import init
+from .module import Module, Parameter
+
+
+def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
+    """Within 1/sqrt(fan_in), as PyTorch starts its dense layers."""
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    parameter = Parameter(np.empty(shape, dtype))
+    init.uniform_(parameter, -bound, bound, generator)
+    return parameter
 
 
 class Linear(Module):
     """A dense layer: every output node is joined to every input node by a weighted arrow.
 
     x (..., in_features) -> x @ weight.T + bias (..., out_features), with `weight` (out_features, in_features) and
-    `bias` (out_features,).  Both start uniform within 1/sqrt(in_features), as in PyTorch, from `rng` or the generator
+    `bias` (out_features,).  Both start uniform within 1/sqrt(in_features), as in PyTorch, from `generator` or the one
     that `nn.manual_seed` sets.  Raises ValueError when the last axis of x is not `in_features` long.
 
     >>> Linear(3, 2)(np.zeros((5, 3), np.float32)).shape
@@ -31,14 +41,13 @@ class Linear(Module):
         bias: bool = True,
         *,
         dtype: Any = np.float32,
-        rng: np.random.Generator | None = None,
+        generator: np.random.Generator | None = None,
     ) -> None:
         if in_features < 0 or out_features < 1:
             raise ValueError(f"Linear({in_features}, {out_features}): a layer has at least one node")
         self.in_features, self.out_features = in_features, out_features
-        bound = 1 / math.sqrt(in_features) if in_features else 0.0
-        self.weight = init.uniform((out_features, in_features), -bound, bound, dtype=dtype, rng=rng)
-        self.bias: Tensor | None = init.uniform((out_features,), -bound, bound, dtype=dtype, rng=rng) if bias else None
+        self.weight = _uniform((out_features, in_features), in_features, dtype, generator)
+        self.bias = _uniform((out_features,), in_features, dtype, generator) if bias else None
 
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
@@ -47,43 +56,207 @@ class Linear(Module):
                 f"Linear({self.describe()}) needs inputs whose last axis has length {self.in_features}; "
                 f"got shape {shape}"
             )
-        if self.bias is None:
-            return x @ self.weight.T
-        return functional.linear(x, self.weight, self.bias)
+        return F.linear(x, self.weight, self.bias)
 
     def describe(self) -> str:
         return f"{self.in_features} -> {self.out_features}{'' if self.bias is not None else ', bias=False'}"
 
 
-class ReLU(Module):
-    """max(x, 0), element by element."""
+class Bilinear(Module):
+    """Two inputs, of which every pair of nodes has a weight: see `nn.functional.bilinear`."""
 
-    def forward(self, x: Any) -> Any:
-        return functional.relu(x)
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = _uniform((out_features, in1_features, in2_features), in1_features, dtype, generator)
+        self.bias = _uniform((out_features,), in1_features, dtype, generator) if bias else None
 
-
-class Sigmoid(Module):
-    """1 / (1 + exp(-x)), element by element: between 0 and 1."""
-
-    def forward(self, x: Any) -> Any:
-        return functional.sigmoid(x)
-
-
-class Tanh(Module):
-    """The hyperbolic tangent, element by element: between -1 and 1."""
-
-    def forward(self, x: Any) -> Any:
-        return np.tanh(x)
-
-
-class Softmax(Module):
-    """exp(x) / sum(exp(x)) along axis `dim`: numbers above 0 that sum to 1, read as probabilities."""
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
-
-    def forward(self, x: Any) -> Any:
-        return functional.softmax(x, axis=self.dim)
+    def forward(self, x1: Any, x2: Any) -> Any:
+        if np.shape(x1)[-1:] != (self.in1_features,) or np.shape(x2)[-1:] != (self.in2_features,):
+            raise ValueError(f"Bilinear({self.describe()}) got inputs of shapes {np.shape(x1)} and {np.shape(x2)}")
+        return F.bilinear(x1, x2, self.weight, self.bias)
 
     def describe(self) -> str:
-        return f"dim={self.dim}"
+        return f"{self.in1_features} x {self.in2_features} -> {self.out_features}"
+
+
+class Flatten(Module):
+    """The axes from `start_dim` to `end_dim` as one; by default every sample becomes one row.
+
+    >>> Flatten()(np.zeros((5, 2, 3))).shape
+    (5, 6)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Any:
+        shape = np.shape(x)
+        start, end = self.start_dim % len(shape), self.end_dim % len(shape)
+        if start > end:
+            raise ValueError(f"Flatten from axis {start} to axis {end} of shape {shape}")
+        return np.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+class Identity(Module):
+    """x itself; takes any arguments and ignores them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+class Dropout(Module):
+    """While training, each element is 0 with probability `p`, and the others are divided by 1 - p."""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: np.random.Generator | None = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is a probability, from 0 to 1; got {p!r}")
+        self.p, self.generator = p, generator
+
+    def forward(self, x: Any) -> Any:
+        return F.dropout(x, self.p, self.training, self.generator)
+
+    def describe(self) -> str:
+        return f"p={self.p}"
+
+
+class Embedding(Module):
+    """A table of learned rows, looked up by number: indices (...), integers -> (..., embedding_dim).
+
+    Rows start normal; the row `padding_idx` is 0 and is not learned.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        dtype: Any = np.float32,
+        generator: np.random.Generator | None = None,
+    ) -> None:
+        self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
+        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
+        init.normal_(self.weight, generator=generator)
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(f"padding_idx {padding_idx} is not one of the {num_embeddings} rows")
+            self.weight.data[padding_idx] = 0.0
+
+    def forward(self, indices: Any) -> Any:
+        return F.embedding(indices, self.weight, self.padding_idx)
+
+    def describe(self) -> str:
+        return f"{self.num_embeddings} rows of {self.embedding_dim}"
+
+
+class BatchNorm1d(Module):
+    """Each of `num_features` channels standardised over the batch, then scaled and shifted by what is learned.
+
+    x is (n, channels) or (n, channels, length).  While training with the batch's mean and variance, of which running
+    means are kept for eval(); `momentum` is their share per batch, None for the plain average of all batches.
+    Ioffe and Szegedy 2015.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.running_mean: Tensor | None = None
+        self.running_var: Tensor | None = None
+        self.num_batches_tracked: Tensor | None = None
+        if track_running_stats:
+            self.register_buffer("running_mean", np.zeros(num_features, dtype))
+            self.register_buffer("running_var", np.ones(num_features, dtype))
+            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
+
+    def forward(self, x: Any) -> Any:
+        if np.ndim(x) not in (2, 3) or np.shape(x)[1] != self.num_features:
+            raise ValueError(
+                f"BatchNorm1d({self.describe()}) needs inputs of shape (n, {self.num_features}) or "
+                f"(n, {self.num_features}, length); got {np.shape(x)}"
+            )
+        share = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.assign(self.num_batches_tracked.data + 1)
+            if self.momentum is None:
+                share = 1 / self.num_batches_tracked.item()
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            share,
+            self.eps,
+        )
+
+    def describe(self) -> str:
+        return f"{self.num_features}"
+
+
+class LayerNorm(Module):
+    """Each sample standardised over its last axes, then scaled and shifted by what is learned; Ba et al. 2016."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
+
+    def forward(self, x: Any) -> Any:
+        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def describe(self) -> str:
+        return "x".join(map(str, self.normalized_shape))
+
+
+class RMSNorm(Module):
+    """Each sample over the root of its mean square, then scaled by what is learned; Zhang and Sennrich 2019."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+
+    def forward(self, x: Any) -> Any:
+        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def describe(self) -> str:
+        return "x".join(map(str, self.normalized_shape))

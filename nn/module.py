@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
-from autograd import Tensor
+import numpy as np
+
+from autograd import Tensor, assign_all
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a network learns; it stays a parameter of its module while `requires_grad` is off (frozen).
+
+    >>> Parameter([1.0, 2.0]).requires_grad
+    True
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None) -> None:
+        super().__init__(data, requires_grad, dtype=dtype, name=name)
+
+
+class Buffer(Tensor):
+    """A Tensor that belongs to a module's state but is not learned, such as a running mean."""
+
+    __slots__ = ()
+
+
+class Keys(NamedTuple):
+    """What `load_state_dict(strict=False)` passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class Module:
     """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
 
-    Parameters are the Tensors with `requires_grad` among the attributes of the object (not of its class), inside lists,
-    tuples, dicts and other modules too; a shared one counts once, and the result of an op is none.
+    Parameters are the Tensors with `requires_grad`, and the Parameters, among the attributes, inside lists, tuples,
+    dicts and other modules too; a shared one counts once.
 
     >>> class Scale(Module):
     ...     def __init__(self):
-    ...         self.factor = Tensor(2.0, requires_grad=True)
+    ...         self.factor = Parameter(2.0)
     ...     def forward(self, x):
     ...         return x * self.factor
     >>> Scale()(Tensor(3.0)).item(), [name for name, _ in Scale().named_parameters()]
@@ -31,11 +61,19 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         return self.forward(*inputs, **options)
 
+    # ---- what is inside
+
+    def contents(self) -> Mapping[str, Any]:
+        """Where modules and Tensors are looked for: the attributes.  Containers name their items otherwise."""
+        return vars(self)
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, with the names that they have here."""
-        for name, value in _leaves(self):
-            if isinstance(value, Module):
-                yield name, value
+        return ((name, value) for name, value in _leaves(self) if isinstance(value, Module))
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside this one."""
+        return (child for _, child in self.named_children())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module (named "") and all inside it, each once, with dotted names."""
@@ -50,33 +88,143 @@ class Module:
             inner = [(f"{prefix}.{name}".lstrip("."), child) for name, child in module.named_children()]
             stack.extend(reversed(inner))
 
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter once, with its dotted name: `0.weight`, `encoder.layers.1.bias`."""
+    def modules(self) -> Iterator[Module]:
+        """This module and all inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named(self, kind: Callable[[Tensor], bool]) -> Iterator[tuple[str, Tensor]]:
+        """Every Tensor of this kind once, with its dotted name."""
         seen = set()
         for prefix, module in self.named_modules():
             for name, value in _leaves(module):
-                if _is_parameter(value) and id(value) not in seen:
+                if isinstance(value, Tensor) and kind(value) and id(value) not in seen:
                     seen.add(id(value))
                     yield f"{prefix}.{name}".lstrip("."), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter once, with its dotted name: `0.weight`, `encoder.layers.1.bias`."""
+        return self._named(_is_parameter)
 
     def parameters(self) -> list[Tensor]:
         """Every parameter once, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Every Buffer once, with its dotted name."""
+        return self._named(lambda tensor: isinstance(tensor, Buffer))
+
+    def buffers(self) -> list[Tensor]:
+        """Every Buffer once."""
+        return [buffer for _, buffer in self.named_buffers()]
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Set the attribute `name` to a Buffer of this value; one that is not `persistent` stays out of the state."""
+        if isinstance(tensor, Tensor):
+            tensor = tensor.data
+        setattr(self, name, None if tensor is None else Buffer(tensor) if persistent else Tensor(tensor))
+
+    # ---- how it is used
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call `function` with every module inside, innermost first, and with this one last."""
+        for _, module in reversed(list(self.named_modules())):
+            function(module)
+        return self
+
+    def train(self: M, mode: bool = True) -> M:
+        """Set `training` here and inside; layers that act differently while training look at it."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """The opposite of `train()`."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Freeze (False) or free all parameters; a plain Tensor without `requires_grad` is no parameter any more."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = None
 
-    def train(self, mode: bool = True) -> Module:
-        """Set `training` here and inside; layers that act differently while training look at it."""
-        for _, module in self.named_modules():
-            module.training = mode
+    def to(self: M, dtype: Any) -> M:
+        """Give all floating-point parameters and buffers another dtype; their gradients are forgotten."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.dtype.kind == "f":
+                tensor.data, tensor.grad = tensor.data.astype(dtype), None
         return self
 
-    def eval(self) -> Module:
-        """The opposite of `train()`."""
-        return self.train(False)
+    def double(self: M) -> M:
+        """All parameters as float64."""
+        return self.to(np.float64)
+
+    def float(self: M) -> M:
+        """All parameters as float32."""
+        return self.to(np.float32)
+
+    # ---- its state
+
+    def _state(self) -> dict[str, Tensor]:
+        """Every parameter and buffer under every name that it has; PyTorch lists what is shared more than once too."""
+        found: dict[str, Tensor] = {}
+        stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
+        while stack:
+            prefix, module, above = stack.pop()
+            inner = []
+            for name, value in _leaves(module):
+                path = f"{prefix}.{name}".lstrip(".")
+                if isinstance(value, Module):
+                    if id(value) not in above:  # a module that refers to one around it
+                        inner.append((path, value, (*above, id(module))))
+                elif _is_parameter(value) or isinstance(value, Buffer):
+                    found[path] = value
+            stack.extend(reversed(inner))
+        return found
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """{dotted name: array} of all parameters and buffers.
+
+        Training replaces arrays and does not write into them, so what this returns stays as it is.
+
+        >>> Linear = __import__("nn").Linear
+        >>> {name: array.shape for name, array in Linear(3, 2).state_dict().items()}
+        {'weight': (2, 3), 'bias': (2,)}
+        """
+        return {name: tensor.data for name, tensor in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Take over the arrays of `state`, in this module's dtypes.
+
+        Raises ValueError that names every missing, unexpected, wrongly shaped and wrongly typed key, before anything
+        has changed.  With `strict=False` missing and unexpected keys are returned instead.
+        """
+        own = self._state()
+        arrays = {name: v.data if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
+        given = {id(own[name]): name for name in arrays if name in own}
+        missing = [name for name, tensor in own.items() if id(tensor) not in given]
+        unexpected = [name for name in arrays if name not in own]
+        faults = [f"missing: {', '.join(missing)}"] if missing and strict else []
+        faults += [f"unexpected: {', '.join(unexpected)}"] if unexpected and strict else []
+        for name, array in arrays.items():
+            if name in own:
+                faults += _mismatches(name, array, own[name], given, arrays)
+        if faults:
+            raise ValueError(f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(faults))
+        fitting = {own[name]: array for name, array in arrays.items() if name in own}
+        news = [np.empty_like(tensor.data) for tensor in fitting]  # keeps the layout, and with it the bits of products
+        for new, array in zip(news, fitting.values(), strict=True):
+            new[...] = array
+        assign_all(list(fitting), news)
+        return Keys(missing, unexpected)
+
+    # ---- how it is shown
 
     def describe(self) -> str:
         """What stands in the brackets after the name of the class."""
@@ -92,48 +240,25 @@ class Module:
         return "\n".join(lines)
 
 
-class Sequential(Module):
-    """Modules one after the other: the output of each is the input of the next.
-
-    >>> import nn
-    >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-    Sequential(): 9 parameters
-      (0) Linear(2 -> 3): 9 parameters
-      (1) ReLU(): 0 parameters
-    """
-
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                raise TypeError(f"Sequential takes modules; argument {i} is {type(module).__name__}")
-        self.modules = modules
-
-    def forward(self, x: Any) -> Any:
-        for module in self.modules:
-            x = module(x)
-        return x
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        return ((name.removeprefix("modules."), child) for name, child in super().named_children())
-
-    def __len__(self) -> int:
-        return len(self.modules)
-
-    def __iter__(self) -> Iterator[Module]:
-        return iter(self.modules)
-
-    def __getitem__(self, index: int | slice) -> Module:
-        found = self.modules[index]
-        return Sequential(*found) if isinstance(found, tuple) else found
+def _is_parameter(tensor: Tensor) -> bool:
+    return tensor.node is None and (tensor.requires_grad or isinstance(tensor, Parameter))
 
 
-def _is_parameter(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.requires_grad and value.node is None
+def _mismatches(name: str, array: Any, tensor: Tensor, given: Mapping[int, str], arrays: Any) -> Iterator[str]:
+    """What keeps `array` from becoming the value of `tensor`, in words."""
+    if array.shape != tensor.shape:
+        yield f"{name}: shape {array.shape} for a tensor of shape {tensor.shape}"
+    elif array.dtype.kind not in "fciub" or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        yield f"{name}: dtype {array.dtype} for a tensor of {tensor.dtype}"
+    elif not np.array_equal(array, other := arrays[given[id(tensor)]], equal_nan=array.dtype.kind in "fc") and (
+        other.shape == array.shape
+    ):
+        yield f"{name}: it is the same tensor as {given[id(tensor)]}, and the values differ"
 
 
 def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
-    """The Tensors and modules among the attributes, inside containers too, with dotted names."""
-    stack = [(name, value) for name, value in reversed(vars(module).items())]
+    """The Tensors and modules among the contents, inside lists, tuples and dicts too, with dotted names."""
+    stack = [(name, value) for name, value in reversed(list(module.contents().items()))]
     seen = set()
     while stack:
         name, value = stack.pop()

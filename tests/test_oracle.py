@@ -106,8 +106,8 @@ ORACLE |= {
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
     "linear": torch.nn.functional.linear,
-    "softmax": lambda x, axis=-1: torch.softmax(x, axis),
-    "log_softmax": lambda x, axis=-1: torch.log_softmax(x, axis),
+    "softmax": lambda x, dim=-1: torch.softmax(x, dim),
+    "log_softmax": lambda x, dim=-1: torch.log_softmax(x, dim),
     "softmax_cross_entropy": lambda x, p: -(p * torch.log_softmax(x, -1)).sum(-1),
 }
 # Cases that PyTorch's function does not take: an axis of (), NumPy's keywords, arrays as bounds.

@@ -1,0 +1,122 @@
+"""Modules that hold other modules in order: Sequential, ModuleList, ModuleDict."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+from .module import Module
+
+
+def _module(module: Any, place: Any, kind: Any) -> Module:
+    if not isinstance(module, Module):
+        raise TypeError(f"{type(kind).__name__} takes modules; {place} is {type(module).__name__}")
+    return module
+
+
+class _Numbered(Module):
+    """Modules that are named 0, 1, 2, ..."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.items = [_module(m, f"argument {i}", self) for i, m in enumerate(modules)]
+
+    def contents(self) -> Mapping[str, Any]:
+        rest = {name: value for name, value in vars(self).items() if name != "items"}
+        return {str(i): module for i, module in enumerate(self.items)} | rest
+
+    def append(self, module: Module) -> _Numbered:
+        """Add a module at the end."""
+        self.items.append(_module(module, f"argument {len(self.items)}", self))
+        return self
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.items)
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self.items[index] = _module(module, f"item {index}", self)
+
+
+class Sequential(_Numbered):
+    """Modules one after the other: the output of each is the input of the next.
+
+    >>> import nn
+    >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    Sequential(): 9 parameters
+      (0) Linear(2 -> 3): 9 parameters
+      (1) ReLU(): 0 parameters
+    """
+
+    def __init__(self, *modules: Module) -> None:
+        super().__init__(modules)
+
+    def forward(self, x: Any) -> Any:
+        for module in self.items:
+            x = module(x)
+        return x
+
+    def __getitem__(self, index: int | slice) -> Module:
+        found = self.items[index]
+        return Sequential(*found) if isinstance(found, list) else found
+
+
+class ModuleList(_Numbered):
+    """A list of modules; a plain list does as well, and this one has PyTorch's name.
+
+    >>> import nn
+    >>> [name for name, _ in ModuleList([nn.Linear(2, 3), nn.ReLU()]).named_parameters()]
+    ['0.weight', '0.bias']
+    """
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        super().__init__(modules)
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Add modules at the end."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __getitem__(self, index: int | slice) -> Any:
+        found = self.items[index]
+        return ModuleList(found) if isinstance(found, list) else found
+
+
+class ModuleDict(Module):
+    """Modules by name; a plain dict does as well, and this one has PyTorch's name.
+
+    >>> import nn
+    >>> [name for name, _ in ModuleDict({"cat": nn.Linear(2, 1)}).named_parameters()]
+    ['cat.weight', 'cat.bias']
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self.table: dict[str, Module] = {}
+        for name, module in (modules or {}).items():
+            self[name] = module
+
+    def contents(self) -> Mapping[str, Any]:
+        return self.table | {name: value for name, value in vars(self).items() if name != "table"}
+
+    def __getitem__(self, name: str) -> Module:
+        return self.table[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self.table[name] = _module(module, repr(name), self)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.table)
+
+    def keys(self) -> KeysView[str]:
+        return self.table.keys()
+
+    def values(self) -> ValuesView[Module]:
+        return self.table.values()
+
+    def items(self) -> ItemsView[str, Module]:
+        return self.table.items()

@@ -1,0 +1,226 @@
+"""Activations: what a node makes of the weighted sum that reaches it.  Stable for every finite float.
+
+The names and arguments are PyTorch's.  Exponentials are only taken of numbers that cannot overflow, and masks select
+rather than multiply, because infinity times 0 is not 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd import Case, differentiable, elementwise
+
+_SHAPES = [Case((2, 3)), Case(()), Case((0, 2))]
+
+
+def _cases(**params: Any) -> list[Case]:
+    """The usual shapes, and one call with other params than the defaults."""
+    return [*_SHAPES, Case((2, 3), **params)]
+
+
+# ---- with a corner at 0
+
+relu = elementwise(
+    lambda x: np.maximum(x, 0.0),
+    lambda g, y, _x: np.where(y <= 0, 0.0, g),  # so that NaN goes on
+    name="relu",
+)
+leaky_relu = elementwise(
+    lambda x, negative_slope=0.01: np.where(x > 0, x, x * negative_slope),
+    lambda g, _y, x, *, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
+    name="leaky_relu",
+    cases=_cases(negative_slope=0.2),
+)
+_prelu = elementwise(
+    lambda x, weight: np.where(x > 0, x, x * weight),
+    lambda g, _y, x, weight: np.where(x > 0, g, g * weight),
+    lambda g, _y, x, _weight: np.where(x > 0, 0.0, g * x),
+    name="prelu",
+)
+
+
+def prelu(x: Any, weight: Any) -> Any:
+    """x where it is positive, else weight * x.
+
+    `weight` has one element, or one per channel: per place along axis 1 of x (n, channels, ...).
+
+    >>> prelu(np.array([2.0, -2.0]), np.array([0.5]))
+    array([ 2., -1.])
+    """
+    if np.size(weight) > 1:
+        if np.ndim(x) < 2 or np.shape(x)[1] != np.size(weight):
+            raise ValueError(f"prelu: {np.size(weight)} weights for an input of shape {np.shape(x)}; one per channel")
+        weight = np.reshape(weight, (-1,) + (1,) * (np.ndim(x) - 2))
+    return _prelu(x, weight)
+
+
+def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """x, but at least `min_val` and at most `max_val`; on a bound the gradient is 1.
+
+    >>> hardtanh(np.array([-3.0, 0.5, 3.0]))
+    array([-1. ,  0.5,  1. ])
+    """
+    return np.clip(x, min_val, max_val)
+
+
+# ---- exponential below 0
+
+elu = elementwise(
+    lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * alpha),
+    lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0)) * alpha),
+    name="elu",
+    cases=_cases(alpha=0.7),
+)
+celu = elementwise(
+    lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0) / alpha) * alpha),
+    lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0) / alpha)),
+    name="celu",
+    cases=_cases(alpha=0.7),
+)
+# Klambauer et al., "Self-Normalizing Neural Networks": these keep mean 0 and variance 1 from layer to layer.
+_ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+selu = elementwise(
+    lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * _ALPHA) * _SCALE,
+    lambda g, _y, x: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0)) * _ALPHA) * _SCALE,
+    name="selu",
+)
+
+# ---- smooth
+
+
+def _sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), with the exponential of -|x| alone: exact to the last digits on both sides of 0."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (e + 1.0)
+
+
+def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
+    return np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta)
+
+
+sigmoid = elementwise(_sigmoid, lambda g, y, _x: g * y * (1.0 - y), name="sigmoid")
+tanh = np.tanh
+softplus = elementwise(
+    _softplus,
+    lambda g, _y, x, *, beta=1.0, threshold=20.0: g * np.where(x * beta > threshold, 1.0, sigmoid(x * beta)),
+    name="softplus",
+    cases=_cases(beta=1.5, threshold=30.0),
+)
+
+
+def _silu_rule(g: Any, _y: Any, x: Any) -> Any:
+    s = sigmoid(x)
+    return g * (s * (1.0 + x * (1.0 - s)))
+
+
+silu = elementwise(lambda x: x * _sigmoid(x), _silu_rule, name="silu")
+
+
+def _mish_rule(g: Any, _y: Any, x: Any) -> Any:
+    t = np.tanh(softplus(x))
+    return g * (t + x * ((1.0 - t * t) * sigmoid(x)))
+
+
+mish = elementwise(lambda x: x * np.tanh(_softplus(x)), _mish_rule, name="mish")
+
+
+@functools.cache
+def _cdf() -> Any:
+    """SciPy's function where it is installed; 30 times slower, Python's, elsewhere."""
+    try:
+        from scipy.special import ndtr
+    except ImportError:
+        return _plain_cdf
+    return ndtr
+
+
+def _plain_cdf(x: Any) -> Any:
+    """0.5 erfc(-x / sqrt(2)), element by element: NumPy has no error function."""
+    erfc = np.frompyfunc(math.erfc, 1, 1)
+    return np.asarray(erfc(x * -math.sqrt(0.5))).astype(x.dtype) * 0.5
+
+
+def _density(x: Any) -> Any:
+    """The normal density; the square of what is beyond 40 would overflow, and the density there is 0."""
+    u = np.minimum(np.abs(x), 40.0)
+    return np.exp(u * u * -0.5) * (1 / math.sqrt(2 * math.pi))
+
+
+normal_cdf = elementwise(
+    lambda x: _cdf()(x),
+    lambda g, _y, x: g * _density(x),
+    name="normal_cdf",
+)
+"""`normal_cdf(x)`: how probable it is that a standard normal number is below x."""
+
+
+def _bend(x: Any) -> Any:
+    """The tanh that stands in for the normal distribution in Hendrycks and Gimpel's approximation of GELU."""
+    u = np.clip(x, -20.0, 20.0)  # beyond, tanh is 1 to the last digit and the cube might overflow
+    return np.tanh((u + u * u * u * 0.044715) * math.sqrt(2 / math.pi))
+
+
+def _gelu(x: Any, approximate: str = "none") -> Any:
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"approximate is 'none' or 'tanh'; got {approximate!r}")
+    return x * _cdf()(x) if approximate == "none" else x * (_bend(x) * 0.5 + 0.5)
+
+
+def _gelu_rule(g: Any, _y: Any, x: Any, *, approximate: str = "none") -> Any:
+    if approximate == "none":
+        return g * (normal_cdf(x) + x * _density(x))
+    t, u = _bend(x), np.clip(x, -20.0, 20.0)
+    slope = (u * u * (3 * 0.044715) + 1.0) * math.sqrt(2 / math.pi)
+    return g * (t * 0.5 + 0.5 + u * 0.5 * (1.0 - t * t) * slope)
+
+
+gelu = elementwise(_gelu, _gelu_rule, name="gelu", cases=_cases(approximate="tanh"))
+
+# ---- along an axis
+
+
+@np.errstate(over="ignore")  # a difference too large for the dtype is -inf, and its exponential is rightly 0
+def _softmax(x: Any, dim: int = -1) -> Any:
+    e = np.exp(x - np.max(x, axis=dim, keepdims=True))
+    return e / np.sum(e, axis=dim, keepdims=True)
+
+
+def _softmax_rule(g: Any, y: Any, _x: Any, *, dim: int = -1) -> Any:
+    gy = g * y
+    return gy - y * np.sum(gy, axis=dim, keepdims=True)
+
+
+@np.errstate(over="ignore")
+def log_softmax_of_array(x: Any, dim: int = -1) -> Any:
+    shifted = x - np.max(x, axis=dim, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True))
+
+
+_AXES = [Case((2, 3)), Case((2, 3), dim=0), Case((2, 1)), Case((2, 3, 2), dim=1)]
+softmax = differentiable(_softmax, _softmax_rule, name="softmax", cases=_AXES)
+log_softmax = differentiable(
+    log_softmax_of_array,
+    lambda g, y, _x, *, dim=-1: g - np.exp(y) * np.sum(g, axis=dim, keepdims=True),
+    name="log_softmax",
+    cases=_AXES,
+)
+
+
+def glu(x: Any, dim: int = -1) -> Any:
+    """The first half of x along axis `dim`, times the sigmoid of the second (Dauphin et al. 2016).
+
+    Raises ValueError when that axis has an odd length.
+
+    >>> glu(np.array([3.0, 0.0]))
+    array([1.5])
+    """
+    length = np.shape(x)[dim]
+    if length % 2:
+        raise ValueError(f"glu: axis {dim} of shape {np.shape(x)} is cut in halves, and its length is odd")
+    front: tuple[Any, ...] = (slice(None),) * (dim % np.ndim(x))
+    return x[(*front, slice(length // 2))] * sigmoid(x[(*front, slice(length // 2, None))])

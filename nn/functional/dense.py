@@ -1,0 +1,203 @@
+"""What dense layers compute: products with weights, rows of a table, standardised numbers, dropout."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd import Case, Tensor, differentiable
+
+from ..init import default_generator
+
+
+def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    y = x @ weight.T
+    y += bias  # in place on an array; on a Tensor `+=` makes a new one
+    return y
+
+
+def _rows(a: Any, width: int) -> Any:
+    return np.reshape(a, (-1, width))
+
+
+_fused_linear = differentiable(
+    _linear,
+    lambda g, _y, _x, weight, _bias: g @ weight,
+    lambda g, _y, x, _weight, _bias: _rows(g, _weight.shape[0]).T @ _rows(x, _weight.shape[1]),
+    lambda g, *_: g,
+    name="linear",
+    cases=[
+        Case((4, 3), (2, 3), (2,)),
+        Case((3,), (2, 3), (2,)),
+        Case((2, 4, 3), (2, 3), (2,)),
+        Case((0, 3), (2, 3), (2,)),
+    ],
+)
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """x (..., in) times weight (out, in) transposed, plus bias (out,): one op.
+
+    >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
+    array([3.5])
+    """
+    return x @ weight.T if bias is None else _fused_linear(x, weight, bias)
+
+
+def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
+    """For every output o the sum of x1_i weight_oij x2_j: x1 (..., in1), x2 (..., in2), weight (out, in1, in2).
+
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [1.0]]]))
+    array([9.])
+    """
+    y = np.einsum("...i,oij,...j->...o", x1, weight, x2, optimize=True)
+    return y if bias is None else y + bias
+
+
+def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """Rows of `weight` (rows, width): indices (...), integers -> (..., width).
+
+    The row `padding_idx` gets no gradient.  Raises TypeError for indices that are no integers and ValueError for one
+    that is not a row.
+
+    >>> embedding([1, 1, 0], np.array([[0.0, 0.5], [1.0, 1.5]]))
+    array([[1. , 1.5],
+           [1. , 1.5],
+           [0. , 0.5]])
+    """
+    indices = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"embedding takes integers, the numbers of rows; got {indices.dtype}")
+    rows = np.shape(weight)[0]
+    if indices.size and not (indices.min() >= 0 and indices.max() < rows):
+        wrong = indices[(indices < 0) | (indices >= rows)][0]
+        raise ValueError(f"embedding: {wrong} is not one of the {rows} rows 0 .. {rows - 1}")
+    found = weight[indices]
+    if padding_idx is None or not isinstance(found, Tensor):
+        return found
+    return np.where((indices == padding_idx % rows)[..., None], found.data, found)
+
+
+def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.Generator | None = None) -> Any:
+    """x with each element set to 0 with probability `p`, and the others divided by 1 - p; x itself unless `training`.
+
+    Srivastava et al. 2014, scaled while training so that nothing is to be done afterwards.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p!r}")
+    if not training or p == 0:
+        return x
+    kept = default_generator(generator).random(np.shape(x), np.float32) >= p
+    return np.where(kept, x * (1 / (1 - p) if p < 1 else 1.0), 0.0)
+
+
+# ---- standardised numbers
+
+
+def _scale(x: Any, axis: Any, eps: float, center: bool) -> Any:
+    """One over the root of the mean square: of x itself, or of its distance from the mean."""
+    square = np.var(x, axis=axis, keepdims=True) if center else np.mean(x * x, axis=axis, keepdims=True)
+    return 1.0 / np.sqrt(square + eps)
+
+
+def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
+    scale = _scale(x, axis, eps, center)
+    return (x - np.mean(x, axis=axis, keepdims=True)) * scale if center else x * scale
+
+
+def _standardize_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
+    """The chain rule through scale and mean: what would only shift or stretch all of x together has no effect."""
+    along = g - y * np.mean(g * y, axis=axis, keepdims=True)
+    if center:
+        along = along - np.mean(g, axis=axis, keepdims=True)
+    return along * _scale(x, axis, eps, center)
+
+
+standardize = differentiable(
+    _standardize,
+    _standardize_rule,
+    name="standardize",
+    cases=[
+        Case((3, 4)),
+        Case((3, 4), axis=0, eps=0.1),
+        Case((2, 3, 4), axis=(0, 2)),
+        Case((2, 5), center=False),
+        Case((2, 3, 2), axis=(-2, -1), center=False),
+    ],
+)
+"""`standardize(x, axis=-1, eps=1e-5, center=True)`: x minus its mean along `axis`, over the root of its variance + eps;
+with `center=False` x over the root of its mean square + eps.  The one op behind the three norms below."""
+
+
+def _affine(y: Any, weight: Any, bias: Any) -> Any:
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def _last_axes(x: Any, normalized_shape: int | Sequence[int], name: str) -> tuple[int, ...]:
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if np.shape(x)[np.ndim(x) - len(shape) :] != shape or not shape:
+        raise ValueError(f"{name} needs inputs whose last axes are {shape}; got shape {np.shape(x)}")
+    return tuple(range(-len(shape), 0))
+
+
+def layer_norm(
+    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """Each sample standardised over its last axes, which have `normalized_shape`; Ba et al. 2016.
+
+    >>> layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
+    array([[-1.,  1.]])
+    """
+    axes = _last_axes(x, normalized_shape, "layer_norm")
+    return _affine(standardize(x, axis=axes, eps=eps), weight, bias)
+
+
+def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """Each sample over the root of its mean square, taken over its last axes; Zhang and Sennrich 2019.
+
+    Without `eps`, the smallest difference that the dtype of x tells from 1.
+
+    >>> rms_norm(np.array([[1.0, -1.0]]) * 5, 2, eps=0.0)
+    array([[ 1., -1.]])
+    """
+    axes = _last_axes(x, normalized_shape, "rms_norm")
+    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
+    return _affine(standardize(x, axis=axes, eps=eps, center=False), weight, None)
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Each channel (axis 1 of x) standardised over the batch; Ioffe and Szegedy 2015.
+
+    In `training` with the batch's own mean and variance, while `running_mean` and `running_var` (Tensors, or None for
+    neither) move towards them by the share `momentum`; otherwise with the running ones.  Raises ValueError when a
+    channel has a single value in training, for its variance is 0.
+    """
+    if np.ndim(x) < 2:
+        raise ValueError(f"batch_norm needs inputs of shape (n, channels, ...); got {np.shape(x)}")
+    axes = (0, *range(2, np.ndim(x)))
+    column = (1, -1, *(1,) * (np.ndim(x) - 2))
+    weight, bias = (w if w is None else np.reshape(w, column) for w in (weight, bias))
+    if not training and running_mean is not None:
+        scale = 1.0 / np.sqrt(running_var.data + eps)
+        return _affine((x - np.reshape(running_mean.data, column)) * np.reshape(scale, column), weight, bias)
+    count = math.prod(np.shape(x)[a] for a in axes)
+    if count < 2 and training:
+        raise ValueError(f"batch_norm in training needs more than one value per channel; got shape {np.shape(x)}")
+    if training and running_mean is not None:
+        values = x.data if isinstance(x, Tensor) else x
+        for running, now in ((running_mean, values.mean(axis=axes)), (running_var, values.var(axis=axes, ddof=1))):
+            running.assign((1 - momentum) * running.data + momentum * now)
+    return _affine(standardize(x, axis=axes, eps=eps), weight, bias)

@@ -1,0 +1,244 @@
+"""Losses of classes and probabilities: cross-entropies and the Kullback-Leibler divergence."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd import Case, Tensor, differentiable, elementwise
+
+from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
+from .losses import reduce, same_shape
+
+# ---- classes
+
+
+def _nll_of_softmax(logits: Any, target: Any) -> Any:
+    """Per row of logits (batch, classes): minus the sum of target * log softmax, where 0 * -inf is 0."""
+    return -np.sum(target * np.where(target == 0, 0.0, log_softmax_of_array(logits)), axis=-1)
+
+
+softmax_cross_entropy = differentiable(
+    _nll_of_softmax,
+    lambda g, _z, logits, target: g[..., None] * (softmax(logits) * np.sum(target, axis=-1, keepdims=True) - target),
+    lambda g, _z, logits, _target: -g[..., None] * log_softmax(logits),
+    name="softmax_cross_entropy",
+    cases=[Case((3, 4), (3, 4)), Case((2, 2, 3), (2, 2, 3)), Case((3, 1), (3, 1))],
+)
+"""`softmax_cross_entropy(logits, target)`: both (..., classes), the result (...); softmax, log and sum as one op."""
+
+
+def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+    """Labels (...) of integers as rows (..., classes) with a 1 in the label's place.
+
+    Raises TypeError when they are no integers and ValueError when one is not in 0 .. classes - 1.
+
+    >>> one_hot([1, 0], 2)
+    array([[0., 1.],
+           [1., 0.]], dtype=float32)
+    """
+    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"label {labels[where]} at {where} is not one of the {classes} classes 0 .. {classes - 1}")
+    return np.asarray(labels[..., None] == np.arange(classes)).astype(dtype)
+
+
+def _rows_of(name: str, scores: Any, labels: Any) -> Any:
+    """Scores with the classes on the last axis, where PyTorch has them on axis 1; one label per row is demanded."""
+    scores = np.moveaxis(scores, 1, -1) if np.ndim(scores) > 2 else scores
+    if labels.shape != scores.shape[:-1]:
+        raise ValueError(
+            f"{name}: scores of shape {scores.shape} need one integer label per row, shape {scores.shape[:-1]}, "
+            f"or a probability for each class, shape {scores.shape}; got shape {labels.shape}"
+        )
+    return scores
+
+
+def _weighed(labels: Any, scores: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Labels as rows with the weight of their class in its place (0 for the ignored ones), and these weights."""
+    classes = scores.shape[-1]
+    kept = labels != ignore_index
+    rows = one_hot(np.where(kept, labels, 0), classes, scores.dtype) * kept[..., None]
+    if weight is not None:
+        rows = rows * np.reshape(_class_weights(weight, classes), classes).astype(scores.dtype)
+    return rows, rows.sum(axis=-1)
+
+
+def _class_weights(weight: Any, classes: int) -> Any:
+    weight = weight.data if isinstance(weight, Tensor) else np.asarray(weight)
+    if weight.shape != (classes,):
+        raise ValueError(f"weight has one number per class, shape ({classes},); got shape {weight.shape}")
+    return weight
+
+
+def _weighted_mean(losses: Any, weights: Any, reduction: str) -> Any:
+    """For "mean", the sum of the losses over the sum of the weights that are in them; nan if all are ignored."""
+    if reduction != "mean":
+        return reduce(losses, reduction)
+    total = float(weights.sum())
+    return losses.sum() * (1 / total if total else math.nan)
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    """How little probability softmax(logits) gives to the right class: -log p.
+
+    `logits` (batch, classes) or (batch, classes, ...); `target` either labels (batch, ...), integers, or probabilities
+    of the shape of `logits`.  `weight` (classes,) counts some classes more than others, and a "mean" over labels is
+    then over the weights; labels equal to `ignore_index` do not count; with `label_smoothing` e, every class gets the
+    share e / classes of the target.  Raises ValueError for shapes that do not match and labels out of range.
+
+    >>> cross_entropy(np.array([[0.0, 0.0]]), [1]).item()
+    0.6931471805599453
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
+    logits = logits if hasattr(logits, "dtype") else np.asarray(logits)
+    given = target if hasattr(target, "dtype") else np.asarray(target, dtype=None if np.size(target) else np.intp)
+    if given.shape == logits.shape and given.dtype.kind not in "iu":
+        if given.dtype.kind != "f":
+            raise TypeError(f"cross_entropy: probabilities are floating-point numbers; got {given.dtype}")
+        given = given.astype(logits.dtype)
+        if len(given.shape) > 2:
+            logits, given = np.moveaxis(logits, 1, -1), np.moveaxis(given, 1, -1)
+        classes = logits.shape[-1]
+        if label_smoothing:
+            given = given * (1 - label_smoothing) + label_smoothing / classes
+        if weight is not None:
+            given = given * _class_weights(weight, classes).astype(logits.dtype)
+        return reduce(softmax_cross_entropy(logits, given), reduction)
+    labels = given.data if isinstance(given, Tensor) else given
+    if labels.dtype.kind not in "iu" and labels.shape == logits.shape[:-1]:
+        raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
+    logits = _rows_of("cross_entropy", logits, labels)
+    rows, weights = _weighed(labels, logits, weight, ignore_index)
+    if label_smoothing:
+        classes = logits.shape[-1]
+        every = 1.0 if weight is None else _class_weights(weight, classes).astype(logits.dtype)
+        everywhere = (labels != ignore_index)[..., None] * (every * (label_smoothing / classes))
+        rows = (rows * (1 - label_smoothing) + everywhere).astype(logits.dtype)
+    losses = softmax_cross_entropy(logits, rows)
+    if weight is None and reduction == "mean" and weights.all():
+        return losses.mean()
+    return _weighted_mean(losses, weights, reduction)
+
+
+def nll_loss(
+    log_probabilities: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Minus the log-probability of the right class; `cross_entropy` for what has passed through `log_softmax`.
+
+    >>> nll_loss(np.log(np.array([[0.25, 0.75]])), [1], reduction="sum").item()
+    0.2876820724517809
+    """
+    labels = target.data if isinstance(target, Tensor) else np.asarray(target)
+    scores = _rows_of("nll_loss", log_probabilities, labels)
+    rows, weights = _weighed(labels, scores, weight, ignore_index)
+    losses = -np.sum(np.where(rows == 0, 0.0, scores * np.where(rows == 0, 1.0, rows)), axis=-1)
+    return _weighted_mean(losses, weights, reduction)
+
+
+# ---- yes or no
+
+
+@np.errstate(divide="ignore")
+def _clamped_log(p: Any) -> Any:
+    return np.maximum(np.log(p), -100.0)
+
+
+_entropy_of_probability = elementwise(
+    lambda p, target: -(target * _clamped_log(p) + (1.0 - target) * _clamped_log(1.0 - p)),
+    lambda g, _z, p, target: g * (p - target) / np.maximum(p * (1.0 - p), 1e-12),
+    lambda g, _z, p, _target: g * (_log(1.0 - p) - _log(p)),
+    name="probability_cross_entropy",
+    domain=(0.1, 0.9),
+)
+
+
+def _log(p: Any) -> Any:
+    """The log of p, and -100 where it would be below."""
+    tiny = p < math.exp(-100)
+    return np.where(tiny, -100.0, np.log(np.where(tiny, 1.0, p)))
+
+
+def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    """-log p where the target is 1, -log(1 - p) where it is 0, and in between accordingly; logs stop at -100.
+
+    From logits, `binary_cross_entropy_with_logits` is exact where this is not.  Raises ValueError for a p that is no
+    probability.
+
+    >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").item()
+    0.6931471805599453
+    """
+    same_shape("binary_cross_entropy", p, target)
+    values = p.data if isinstance(p, Tensor) else np.asarray(p)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("binary_cross_entropy needs probabilities, from 0 to 1; for logits there is another loss")
+    losses = _entropy_of_probability(p, target)
+    return reduce(losses if weight is None else losses * weight, reduction)
+
+
+def _log_of_sigmoid(x: Any) -> Any:
+    """-log sigmoid(x), exact for every x."""
+    return np.log1p(np.exp(-np.abs(x))) - np.minimum(x, 0.0)
+
+
+logistic_cross_entropy = elementwise(
+    lambda x, target, pos_weight: (1.0 - target) * x + ((pos_weight - 1.0) * target + 1.0) * _log_of_sigmoid(x),
+    lambda g, _z, x, target, pos_weight: g * ((1.0 - target) - ((pos_weight - 1.0) * target + 1.0) * sigmoid(-x)),
+    lambda g, _z, x, _target, pos_weight: g * ((pos_weight - 1.0) * _log_of_sigmoid(x) - x),
+    lambda g, _z, x, target, _pos_weight: g * target * _log_of_sigmoid(x),
+    name="logistic_cross_entropy",
+)
+"""`logistic_cross_entropy(x, target, pos_weight)`: -log sigmoid(x) where the target is 1, -log sigmoid(-x) where it
+is 0; the first is multiplied by `pos_weight`."""
+
+
+def binary_cross_entropy_with_logits(
+    x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Any:
+    """`binary_cross_entropy` of sigmoid(x), exact for every x; `pos_weight` multiplies the part of the ones.
+
+    >>> binary_cross_entropy_with_logits(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), reduction="none")
+    array([6.93147181e-01, 1.00000000e+03])
+    """
+    same_shape("binary_cross_entropy_with_logits", x, target)
+    losses = logistic_cross_entropy(x, target, 1.0 if pos_weight is None else pos_weight)
+    return reduce(losses if weight is None else losses * weight, reduction)
+
+
+# ---- distributions
+
+
+def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """How far the distribution `target` is from that whose logs are given: target * (log target - log p); 0 log 0 is 0.
+
+    With `log_target` the target is given as logs too.  `reduction` may also be "batchmean", the sum over the length of
+    the first axis, which is the divergence as it is defined; Kullback and Leibler 1951.
+
+    >>> kl_div(np.log(np.array([0.5, 0.5])), np.array([0.0, 1.0]), "sum").item()
+    0.6931471805599453
+    """
+    same_shape("kl_div", log_probabilities, target)
+    if log_target:
+        losses = np.exp(target) * (target - log_probabilities)
+    else:
+        zero = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 0
+        safe = np.where(zero, 1.0, target)
+        losses = np.where(zero, 0.0, safe * (np.log(safe) - log_probabilities))
+    if reduction == "batchmean":
+        return losses.sum() * (1 / np.shape(target)[0])
+    return reduce(losses, reduction)

@@ -1,0 +1,134 @@
+"""Losses as functions: how far predictions are from what was wanted.  Values and gradients are PyTorch's.
+
+`reduction` is "mean" or "sum", or "none" for one number per element (per row, for class labels).  Shapes must be equal:
+broadcasting would compare everything with everything.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def reduce(losses: Any, reduction: str) -> Any:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
+def same_shape(name: str, prediction: Any, target: Any) -> None:
+    if np.shape(prediction) != np.shape(target):
+        raise ValueError(
+            f"{name}: prediction of shape {np.shape(prediction)} for a target of shape {np.shape(target)}; "
+            f"reshape one, for broadcasting would compare everything with everything"
+        )
+
+
+# ---- numbers
+
+
+def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    """The squared difference.
+
+    >>> mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
+    2.0
+    """
+    same_shape("mse_loss", prediction, target)
+    difference = np.subtract(prediction, target)
+    return reduce(difference * difference, reduction)
+
+
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
+    """The absolute difference.
+
+    >>> l1_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
+    1.0
+    """
+    same_shape("l1_loss", prediction, target)
+    return reduce(np.abs(prediction - target), reduction)
+
+
+def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """Half the squared difference up to `delta`, and beyond it the line that continues it; Huber 1964.
+
+    >>> huber_loss(np.array([1.0, 5.0]), np.array([0.0, 0.0]), "none")
+    array([0.5, 4.5])
+    """
+    if not delta > 0:
+        raise ValueError(f"delta must be above 0; got {delta!r}")
+    same_shape("huber_loss", prediction, target)
+    distance = np.abs(prediction - target)
+    inside = np.minimum(distance, delta)  # the gradient of the square must not meet what is beyond: it may overflow
+    return reduce(np.where(distance < delta, inside * inside * 0.5, (distance - 0.5 * delta) * delta), reduction)
+
+
+def smooth_l1_loss(prediction: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    """Huber's loss over `beta`, whose line has the slope 1; the absolute difference for `beta=0`.
+
+    >>> smooth_l1_loss(np.array([1.0, 5.0]), np.array([0.0, 0.0]), "none", beta=2.0)
+    array([0.25, 4.  ])
+    """
+    if beta < 0:
+        raise ValueError(f"beta must be at least 0; got {beta!r}")
+    if beta == 0:
+        return l1_loss(prediction, target, reduction)
+    return huber_loss(prediction, target, reduction, beta) * (1 / beta)
+
+
+def gaussian_nll_loss(
+    prediction: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Any:
+    """Minus the log of the normal density at `target`, where `prediction` is the mean and `var` the variance.
+
+    All have one shape.  A variance below `eps` counts as eps and gets no gradient.  The constant log(2 pi) / 2 is only
+    added if `full`.  Raises ValueError for a negative variance; Nix and Weigend 1994.
+
+    >>> gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([4.0]), reduction="sum").item()
+    1.1931471805599454
+    """
+    same_shape("gaussian_nll_loss", prediction, target)
+    same_shape("gaussian_nll_loss (variances)", var, target)
+    values = var.data if isinstance(var, Tensor) else np.asarray(var)
+    if (values < 0).any():
+        raise ValueError("gaussian_nll_loss: a variance is negative")
+    var = np.where(values < eps, eps, var)
+    distance = prediction - target
+    losses = (np.log(var) + distance * distance / var) * 0.5
+    return reduce(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+# ---- pairs
+
+
+def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
+    """The distance of a pair where the target is 1 (alike), and what it lacks to `margin` where it is -1 (unlike).
+
+    >>> hinge_embedding_loss(np.array([0.25, 0.25]), np.array([1.0, -1.0]), reduction="none")
+    array([0.25, 0.75])
+    """
+    same_shape("hinge_embedding_loss", distance, target)
+    alike = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 1
+    return reduce(np.where(alike, distance, np.maximum(margin - distance, 0.0)), reduction)
+
+
+def cosine_embedding_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    """1 minus the cosine of the angle between x1 and x2 (..., width) where the target (...) is 1; where it is -1, by
+    how much the cosine is above `margin`.
+
+    >>> x = np.array([[1.0, 0.0], [1.0, 0.0]])
+    >>> cosine_embedding_loss(x, x, np.array([1, -1]), reduction="none").round(6)
+    array([0., 1.])
+    """
+    same_shape("cosine_embedding_loss", x1, x2)
+    alike = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 1
+    if alike.shape != np.shape(x1)[:-1]:
+        raise ValueError(f"cosine_embedding_loss: targets of shape {alike.shape} for pairs of shape {np.shape(x1)}")
+    lengths = (np.sum(x1 * x1, axis=-1) + 1e-12) * (np.sum(x2 * x2, axis=-1) + 1e-12)
+    cosine = np.sum(x1 * x2, axis=-1) / np.sqrt(lengths)
+    return reduce(np.where(alike, 1.0 - cosine, np.maximum(cosine - margin, 0.0)), reduction)
