@@ -1,19 +1,129 @@
-"""Optimisers: how weights follow their gradients."""
+"""Optimisers: how weights move against their gradients.  Names, arguments and trajectories are PyTorch's.
+
+Each is one function, `update(weight, gradient, state, group)`, which returns the new weight and the new state and
+changes nothing; `step()` applies it to every parameter and then sets all of them at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from autograd import Tensor, assign_all
 
+State = dict[str, Any]
 
-class SGD:
-    """Stochastic gradient descent: weight -= lr * gradient, for every weight.
 
-    With `momentum`, a running sum takes the gradient's place: velocity = momentum * velocity + gradient, starting from
-    the first gradient (PyTorch's form, after Polyak 1964).  `velocities` is parallel to `params`.  A parameter whose
-    `grad` is None stays as it is.  Raises ValueError for no parameters, one given twice, and values out of range.
+class Optimizer:
+    """What all have in common: groups of parameters with options of their own, and the state of each parameter.
+
+    `params` are the parameters, or groups: dicts with "params" and options that differ from the arguments.  `state` is
+    a list parallel to `self.params`; `groups` are dicts whose options, the learning rate "lr" for one, may be changed
+    at any time.
+    """
+
+    def __init__(self, params: Iterable[Any], **options: Any) -> None:
+        name = type(self).__name__
+        if isinstance(params, Tensor):
+            raise TypeError(f"{name} takes a list of parameters, such as model.parameters(); got one Tensor")
+        given = list(params)
+        if not given:
+            raise ValueError(f"{name} was given no parameters")
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        self.groups: list[dict[str, Any]] = []
+        for group in groups:
+            if unknown := group.keys() - options.keys() - {"params"}:
+                raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}")
+            self.groups.append({**options, **group, "params": list(group["params"])})
+            self._check({**options, **group})
+        self.params: list[Tensor] = [p for group in self.groups for p in group["params"]]
+        for i, p in enumerate(self.params):
+            if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
+                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {p!r:.60}")
+        if len({id(p) for p in self.params}) != len(self.params):
+            raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
+        self.state: list[State] = [{} for _ in self.params]
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Options that no optimiser can work with."""
+        if not options["lr"] >= 0:
+            raise ValueError(f"the learning rate must be at least 0; got {options['lr']!r}")
+        for name in ("weight_decay", "eps", "lr_decay"):
+            if not options.get(name, 0.0) >= 0:
+                raise ValueError(f"{name} must be at least 0; got {options[name]!r}")
+        for name in ("momentum", "alpha", "rho"):
+            if not 0 <= options.get(name, 0.0) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1; got {options[name]!r}")
+        for beta in options.get("betas", ()):
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas must be at least 0 and below 1; got {options['betas']!r}")
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets that of all groups."""
+        return float(self.groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.groups:
+            group["lr"] = value
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        """The new weight and state of one parameter; the arrays given are not changed."""
+        raise TypeError(f"{type(self).__name__} has no update()")
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
+        moving, news, states, i = [], [], list(self.state), 0
+        for group in self.groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    g = -p.grad.data if group.get("maximize") else p.grad.data
+                    if group.get("weight_decay") and not group.get("decoupled"):
+                        g = g + group["weight_decay"] * p.data
+                    new, states[i] = self.update(p.data, g, self.state[i], group)
+                    moving.append(p)
+                    news.append(new)
+                i += 1
+        assign_all(moving, news)  # new arrays: what a graph has recorded never changes
+        self.state = states
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next backward() does not add to them."""
+        for p in self.params:
+            p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": per parameter, "groups": the options}, which `load_state_dict` takes."""
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in self.groups]
+        return {"state": [dict(state) for state in self.state], "groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state and the options; ValueError, before anything changed, if they are of other parameters."""
+        states, groups = list(state["state"]), list(state["groups"])
+        if len(states) != len(self.params) or len(groups) != len(self.groups):
+            raise ValueError(
+                f"this state is of {len(states)} parameters in {len(groups)} groups, and the optimiser has "
+                f"{len(self.params)} in {len(self.groups)}"
+            )
+        for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
+            for key, value in own.items():
+                if np.ndim(value) and np.shape(value) != p.shape:
+                    raise ValueError(f"{key} of parameter {i} has shape {np.shape(value)}, the parameter {p.shape}")
+        for group, options in zip(self.groups, groups, strict=True):
+            group.update(options)
+        self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: each parameter moves by -lr times its gradient, or times a running sum of gradients.
+
+    With `momentum` m, v = m v + (1 - dampening) gradient and parameter -= lr v, as in PyTorch (Sutskever et al. 2013
+    have lr inside v); with `nesterov`, gradient + m v in place of v.  Raises ValueError for rates that make no sense
+    and TypeError for parameters that are no leaves.
 
     >>> w = Tensor(1.0, requires_grad=True)
     >>> optimizer = SGD([w], lr=0.1)
@@ -23,42 +133,205 @@ class SGD:
     0.8
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("SGD takes a list of parameters, such as model.parameters(); got one Tensor")
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("SGD was given no parameters")
-        for i, p in enumerate(self.params):
-            if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
-                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {p!r:.60}")
-        if len({id(p) for p in self.params}) != len(self.params):
-            raise ValueError("SGD was given the same parameter twice; it would move twice as far")
-        if not lr >= 0:
-            raise ValueError(f"the learning rate must be at least 0; got {lr!r}")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1; got {momentum!r}")
-        self.lr, self.momentum = float(lr), float(momentum)
-        self.velocities: list[Any] = [None] * len(self.params)
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("nesterov needs a momentum and no dampening")
+        super().__init__(
+            params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov,
+            maximize=maximize,
+        )  # fmt: skip
 
-    def step(self) -> None:
-        """Move every parameter against its gradient: all of them, or after an error or interrupt none."""
-        moving, news, velocities = [], [], list(self.velocities)
-        for i, p in enumerate(self.params):
-            if p.grad is None:
-                continue
-            change = p.grad.data
-            if self.momentum:
-                change = change.copy() if velocities[i] is None else velocities[i] * self.momentum + change
-                velocities[i] = change
-            new = change * -self.lr
-            new += p.data
-            moving.append(p)
-            news.append(new)
-        assign_all(moving, news)  # new arrays: what a graph has recorded never changes
-        self.velocities = velocities
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        m = group["momentum"]
+        if m:
+            v = state["velocity"] * m + (1 - group["dampening"]) * g if state else g.copy()
+            state, g = {"velocity": v}, g + m * v if group["nesterov"] else v
+        new = g * -group["lr"]
+        new += w
+        return new, state
 
-    def zero_grad(self) -> None:
-        """Forget the gradients, so that the next backward() does not add to them."""
-        for p in self.params:
-            p.grad = None
+
+class Adam(Optimizer):
+    """Steps of about lr in every parameter: the mean of recent gradients over the root of their mean square.
+
+    Kingma and Ba 2015; `amsgrad` keeps the largest mean square (Reddi et al. 2018).
+    """
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
+            decoupled=self.decoupled,
+        )  # fmt: skip
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        (b1, b2), lr = group["betas"], group["lr"]
+        zeros = np.zeros_like(w)
+        t = state.get("step", 0) + 1
+        mean = state.get("mean", zeros) * b1 + (1 - b1) * g
+        square = state.get("square", zeros) * b2 + (1 - b2) * (g * g)
+        new_state = {"step": t, "mean": mean, "square": square}
+        if group["amsgrad"]:
+            new_state["largest"] = square = np.maximum(state.get("largest", zeros), square)
+        root = np.sqrt(square)
+        root /= math.sqrt(1 - b2**t)
+        root += group["eps"]
+        new = mean / root
+        new *= -lr / (1 - b1**t)
+        new += w * (1 - lr * group["weight_decay"]) if group["decoupled"] else w
+        return new, new_state
+
+
+class AdamW(Adam):
+    """Adam whose weight decay shrinks the weights themselves: Loshchilov and Hutter 2019."""
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+
+
+class RMSprop(Optimizer):
+    """The gradient over the root of its recent mean square: Hinton's lecture 6e (2012).
+
+    With `centered`, over the root of its variance (Graves 2013).
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum, centered=centered,
+            maximize=maximize,
+        )  # fmt: skip
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        a, zeros = group["alpha"], np.zeros_like(w)
+        square = state.get("square", zeros) * a + (1 - a) * (g * g)
+        new_state, spread = {"square": square}, square
+        if group["centered"]:
+            new_state["mean"] = mean = state.get("mean", zeros) * a + (1 - a) * g
+            spread = square - mean * mean
+        change = g / (np.sqrt(spread) + group["eps"])
+        if group["momentum"]:
+            new_state["velocity"] = change = state.get("velocity", zeros) * group["momentum"] + change
+        return w - group["lr"] * change, new_state
+
+
+class Adagrad(Optimizer):
+    """The gradient over the root of the sum of all its squares so far: Duchi, Hazan and Singer 2011."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay, eps=eps, maximize=maximize,
+            initial_accumulator_value=initial_accumulator_value,
+        )  # fmt: skip
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        t = state.get("step", 0) + 1
+        total = state.get("sum", np.full_like(w, group["initial_accumulator_value"])) + g * g
+        rate = group["lr"] / (1 + (t - 1) * group["lr_decay"])
+        return w - rate * (g / (np.sqrt(total) + group["eps"])), {"step": t, "sum": total}
+
+
+class Adadelta(Optimizer):
+    """The gradient in units of its recent size, times the recent size of the changes: Zeiler 2012."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        rho, eps, zeros = group["rho"], group["eps"], np.zeros_like(w)
+        square = state.get("square", zeros) * rho + (1 - rho) * (g * g)
+        moved = state.get("moved", zeros)
+        change = np.sqrt(moved + eps) / np.sqrt(square + eps) * g
+        moved = moved * rho + (1 - rho) * (change * change)
+        return w - group["lr"] * change, {"square": square, "moved": moved}
+
+
+# ---- gradients that are too large
+
+
+def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
+    """Shrink all gradients together so that their common norm is at most `max_norm`; returns the norm that it was.
+
+    >>> w = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm_([w], 1.0), w.grad.data.round(3).tolist()
+    (10.0, [0.6, 0.8])
+    """
+    held = [p for p in params if p.grad is not None]
+    norms = [float(np.linalg.norm(np.ravel(p.grad.data), norm_type)) for p in held if p.grad is not None]
+    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
+    factor = max_norm / (total + 1e-6)
+    if factor < 1:
+        for p in held:
+            assert p.grad is not None
+            p.grad = Tensor(p.grad.data * factor)
+    return total
+
+
+def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
+    """Cut every element of every gradient to between -clip_value and clip_value."""
+    for p in params:
+        if p.grad is not None:
+            p.grad = Tensor(np.clip(p.grad.data, -clip_value, clip_value))

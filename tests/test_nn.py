@@ -132,7 +132,7 @@ def test_sgd_with_momentum_follows_its_formula():
         np.testing.assert_allclose(p.data, x, rtol=1e-12)
         if np.abs(x).max() > 10:
             break
-    assert optimizer.velocities[0].shape == (2,)
+    assert optimizer.state[0]["velocity"].shape == (2,)
 
 
 def test_sgd_leaves_parameters_without_a_gradient_alone():

@@ -1,0 +1,191 @@
+"""Schedules: how the learning rate changes from epoch to epoch.  Names, arguments and rates are PyTorch's."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+
+from .optim import Optimizer
+
+
+class Schedule:
+    """The learning rate of every group as a function of the epoch; call `step()` after each epoch's optimiser steps.
+
+    >>> from nn import SGD, StepLR
+    >>> from autograd import Tensor
+    >>> optimizer = SGD([Tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = StepLR(optimizer, step_size=2, gamma=0.1)
+    >>> for epoch in range(3):
+    ...     schedule.step()
+    >>> optimizer.lr
+    0.1
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.epoch = optimizer, 0
+        self.base_lrs = [group["lr"] for group in optimizer.groups]
+        self.set()
+
+    def factor(self, epoch: int) -> float:
+        """What the first learning rate is multiplied by in this epoch."""
+        raise TypeError(f"{type(self).__name__} has no factor()")
+
+    def rate(self, base: float, epoch: int) -> float:
+        """The learning rate of a group that began with `base`."""
+        return base * self.factor(epoch)
+
+    def set(self) -> None:
+        """Give the optimiser the rates of this epoch."""
+        for group, base in zip(self.optimizer.groups, self.base_lrs, strict=True):
+            group["lr"] = self.rate(base, self.epoch)
+
+    def step(self) -> None:
+        """The next epoch begins."""
+        self.epoch += 1
+        self.set()
+
+    def get_last_lr(self) -> list[float]:
+        """The rates in use, one per group."""
+        return [group["lr"] for group in self.optimizer.groups]
+
+
+class StepLR(Schedule):
+    """Times `gamma` every `step_size` epochs."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        return float(self.gamma ** (epoch // self.step_size))
+
+
+class MultiStepLR(Schedule):
+    """Times `gamma` at each of the `milestones`."""
+
+    def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        return float(self.gamma ** bisect.bisect_right(self.milestones, epoch))
+
+
+class ExponentialLR(Schedule):
+    """Times `gamma` every epoch."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        return float(self.gamma**epoch)
+
+
+class LinearLR(Schedule):
+    """From `start_factor` to `end_factor` of the rate over `total_iters` epochs: a warm-up."""
+
+    def __init__(
+        self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
+    ) -> None:
+        self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
+        super().__init__(optimizer)
+
+    def factor(self, epoch: int) -> float:
+        return self.start_factor + (self.end_factor - self.start_factor) * min(1.0, epoch / self.total_iters)
+
+
+class CosineAnnealingLR(Schedule):
+    """Half a cosine from the rate down to `eta_min` over `T_max` epochs: Loshchilov and Hutter 2017."""
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
+
+    def rate(self, base: float, epoch: int) -> float:
+        return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * epoch / self.T_max)) / 2
+
+
+class OneCycleLR(Schedule):
+    """Up from max_lr / div_factor to `max_lr`, and down far below it, along cosines: Smith and Topin 2018.
+
+    `step()` is called after every batch, `total_steps` times at most.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ) -> None:
+        self.max_lr, self.total_steps, self.up = max_lr, total_steps, pct_start * total_steps - 1
+        self.first = max_lr / div_factor
+        self.last = self.first / final_div_factor
+        super().__init__(optimizer)
+
+    def rate(self, base: float, epoch: int) -> float:
+        if epoch >= self.total_steps:
+            raise ValueError(f"OneCycleLR was made for {self.total_steps} steps, and this is step {epoch + 1}")
+        if epoch <= self.up:
+            start, end, share = self.first, self.max_lr, epoch / self.up
+        else:
+            start, end, share = self.max_lr, self.last, (epoch - self.up) / (self.total_steps - 1 - self.up)
+        return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+class SequentialLR(Schedule):
+    """One schedule after the other: number i takes over at milestones[i - 1], and counts its own epochs from there."""
+
+    def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
+        if len(milestones) != len(schedulers) - 1:
+            raise ValueError(f"{len(schedulers)} schedules need one milestone fewer; got {len(milestones)} milestones")
+        self.schedulers, self.milestones = list(schedulers), list(milestones)
+        for group, base in zip(optimizer.groups, self.schedulers[0].base_lrs, strict=True):
+            group["lr"] = base
+        for schedule in self.schedulers:
+            schedule.base_lrs = self.schedulers[0].base_lrs
+        super().__init__(optimizer)
+
+    def rate(self, base: float, epoch: int) -> float:
+        i = bisect.bisect_right(self.milestones, epoch)
+        return self.schedulers[i].rate(base, epoch - (self.milestones[i - 1] if i else 0))
+
+
+class ReduceLROnPlateau:
+    """Times `factor` when a number, given to `step`, has not become better for more than `patience` epochs."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode is 'min' or 'max'; got {mode!r}")
+        self.optimizer, self.sign = optimizer, 1 if mode == "min" else -1
+        self.factor, self.patience, self.threshold = factor, patience, threshold
+        self.cooldown, self.min_lr = cooldown, min_lr
+        self.best, self.bad, self.resting = math.inf, 0, 0
+
+    def step(self, metric: float) -> None:
+        """An epoch ended with this number."""
+        value = self.sign * float(metric)
+        slack = 1 - self.threshold if self.sign * self.best >= 0 or math.isinf(self.best) else 1 + self.threshold
+        if self.sign < 0:
+            slack = 2 - slack
+        better = value < (self.best if math.isinf(self.best) else self.sign * (self.sign * self.best * slack))
+        self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
+        if self.resting:
+            self.resting, self.bad = self.resting - 1, 0
+        if self.bad > self.patience:
+            for group in self.optimizer.groups:
+                group["lr"] = max(group["lr"] * self.factor, self.min_lr)
+            self.resting, self.bad = self.cooldown, 0
