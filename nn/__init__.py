@@ -72,3 +72,14 @@ from .schedules import OneCycleLR as OneCycleLR
 from .schedules import ReduceLROnPlateau as ReduceLROnPlateau
 from .schedules import SequentialLR as SequentialLR
 from .schedules import StepLR as StepLR
+from .training import Callback as Callback
+from .training import EarlyStopping as EarlyStopping
+from .training import History as History
+from .training import LRSchedule as LRSchedule
+from .training import TrackPredictions as TrackPredictions
+from .training import TrainingError as TrainingError
+from .training import accuracy as accuracy
+from .training import evaluate as evaluate
+from .training import fit as fit
+from .training import predict as predict
+from .training import predict_proba as predict_proba
