@@ -64,6 +64,8 @@ from .optim import Optimizer as Optimizer
 from .optim import RMSprop as RMSprop
 from .optim import clip_grad_norm_ as clip_grad_norm_
 from .optim import clip_grad_value_ as clip_grad_value_
+from .saving import load as load
+from .saving import save as save
 from .schedules import CosineAnnealingLR as CosineAnnealingLR
 from .schedules import ExponentialLR as ExponentialLR
 from .schedules import LinearLR as LinearLR

@@ -1,0 +1,128 @@
+"""Keeping what was learned: `.npz` and `.safetensors` files, written whole or not at all, and distrusted when read."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import math
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .module import Module
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+# What Python's zip reader and NumPy's header reader raise for bytes that make no sense.
+_DAMAGED = (
+    zipfile.BadZipFile, EOFError, KeyError, OSError, OverflowError, RuntimeError, SyntaxError, ValueError, MemoryError,
+    struct.error, zlib.error,
+)  # fmt: skip
+LIMIT = 64 * 2**30  # bytes of one file's arrays, unless the caller allows more
+
+
+def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
+    """Write the state of a model (or a state_dict) to a `.npz` or `.safetensors` file (extra `safetensors`).
+
+    The file is written beside its place, flushed to the disk and renamed, so that at any moment `path` is the old file
+    or the new one, whole.  Raises ValueError for another suffix or an array of objects.
+    """
+    state = model.state_dict() if isinstance(model, Module) else model
+    arrays = {
+        name: np.ascontiguousarray(getattr(value, "data", value)).reshape(np.shape(value))
+        for name, value in state.items()
+    }
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fciub":
+            raise ValueError(f"{name} holds {array.dtype}, and a file keeps numbers")
+    path = Path(path)
+    if path.suffix == ".npz":
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        content = buffer.getvalue()
+    elif path.suffix == ".safetensors":
+        content = _safetensors().save(arrays)
+    else:
+        raise ValueError(f"a model is kept as .npz or .safetensors; got {path.name!r}")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | Path, model: Module | None = None, *, limit: int = LIMIT) -> Arrays:
+    """The arrays of a file that `save` (or PyTorch, as safetensors) wrote; with a `model`, it takes them over.
+
+    Nothing in a file is ever run.  A file that is damaged, holds objects or more than `limit` bytes raises ValueError,
+    and so does one that does not fit the model, before any parameter has changed.
+    """
+    path = Path(path)
+    if path.suffix not in (".npz", ".safetensors"):
+        raise ValueError(f"a model is kept as .npz or .safetensors; got {path.name!r}")
+    try:
+        arrays = _read_npz(path, limit) if path.suffix == ".npz" else _read_safetensors(path, limit)
+    except _DAMAGED as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path.name} is no whole file of arrays: {error}") from error
+    if model is not None:
+        model.load_state_dict(arrays)
+    return arrays
+
+
+def _read_npz(path: Path, limit: int) -> Arrays:
+    arrays: Arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > limit:
+            raise ValueError(f"it holds more than {limit:,} bytes")
+        for member in members:
+            name = member.filename
+            if not name.endswith(".npy") or member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{name!r} is no plain array")  # nothing here is compressed, so nothing can inflate
+            with archive.open(member) as file:
+                arrays[name.removesuffix(".npy")] = _read_npy(file.read())
+    return arrays
+
+
+def _read_npy(content: bytes) -> np.ndarray[Any, Any]:
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.kind not in "fciub":
+        raise ValueError(f"an array of {dtype}")
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"shape {shape} of {dtype} does not fit {len(content) - file.tell()} bytes")
+    flat = np.frombuffer(content, dtype, offset=file.tell())
+    return flat.reshape(shape, order="F" if fortran else "C").copy()
+
+
+def _read_safetensors(path: Path, limit: int) -> Arrays:
+    if path.stat().st_size > limit:
+        raise ValueError(f"it holds more than {limit:,} bytes")
+    content = path.read_bytes()
+    numpy = _safetensors()
+    try:
+        return dict(numpy.load(content))
+    except Exception as error:  # the package raises an exception of its own, which is no ValueError
+        raise ValueError(str(error)) from error
+
+
+def _safetensors() -> Any:
+    try:
+        return importlib.import_module("safetensors.numpy")
+    except ImportError as error:
+        raise ImportError(".safetensors files need a package: pip install plaingrad[safetensors]") from error
