@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd import Tensor, assign_all
 
+from .hooks import Handle, Hooks
+
 M = TypeVar("M", bound="Module")
 
 
@@ -59,7 +61,25 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.forward(*inputs, **options)
+        hooks = vars(self).get("_hooks")
+        return hooks.call(self, inputs, options) if hooks else self.forward(*inputs, **options)
+
+    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
+        """Call `hook(module, inputs, output)` after every forward; what it returns, unless None, is the output.
+
+        The handle's `remove()` takes it away.
+        """
+        hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
+        return hooks.add("forward", hook)
+
+    def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
+        """Call `hook(module, grad_inputs, grad_output)` when backward() has passed through this module.
+
+        `grad_inputs` has a Tensor, or None, for each input; a tuple that the hook returns takes its place, and a
+        gradient of another shape than the input's raises ValueError.  For modules whose output is one Tensor.
+        """
+        hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
+        return hooks.add("backward", hook)
 
     # ---- what is inside
 
