@@ -54,13 +54,14 @@ from .why import why as why
 
 if TYPE_CHECKING:
     from .drawing import draw as draw
+    from .drawing import trace as trace
     from .drawing import watch as watch
     from .ops import special as special
 else:
 
     def __getattr__(name: str) -> Any:
         """Pictures and SciPy's functions load when they are first asked for: the import stays short."""
-        if name in ("draw", "watch"):
+        if name in ("Page", "draw", "trace", "watch"):
             from . import drawing
 
             return getattr(drawing, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -78,7 +78,7 @@ class _Detective(Observer):
         self.cuts = cuts
         cuts.clear()
 
-    def forward(self, node: Node, data: Any, arrays: list[Any]) -> None:
+    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         self.places[node] = line_of_caller(), path_of_module()
         self._lock(data, *arrays)
         if not np.isfinite(data).all() and all(_finite(a) for a in arrays):

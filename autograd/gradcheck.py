@@ -312,7 +312,7 @@ class _Tape(Observer):
     def __init__(self) -> None:
         self.calls: list[tuple[Op, list[Any], dict[str, Any], Node]] = []
 
-    def forward(self, node: Node, data: Any, arrays: list[Any]) -> None:
+    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         self.calls.append((node.op, list(arrays), node.params, node))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast, overload
 
@@ -14,8 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Observer:
     """Who watches: told of every op that records, of every gradient that a walk completes, and where one is cut off."""
 
-    def forward(self, node: Any, data: Any, arrays: list[Any]) -> None:
-        """An op made `data` from `arrays` and left `node` behind."""
+    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+        """An op made `data` from `arrays`, which those of `inputs` that are Tensors held, and left `node` behind."""
 
     def backward(self, node: Any, gradient: Any) -> None:
         """The gradient of `node` is complete; its rules run next."""
@@ -30,9 +30,9 @@ class Both(Observer):
     def __init__(self, outer: Observer, inner: Observer) -> None:
         self.observers = outer, inner
 
-    def forward(self, node: Any, data: Any, arrays: list[Any]) -> None:
+    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         for observer in self.observers:
-            observer.forward(node, data, arrays)
+            observer.forward(node, data, arrays, inputs)
 
     def backward(self, node: Any, gradient: Any) -> None:
         for observer in self.observers:

@@ -182,7 +182,7 @@ def differentiable(
         for i in unread:
             kept[i + 1] = Outline(arrays[i]) if every and edges[i] is None else edges[i]
         if mode.observer is not None:
-            mode.observer.forward(node, data, arrays)
+            mode.observer.forward(node, data, arrays, inputs)
         tensor = new(Tensor)  # tensor_of(data, node), without the cost of a call
         tensor.data, tensor.node, tensor.requires_grad = data, node, True
         tensor.grad = tensor.name = None
@@ -314,7 +314,7 @@ def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
 
 
 def zero(like: Any, *_: Any) -> Any:
-    """The rule of a step, and zeros of the shape of any array or Tensor (np.zeros_like would take the Tensor away)."""
+    """`0`: the rule of a step, and zeros of any shape (np.zeros_like would take the Tensor away)."""
     return np.where(False, like, 0.0)
 
 

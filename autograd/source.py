@@ -14,31 +14,52 @@ _NUMPY = os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep
 _OURS = (_HERE, _NN, _NUMPY, "<__array_function__")
 
 
-def line_of_caller() -> str:
-    """`file.py:12: y = np.log(x)`, the innermost line that is neither this package's nor NumPy's."""
+Place = tuple[str, int]  # a file and the number of a line in it
+
+
+def place_of_caller() -> Place:
+    """The innermost line that is neither this package's nor NumPy's."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
         frame = frame.f_back
-    name, number = frame.f_code.co_filename, frame.f_lineno
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def line_at(place: Place) -> str:
+    """`file.py:12: y = np.log(x)`."""
+    name, number = place
     text = linecache.getline(name, number).strip()
     return f"{os.path.basename(name)}:{number}{text and ': ' + text}"
 
 
-def path_of_module() -> str:
-    """`encoder.0 (Linear)`: the modules whose calls are under way, outermost first; "" outside of all modules."""
+def line_of_caller() -> str:
+    """`file.py:12: y = np.log(x)`, the innermost line that is neither this package's nor NumPy's."""
+    return line_at(place_of_caller())
+
+
+def modules_running() -> tuple[Any, ...]:
+    """The modules whose calls are under way, outermost first."""
     frame: Any = sys._getframe(1)
     running: list[Any] = []
     while frame is not None:
-        module = frame.f_locals.get("self") if frame.f_code.co_name == "__call__" else None
-        if hasattr(module, "named_children"):
-            running.append(module)
+        if frame.f_code.co_name == "__call__":
+            module = frame.f_locals.get("self")
+            if hasattr(module, "named_children"):
+                running.append(module)
         frame = frame.f_back
+    return tuple(reversed(running))
+
+
+def name_within(parent: Any, module: Any) -> str:
+    """What `parent` calls the `module` that it holds, or "?"."""
+    return next((name for name, child in parent.named_children() if child is module), "?")
+
+
+def path_of_module() -> str:
+    """`encoder.0 (Linear)`: the modules whose calls are under way, outermost first; "" outside of all modules."""
+    running = modules_running()
     if not running:
         return ""
-    running.reverse()
-    names = [
-        next((name for name, child in parent.named_children() if child is module), "?")
-        for parent, module in itertools.pairwise(running)
-    ]
+    names = [name_within(parent, module) for parent, module in itertools.pairwise(running)]
     kind = type(running[-1]).__name__
     return f"{'.'.join(names)} ({kind})" if names else kind

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "anomaly": {"graph", "mode", "source"},
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
-    "drawing": {"graph", "mode", "tensor", "op", "drawing"},
+    "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..graph import GraphError
@@ -10,9 +10,11 @@ from ..tensor import Tensor
 from .render import Picture as Picture
 from .render import RendererError as RendererError
 from .snapshot import take
+from .trace import Trace as Trace
+from .trace import trace as trace
 from .watch import watch as watch
 
-__all__ = ["Picture", "RendererError", "draw", "watch"]
+__all__ = ["Picture", "RendererError", "Trace", "draw", "trace", "watch"]
 
 
 def draw(
@@ -20,19 +22,24 @@ def draw(
     *,
     names: Mapping[str, Tensor] | Any = None,
     run_backward: bool = False,
-    rankdir: str = "LR",
+    depth: int | None = None,
+    expand: Collection[str] = (),
     max_nodes: int = 300,
+    rankdir: str = "LR",
 ) -> Picture:
     """Draw how `loss` was computed and how its gradient flows back.
 
     One box per tensor (an op and its output are one box) with its value and gradient, one arrow per operand.  `names`
-    is {name: tensor} or anything with `named_parameters()`; a leaf's own `name` counts too.  Gradients are shown when
-    the graph was watched (see `watch`) and walked by backward(); `run_backward=True` computes them for the picture
-    alone, without changing any `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.  Above
-    `max_nodes` boxes a run of ops in the middle is folded into one box, and the picture says so.
+    is {name: tensor} or a module (anything with `named_parameters()`); a leaf's own `name` counts too.  Gradients are
+    shown when the graph was watched (see `watch`) and walked by backward(); `run_backward=True` computes them for the
+    picture alone, without changing any `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.
+
+    Every call of a module is a frame around its boxes.  Modules nested more than `depth` deep are folded into one box
+    each (depth=0 folds all), but for those whose dotted names are in `expand`.  Above `max_nodes` boxes more modules
+    fold, innermost first, or where there are none, a run of ops in the middle; the picture says what was folded.
 
     Raises GraphError when `loss` records nothing or its graph was let go of unwatched, and ValueError for
-    `run_backward` with a loss of more than one element, or for an unknown `rankdir`.
+    `run_backward` with a loss of more than one element, an unknown `rankdir` or a name in `expand` that no module has.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True, name="w")
     >>> picture = draw((w * w).sum(), run_backward=True)
@@ -52,7 +59,15 @@ def draw(
         raise ValueError(f"rankdir is LR, RL, TB or BT; got {rankdir!r}")
     if max_nodes < 4:
         raise ValueError(f"max_nodes must leave room for 4 boxes; got {max_nodes}")
-    return Picture(take(loss, _named(names), run_backward=run_backward, max_nodes=max_nodes), rankdir=rankdir)
+    if depth is not None and depth < 0:
+        raise ValueError(f"depth is 0 or more; got {depth}")
+    expand = [expand] if isinstance(expand, str) else expand
+    named = _named(names)
+    snapshot = take(loss, named, names, run_backward=run_backward, max_nodes=max_nodes, depth=depth, expand=expand)
+    known = sorted({call.path for call in snapshot.calls})
+    if unknown := [path for path in expand if path not in known]:
+        raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; there are {known}")
+    return Picture(snapshot, rankdir=rankdir)
 
 
 def _named(names: Any) -> dict[str, Tensor]:

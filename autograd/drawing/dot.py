@@ -40,8 +40,15 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     graph.attr("graph", label=_html(_caption(snapshot)), labelloc="b", labeljust="l")
     graph.attr("node", margin="0.12,0.08", height="0.3", width="0.3", **font)
     graph.attr("edge", color=INK, arrowsize="0.7", **{**font, "fontsize": "9"}, labeldistance="1.6", labelangle="35")
+    clusters = {None: graph} | {i: graphviz.Digraph(f"cluster_{i}") for i in range(len(snapshot.calls))}
     for i, box in enumerate(snapshot.boxes):
-        graph.node(f"b{i}", _label(box), tooltip=graphviz.escape(_plain(f"{box.title} {box.kind}")), **STYLES[box.kind])
+        tooltip = graphviz.escape(_plain(f"{box.title} {box.kind}"))
+        clusters[box.call].node(f"b{i}", _label(box), tooltip=tooltip, **STYLES[box.kind])
+    for i, call in reversed(list(enumerate(snapshot.calls))):  # the innermost first: a frame is copied into its parent
+        if clusters[i].body:
+            frame = {"color": GREY, "style": "rounded", "margin": "12", "fontcolor": GREY, "fontsize": "10"}
+            clusters[i].attr(label=_html(_text(call.title)), labeljust="l", labelloc="t", **frame)
+            clusters[call.parent].subgraph(clusters[i])
     operands = {arrow.end for arrow in snapshot.arrows if arrow.slot}
     largest = max((_size(arrow) for arrow in snapshot.arrows), default=0.0)
     for arrow in snapshot.arrows:

@@ -1,46 +1,98 @@
-"""Choose what a picture of a large graph leaves out: one run of ops in its middle, which becomes one box."""
+"""Choose what a picture of a large graph leaves out: whole modules, or else one run of ops in its middle."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..graph import Node
+from .modules import Calls
 
-FOLD = "folded"  # stands for everything that was left out
+FOLD = "folded"  # stands for the run of ops that was left out
 
 
 @dataclass
 class Folded:
-    """What is left out (nodes, leaves and keys of constants), and the words for it."""
+    """What is left out: `into` says of a node, leaf or constant which box it is part of; `boxes` are these.
 
-    hidden: set[Any] = field(default_factory=set)
-    title: str = ""
-    lines: tuple[str, ...] = ()
+    The key of such a box is FOLD or the number of a call; its value is the title and the lines under it.
+    """
+
+    into: dict[Any, Any] = field(default_factory=dict)
+    boxes: dict[Any, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     text: str = ""
 
 
-def fold(inputs: Mapping[Node, list[Any]], named: Collection[Any], max_nodes: int) -> Folded:
-    """Leave out nothing if `max_nodes` boxes are enough, else a run of ops and what only they use.
+def fold(
+    inputs: Mapping[Node, list[Any]],
+    named: Collection[Any],
+    calls: Calls,
+    *,
+    max_nodes: int,
+    depth: int | None = None,
+    expand: Collection[str] = (),
+) -> Folded:
+    """Fold the modules nested more than `depth` deep, and if there are still more than `max_nodes` boxes, others.
 
-    `inputs` holds the keys of the inputs of every node, oldest node first.  Shown are the newest ops (three quarters of
-    the room), the oldest ones, the constants that these use, and leaves (named ones first, half of the room at most).
-    Since the run is one of creation numbers, no arrow leads from the run to itself through a box that is shown.
+    `inputs` holds the keys of the inputs of every node, oldest node first.  The innermost modules fold first; those
+    whose path is in `expand` stay open, and so do those around them.  Without modules, one run of ops folds.
     """
     sources = dict.fromkeys(key for keys in inputs.values() for key in keys if key is not None and key not in inputs)
-    if len(inputs) + len(sources) <= max_nodes:
-        return Folded()
+    keys = [*inputs, *sources]
+    deepest = max((call.depth for call in calls), default=-1)
+    limit = deepest + 1 if depth is None else depth
+    while True:
+        closed = {i for i, call in enumerate(calls) if call.depth >= limit and not _is_open(call.path, expand)}
+        into = _into(keys, calls, closed)
+        if len(keys) - len(into) + len(set(into.values())) <= max_nodes:
+            return _modules(into, calls, len(keys)) if into else Folded()
+        if limit == 0:
+            return _run(inputs, sources, named, max_nodes)
+        limit -= 1
+
+
+def _is_open(path: str, expand: Collection[str]) -> bool:
+    """Whether the module at `path` is to be opened, or has to be because one inside it is."""
+    return any(wanted == path or wanted.startswith(f"{path}.") or not path for wanted in expand)
+
+
+def _into(keys: Iterable[Any], calls: Calls, closed: Collection[int]) -> dict[Any, Any]:
+    """{key: the outermost closed call around it}"""
+    outermost = [next((a for a in calls.above(i) if a in closed), None) for i in range(len(calls))]
+    places = ((key, outermost[calls.of[key]]) for key in keys if key in calls.of)
+    return {key: call for key, call in places if call is not None}
+
+
+def _modules(into: dict[Any, Any], calls: Calls, total: int) -> Folded:
+    members: dict[Any, list[Any]] = {}
+    for key, call in into.items():
+        members.setdefault(call, []).append(key)
+    boxes = {call: (calls[call].title, _contents(keys)) for call, keys in members.items()}
+    modules = f"{len(boxes):,} module{'s are' if len(boxes) != 1 else ' is'}"
+    text = f"Folded: {modules} one box each, {len(into):,} of {total:,} boxes; expand= or max_nodes= shows more."
+    return Folded(into, boxes, text)
+
+
+def _run(inputs: Mapping[Node, list[Any]], sources: Collection[Any], named: Collection[Any], room: int) -> Folded:
+    """Leave out a run of ops and what only they use.
+
+    Shown are the newest ops (three quarters of the room), the oldest ones, the constants that these use, and leaves
+    (named ones first, half of the room at most).  Since the run is one of creation numbers, no arrow leads from the run
+    to itself through a box that is shown.
+    """
     leaves = sorted((key for key in sources if not isinstance(key, tuple)), key=lambda key: key not in named)
-    shown: set[Any] = set(leaves[: max_nodes // 2])
-    room = max_nodes - len(shown) - 1
+    shown: set[Any] = set(leaves[: room // 2])
+    room -= len(shown) + 1
     newest_first = list(inputs)[::-1]
     shown.add(newest_first[0])  # the loss, however many inputs it has
     newest = _take(newest_first, inputs, shown, room - 1 - room // 4, set())
     _take(newest_first[: max(newest, 1) - 1 : -1], inputs, shown, room // 4, set(leaves) - shown)
-    hidden = (inputs.keys() | sources.keys()) - shown
-    return Folded(hidden, *_words(hidden, len(inputs) + len(sources)))
+    into = {key: FOLD for key in (*inputs, *sources) if key not in shown}
+    ops = sum(isinstance(key, Node) for key in into)
+    text = f"Folded: {len(into):,} of {len(inputs) + len(sources):,} boxes are one box here; max_nodes= shows more."
+    return Folded(into, {FOLD: (f"{ops:,} op{'s' * (ops != 1)}", _contents(into))}, text)
 
 
 def _take(nodes: list[Node], inputs: Mapping[Node, list[Any]], shown: set[Any], room: int, barred: set[Any]) -> int:
@@ -54,14 +106,14 @@ def _take(nodes: list[Node], inputs: Mapping[Node, list[Any]], shown: set[Any], 
     return len(nodes)
 
 
-def _words(hidden: set[Any], total: int) -> tuple[str, tuple[str, ...], str]:
-    ops = Counter(key.op.name for key in hidden if isinstance(key, Node))
-    constants = sum(isinstance(key, tuple) for key in hidden)
-    leaves = len(hidden) - ops.total() - constants
-    title = f"{ops.total():,} op{'s' * (ops.total() != 1)}"
+def _contents(keys: Iterable[Any]) -> tuple[str, ...]:
+    """What is folded, in words."""
+    keys = list(keys)
+    ops = Counter(key.op.name for key in keys if isinstance(key, Node))
+    constants = sum(isinstance(key, tuple) for key in keys)
+    leaves = len(keys) - ops.total() - constants
     lines = [f"{count:,} {name}" for name, count in ops.most_common(6)]
     if len(ops) > 6:
         lines.append(f"{ops.total() - sum(count for _, count in ops.most_common(6)):,} of {len(ops) - 6} other ops")
-    lines += [f"with {n:,} {word}" for n, word in ((leaves, "parameters"), (constants, "constants")) if n]
-    said = f"Folded: {len(hidden):,} of {total:,} boxes are one box here; max_nodes shows more."
-    return title, tuple(lines), said
+    lines += [f"with {n:,} {word}{'s' * (n != 1)}" for n, word in ((leaves, "parameter"), (constants, "constant")) if n]
+    return tuple(lines)

@@ -15,6 +15,7 @@ import numpy as np
 from ..graph import GraphError, Node, Outline, fit, walk
 from ..tensor import Tensor
 from .fold import FOLD, Folded, fold
+from .modules import Call, Calls, find_calls
 from .summary import Summary, summarise
 from .values import find_values
 from .watch import Note, note_of
@@ -33,7 +34,8 @@ class Box:
 
     `kind` is parameter, input (a named constant), constant, op, loss or folded.  `value` is None where it was not kept.
     `gradient` is a Summary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which other
-    losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1.
+    losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1;
+    `call` is the place in `Snapshot.calls` of the module around the box.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Box:
     accumulated: bool = False
     order: int | None = None
     notes: tuple[str, ...] = ()
+    call: int | None = None
 
 
 @dataclass
@@ -66,16 +69,25 @@ class Snapshot:
 
     boxes: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     folded: str = ""
 
 
-def take(loss: Tensor, names: Mapping[str, Tensor], *, run_backward: bool = False, max_nodes: int = 300) -> Snapshot:
-    """Snapshot of the graph behind `loss`.  Raises GraphError if it was let go of and nobody watched."""
+def take(
+    loss: Tensor, names: Mapping[str, Tensor], model: Any = None, *, run_backward: bool = False, **folding: Any
+) -> Snapshot:
+    """Snapshot of the graph behind `loss`.  Raises GraphError if it was let go of and nobody watched.
+
+    `model` tells the modules' names, and `folding` is for `fold`.
+    """
     notes = find(loss)
     with np.errstate(all="ignore"):  # what overflows here did so in the forward or backward pass, and is shown in red
-        if run_backward and not _same_walk(notes.values()):
+        if run_backward and loss.node is not None and not _same_walk(notes.values()):
             notes = walked(loss, notes)
-        return _Camera(loss, names, notes, max_nodes).shoot()
+        inputs = {node: _inputs(node, note) for node, note in notes.items()}
+        calls = find_calls(notes, inputs, model)
+        camera = _Camera(loss, names, notes, inputs, calls, folding)
+        return camera.shoot(run_backward)
 
 
 def find(loss: Tensor) -> dict[Node, Note]:
@@ -105,8 +117,7 @@ def walked(loss: Tensor, notes: dict[Node, Note]) -> dict[Node, Note]:
     filled: dict[Node, Note] = {}
 
     def visit(node: Node, gradient: Any) -> None:
-        old = notes[node]
-        note = filled[node] = Note(old.value, old.arrays, old.edges, old.complete)
+        note = filled[node] = notes[node].without_gradient()
         note.gradient, note.order = gradient, len(filled)
 
     walk({loss.node: np.ones_like(loss.data)}, retain=True, visit=visit)
@@ -121,33 +132,46 @@ def _same_walk(notes: Collection[Note]) -> bool:
 class _Camera:
     """The state of one shot: which box every tensor has, and which names they carry."""
 
-    def __init__(self, loss: Tensor, names: Mapping[str, Tensor], notes: dict[Node, Note], max_nodes: int) -> None:
-        self.loss, self.notes = loss, notes
+    def __init__(
+        self,
+        loss: Tensor,
+        names: Mapping[str, Tensor],
+        notes: dict[Node, Note],
+        inputs: dict[Node, list[Any]],
+        calls: Calls,
+        folding: Mapping[str, Any],
+    ) -> None:
+        self.loss, self.notes, self.inputs, self.calls = loss, notes, inputs, calls
         self.named = {tensor.node or tensor: name for name, tensor in names.items()}
         self.tensors = {tensor.node or tensor: tensor for tensor in names.values()} | {loss.node or loss: loss}
         self.arrays = {id(tensor.data): name for name, tensor in names.items() if not tensor.requires_grad}
-        self.inputs = {node: _inputs(node, note) for node, note in notes.items()}
-        self.folded: Folded = fold(self.inputs, self.named, max_nodes)
+        self.folded: Folded = fold(inputs, self.named, calls, **folding)
+        self.input_names = {
+            key: name
+            for node, note in notes.items()
+            for key, name in zip(inputs[node], note.names, strict=False)
+            if name
+        }
         self.turn = notes[loss.node].turn if loss.node else 0
         seen = sorted(note.order for note in notes.values() if self.has_gradient(note))
         self.rank = {order: i for i, order in enumerate(seen, 1)}
-        self.snapshot = Snapshot(folded=self.folded.text)
+        self.snapshot = Snapshot(calls=list(calls), folded=self.folded.text)
         self.places: dict[Any, int] = {}
         self.replaced: set[Any] = set()  # leaves that hold another value now than in the forward pass
-        self.known = find_values(notes, self.inputs, list(self.tensors.values()), self.folded.hidden)
+        self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)
 
     def has_gradient(self, note: Note) -> bool:
         return note.gradient is not None and note.turn == self.turn
 
-    def shoot(self) -> Snapshot:
-        hidden = self.folded.hidden
-        if hidden:
-            self._place(FOLD, Box("folded", self.folded.title, notes=self.folded.lines))
+    def shoot(self, run_backward: bool) -> Snapshot:
+        into = self.folded.into
+        for key, (title, lines) in self.folded.boxes.items():
+            self._place(key, Box("folded", title, notes=lines))
         totals: dict[Any, Any] = {}
         partial: set[Any] = set()  # leaves of which some share of the gradient is not known
         arrows: list[Arrow] = []
         for node, note in reversed(self.notes.items()):  # newest first, the order in which the walk sums
-            shares = self._shares(node, note, node not in hidden)
+            shares = self._shares(node, note)
             for slot, (key, edge) in enumerate(zip(self.inputs[node], note.edges, strict=True)):
                 if edge is not None and edge.__class__ is not Node:
                     if edge.stamp > node.number:
@@ -161,19 +185,22 @@ class _Camera:
         for key in partial:
             totals.pop(key, None)
         for leaf in dict.fromkeys(key for keys in self.inputs.values() for key in keys if isinstance(key, Tensor)):
-            if leaf not in hidden:
+            if leaf not in into:
                 self._place(leaf, self._leaf(leaf, totals.get(leaf)))
         if self.loss.node is None:
-            self._place(self.loss, self._leaf(self.loss, None))
+            self._place(self.loss, self._leaf(self.loss, np.ones_like(self.loss.data) if run_backward else None))
         for key, name in self.named.items():
             tensor = self.tensors[key]
-            if key not in self.places and key not in hidden and tensor.requires_grad:
+            if key not in self.places and key not in into and tensor.requires_grad:
                 kind = "op" if tensor.node else "parameter"
                 self._place(key, Box(kind, name, tensor.shape, summarise(tensor.data), NO_PATH))
         self.snapshot.arrows = _merged(arrows)
         return self.snapshot
 
     def _place(self, key: Any, box: Box) -> int:
+        box.call = self.calls[key].parent if isinstance(key, int) else self.calls.of.get(key)
+        if FOLD in self.folded.boxes or box.kind == "input":
+            box.call = None  # a run of ops cuts through modules, and what enters a network comes from outside
         if key not in self.places:
             self.places[key] = len(self.snapshot.boxes)
             self.snapshot.boxes.append(box)
@@ -182,12 +209,12 @@ class _Camera:
         return self.places[key]
 
     def _arrow(self, key: Any, node: Node, slot: int, share: Any) -> list[Arrow]:
-        hidden = self.folded.hidden
-        start, end = FOLD if key in hidden else key, FOLD if node in hidden else node
+        into = self.folded.into
+        start, end = into.get(key, key), into.get(node, node)
         if start is end:
             return []
-        shown = None if share is None or end is FOLD else summarise(share)
-        return [Arrow(self._box(start), self._box(end), slot, 0 if start is FOLD or end is FOLD else 1, shown)]
+        shown = None if share is None else summarise(share)
+        return [Arrow(self._box(start), self._box(end), slot, 0 if key in into or node in into else 1, shown)]
 
     def _box(self, key: Any) -> int:
         """The place of the box of `key`, which is made if it is new."""
@@ -198,7 +225,7 @@ class _Camera:
         if isinstance(key, Tensor):
             return self._place(key, Box("parameter", ""))  # a place for now: its gradient is a sum that is not done
         value = self.known.get(key)
-        name = self.arrays.get(id(value)) if hasattr(value, "shape") else None
+        name = self.input_names.get(key) or (self.arrays.get(id(value)) if hasattr(value, "shape") else None)
         shape = getattr(value, "shape", None)
         return self._place(
             key, Box("input" if name else "constant", name or "", shape, None if value is None else summarise(value))
@@ -231,13 +258,14 @@ class _Camera:
             box.gradient, box.accumulated = summarise(leaf.grad.data), True
         return box
 
-    def _shares(self, node: Node, note: Note, shown: bool) -> list[Any]:
-        """What the gradient of `node` sends back through each slot (None: nothing, or not known)."""
+    def _shares(self, node: Node, note: Note) -> list[Any]:
+        """What the gradient of `node` sends back through each slot (None: nothing, not known, or not to be shown)."""
         shares: list[Any] = [None] * len(note.edges)
+        into, home = self.folded.into, self.folded.into.get(node, node)
         if self.has_gradient(note):
             arguments = (note.gradient, note.value, *note.arrays)
             for slot, (edge, rule) in enumerate(zip(note.edges, node.op.rules)):  # noqa: B905 (rules may have no end)
-                if edge is not None and (shown or edge.__class__ is not Node):
+                if edge is not None and (edge.__class__ is not Node or into.get(edge, edge) is not home):
                     like = edge if edge.__class__ is Node else edge.data
                     share = rule(*arguments, **node.params)
                     shares[slot] = fit(share, like, node)
@@ -277,4 +305,5 @@ def _merged(arrows: list[Arrow]) -> list[Arrow]:
         whole = merged.setdefault(next(unique) if arrow.count else (arrow.start, arrow.end), arrow)
         if not arrow.count or whole is not arrow:
             whole.count += 1
+            whole.gradient = arrow.gradient if whole.count == 1 else None  # of several there is no one number
     return list(merged.values())

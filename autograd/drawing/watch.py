@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..graph import Node
 from ..mode import Observer, Switch
+from ..source import Place, modules_running, place_of_caller
 from ..tensor import Tensor
 
 
@@ -14,15 +16,25 @@ class Note:
 
     `value` is None where it was not kept, and an entry of `arrays` may be the edge (or an outline) that stands in for
     an array that was not kept; with `complete`, all were.  `order` counts the gradients of one watcher and `turn` the
-    walks that they came in.
+    walks that they came in.  `modules` are those whose calls were under way, outermost first, and `place` is the line
+    of the user's program and `names` those of the input Tensors; they are known only of a pass that was watched.
     """
 
-    __slots__ = ("arrays", "complete", "edges", "gradient", "order", "turn", "value")
+    __slots__ = ("arrays", "complete", "edges", "gradient", "modules", "names", "order", "place", "turn", "value")
 
     def __init__(self, value: Any, arrays: list[Any], edges: list[Any], complete: bool = False) -> None:
         self.value, self.arrays, self.edges, self.complete = value, arrays, edges, complete
         self.gradient: Any = None
         self.order = self.turn = 0
+        self.modules: tuple[Any, ...] = ()
+        self.place: Place | None = None
+        self.names: tuple[str | None, ...] = ()
+
+    def without_gradient(self) -> Note:
+        """The same forward pass, before any backward."""
+        note = Note(self.value, self.arrays, self.edges, self.complete)
+        note.modules, note.place, note.names = self.modules, self.place, self.names
+        return note
 
 
 class Watcher(Observer):
@@ -31,10 +43,12 @@ class Watcher(Observer):
     def __init__(self) -> None:
         self.order = self.turn = self.last = 0
 
-    def forward(self, node: Node, data: Any, arrays: list[Any]) -> None:
+    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         """An op made `data` from `arrays` and left `node` behind."""
         assert node.edges is not None
-        node.note = Note(data, arrays, node.edges, complete=True)
+        node.note = note = Note(data, arrays, node.edges, complete=True)
+        note.modules, note.place = modules_running(), place_of_caller()
+        note.names = tuple(getattr(x, "name", None) if isinstance(x, Tensor) else None for x in inputs)
 
     def backward(self, node: Node, gradient: Any) -> None:
         """The gradient of `node` is complete.  A walk goes from newer to older, so a newer node starts another walk."""

@@ -33,7 +33,7 @@ positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
 def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
-    """y x**(y-1), which is 0 where y is 0, also at x = 0 and at infinity.
+    """`g * y * x ** (y - 1)`, which is 0 where y is 0, also at x = 0 and at infinity.
 
     (Elsewhere y = 0 is no special case: the derivative of this by y is 1/x there.)
     """
@@ -44,7 +44,7 @@ def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
 
 
 def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
-    """x**y log(x), taken as its limit 0 where x is 0 and y is not negative."""
+    """`g * z * log(x)`, taken as its limit 0 where x is 0 and y is not negative."""
     flat = (x == 0) & (y >= 0)
     return np.where(flat, 0.0, g * z * np.log(np.where(flat, 1.0, x)))
 

@@ -20,6 +20,7 @@ def transposed(x: Any) -> Any:
 
 
 def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
+    """`g @ y.T`, of matrices; a vector counts as a matrix of one row."""
     if g.ndim == y.ndim == 2:
         return g @ y.T
     if y.ndim == 1:
@@ -30,6 +31,7 @@ def _matmul_left(g: Any, _z: Any, _x: Any, y: Any) -> Any:
 
 
 def _matmul_right(g: Any, _z: Any, x: Any, _y: Any) -> Any:
+    """`x.T @ g`, of matrices; a vector counts as a matrix of one column."""
     if g.ndim == x.ndim == 2:
         return x.T @ g
     if x.ndim == 1:
@@ -201,7 +203,7 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         np.vecmat,
         cases=[Case((2,), (2, 3)), Case((5, 2), (5, 2, 3)), Case((5, 2), (2, 3))],
     )
-trace = composite(_trace, np.trace, cases=[Case((3, 3)), Case((2, 3), 1), Case((2, 3, 4), -1, 1, 2)])
+_trace_of_matrix = composite(_trace, np.trace, cases=[Case((3, 3)), Case((2, 3), 1), Case((2, 3, 4), -1, 1, 2)])
 # ---- einsum
 
 

@@ -33,6 +33,7 @@ def cast(a: Any, dtype: Any) -> Any:
 
 
 def _sum_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """`g`, for every element that was added."""
     return np.broadcast_to(restore(g, axis, keepdims), _x.shape)
 
 
@@ -58,6 +59,7 @@ def share(_x: Any, count: int) -> float:
 
 
 def _mean_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """`g / n`, for each of the n elements that a mean is of."""
     return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), axis, keepdims), _x.shape)
 
 
@@ -111,7 +113,7 @@ prod: Operation = differentiable(
 
 
 def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """Equal to the extreme (or, if that is not a number, not a number either): these share the gradient equally."""
+    """`where(x == y, g, 0)`, shared equally if several are equal to the extreme (or, if that is nan, are nan)."""
     chosen = (x == restore(y, axis, keepdims)) | (x != x)
     shared = restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(chosen, shared, 0.0)

@@ -23,10 +23,15 @@ def _rows(a: Any, width: int) -> Any:
     return np.reshape(a, (-1, width))
 
 
+def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
+    """`g.T @ x`, with a row for every sample."""
+    return _rows(g, _weight.shape[0]).T @ _rows(x, _weight.shape[1])
+
+
 _fused_linear = differentiable(
     _linear,
     lambda g, _y, _x, weight, _bias: g @ weight,
-    lambda g, _y, x, _weight, _bias: _rows(g, _weight.shape[0]).T @ _rows(x, _weight.shape[1]),
+    _weight_rule,
     lambda g, *_: g,
     name="linear",
     cases=[

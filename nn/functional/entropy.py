@@ -20,9 +20,14 @@ def _nll_of_softmax(logits: Any, target: Any) -> Any:
     return -np.sum(target * np.where(target == 0, 0.0, log_softmax_of_array(logits)), axis=-1)
 
 
+def _logits_rule(g: Any, _z: Any, logits: Any, target: Any) -> Any:
+    """`g * (softmax(logits) - target)`, where a row of the target that sums to s has s times the softmax."""
+    return g[..., None] * (softmax(logits) * np.sum(target, axis=-1, keepdims=True) - target)
+
+
 softmax_cross_entropy = differentiable(
     _nll_of_softmax,
-    lambda g, _z, logits, target: g[..., None] * (softmax(logits) * np.sum(target, axis=-1, keepdims=True) - target),
+    _logits_rule,
     lambda g, _z, logits, _target: -g[..., None] * log_softmax(logits),
     name="softmax_cross_entropy",
     cases=[Case((3, 4), (3, 4)), Case((2, 2, 3), (2, 2, 3)), Case((3, 1), (3, 1))],

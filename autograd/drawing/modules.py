@@ -1,0 +1,99 @@
+"""Which call of which module an op belongs to, so that a picture can put a frame around it, or fold it into one box.
+
+A call is a run of ops that follow one another in the forward pass.  No arrow leads out of such a run and back into it,
+so folding one never makes a cycle.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..graph import Node
+from ..source import name_within
+from .watch import Note
+
+
+@dataclass
+class Call:
+    """One pass through a module, titled `0 Linear(64 -> 32)`: its dotted path, and the call around it, if any."""
+
+    title: str
+    path: str
+    parent: int | None
+    depth: int
+
+
+class Calls(list[Call]):
+    """All calls of a graph, parents before children; `of` says in which one an op, leaf or constant is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: dict[Any, int] = {}
+
+    def above(self, call: int | None) -> list[int]:
+        """The calls around this one, outermost first, and itself."""
+        found = []
+        while call is not None:
+            found.append(call)
+            call = self[call].parent
+        return found[::-1]
+
+
+def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]], model: Any = None) -> Calls:
+    """The calls behind the nodes, oldest first.
+
+    Where nobody watched the forward pass, an op that reads a parameter of `model` counts as that of its module.
+    """
+    calls, running = Calls(), list[tuple[Any, int]]()
+    owners = _owners(model)
+    for node, note in notes.items():
+        modules = note.modules or next((owners[id(edge)] for edge in note.edges if id(edge) in owners), ())
+        same = 0
+        while same < min(len(running), len(modules)) and running[same][0] is modules[same]:
+            same += 1
+        del running[same:]
+        for module in modules[same:]:
+            parent, above = running[-1] if running else (None, None)
+            name = "" if parent is None else name_within(parent, module)
+            path = ".".join(part for part in (calls[above].path if above is not None else "", name) if part)
+            calls.append(Call(_title(name, module), path, above, len(running)))
+            running.append((module, len(calls) - 1))
+        if running:
+            calls.of[node] = running[-1][1]
+    _place_inputs(calls, notes, inputs)
+    return calls
+
+
+def _place_inputs(calls: Calls, notes: Iterable[Node], inputs: Mapping[Node, Iterable[Any]]) -> None:
+    """A leaf or constant is inside the innermost call that holds all ops that read it."""
+    around: dict[Any, list[int]] = {}
+    for node in notes:
+        above = calls.above(calls.of.get(node))
+        for key in inputs[node]:
+            if key is not None and key not in notes:
+                old = around.get(key, above)
+                around[key] = [a for a, b in zip(old, above, strict=False) if a == b]
+    calls.of.update({key: above[-1] for key, above in around.items() if above})
+
+
+def _owners(model: Any) -> dict[int, tuple[Any, ...]]:
+    """{id of a parameter: the modules around it, outermost first}"""
+    if not hasattr(model, "named_modules"):
+        return {}
+    modules = dict(model.named_modules())
+    found = {}
+    for name, parameter in model.named_parameters():
+        parts = name.split(".")[:-1]
+        paths = ["", *itertools.accumulate(parts, lambda a, b: f"{a}.{b}")]
+        found[id(parameter)] = tuple(modules[path] for path in paths if path in modules)
+    return found
+
+
+def _title(name: str, module: Any) -> str:
+    """`0 Linear(64 -> 32)`"""
+    kind, describe = type(module).__name__, getattr(module, "describe", None)
+    said = describe() if callable(describe) else ""
+    return f"{name} {kind}({said})".strip() if said else f"{name} {kind}".strip()

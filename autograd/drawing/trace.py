@@ -1,0 +1,172 @@
+"""Backpropagation one step at a time: `for step in trace(loss)`, each a contribution that a rule sends to an input."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..graph import GraphError, Node, fit
+from ..op import Every
+from ..tensor import Tensor
+from .mathematics import mathematics
+from .snapshot import _inputs, find
+from .summary import summarise
+from .values import find_values
+from .watch import Note
+
+
+@dataclass(frozen=True)
+class Step:
+    """One contribution: `op` took `gradient`, d(loss)/d(its output), and its rule for input `slot` sent on a part.
+
+    `source` and `target` are what the output and the input are called, `rule` is the local rule as mathematics (g is
+    the incoming gradient), `contribution` what it gives for this input, and `total` the running sum of all `arrived` of
+    the `expected` contributions; when these are equal, it is d(loss)/d(input).  Arrays are NumPy's, of the shape of the
+    output (`gradient`) and of the input (`contribution`, `total`).
+    """
+
+    number: int
+    op: str
+    source: str
+    target: str
+    slot: int
+    rule: str
+    gradient: Any
+    contribution: Any
+    total: Any
+    arrived: int
+    expected: int
+    node: Any = None
+    edge: Any = None
+
+    @property
+    def sentence(self) -> str:
+        """What happens in this step, in words."""
+        said = f"{self.op} takes dL/d({self.source}) and sends {self.rule or 'its share'} to {self.target}"
+        if self.expected == 1:
+            return f"{said}."
+        if self.arrived == 1:
+            return f"{said}, the first of {self.expected} contributions."
+        done = ", which completes the sum" if self.arrived == self.expected else ""
+        return f"{said}; it is added to what is there: contribution {self.arrived} of {self.expected}{done}."
+
+    def __str__(self) -> str:
+        return f"{self.number:3}  {self.sentence}  sum: {' '.join(summarise(self.total).lines)}"
+
+
+class Trace(list[Step]):
+    """All steps, in the order of the backward pass; printing it gives a table."""
+
+    _HEAD = ("step", "op", "gradient of the output", "rule", "to", "contribution", "running sum")
+
+    def _rows(self) -> Iterator[tuple[str, ...]]:
+        for s in self:
+            told = [" ".join(summarise(a).lines) for a in (s.gradient, s.contribution, s.total)]
+            count = "" if s.expected == 1 else f" ({s.arrived} of {s.expected})"
+            yield str(s.number), s.op, told[0], s.rule, s.target, told[1], told[2] + count
+
+    def __str__(self) -> str:
+        rows = [self._HEAD, *self._rows()]
+        widths = [min(44, max(map(len, column))) for column in zip(*rows, strict=True)]
+        cut = [[c if len(c) <= w else f"{c[: w - 1]}…" for c, w in zip(row, widths, strict=True)] for row in rows]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in cut)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in self._rows()]
+        return f"<table><tr>{''.join(f'<th>{c}</th>' for c in self._HEAD)}</tr>{''.join(rows)}</table>"
+
+
+def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
+    """The backward pass of `loss`, step by step; no `.grad` changes and the graph stays.
+
+    `loss` has one element; `names` is {name: tensor} or a module, as for `draw`.  Raises GraphError when there is no
+    graph (any more; one that was made inside `watch()` is there after backward() too), and ValueError for a `loss` of
+    several elements.
+
+    >>> x, w = Tensor(3.0, requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
+    >>> for step in trace(x * w):
+    ...     print(step)
+      1  multiply takes dL/d(multiply) and sends g · w to x.  sum: 2
+      2  multiply takes dL/d(multiply) and sends g · x to w.  sum: 3
+    """
+    if not loss.requires_grad:
+        raise GraphError("trace() of a Tensor that records nothing: none of its inputs has requires_grad=True")
+    if loss.data.size != 1:
+        raise ValueError(
+            f"trace() takes a loss of one element, and this Tensor has shape {loss.shape}; np.trace is of a matrix"
+        )
+    notes = find(loss)
+    pairs = names.named_parameters() if hasattr(names, "named_parameters") else dict(names or {}).items()
+    named = {tensor.node or tensor: name for name, tensor in pairs}
+    with np.errstate(all="ignore"):
+        return Trace(_steps(loss, notes, _Names(notes, named)))
+
+
+class _Names:
+    """What tensors are called: by the user, else by the op that made them, numbered if there are several."""
+
+    def __init__(self, notes: Mapping[Node, Note], named: Mapping[Any, str]) -> None:
+        self.named = dict(named)
+        counts: dict[str, int] = {}
+        last = {node.op.name: node for node in notes}
+        for node in notes:
+            counts[node.op.name] = n = counts.get(node.op.name, 0) + 1
+            only = n == 1 and last[node.op.name] is node
+            self.named.setdefault(node, node.op.name if only else f"{node.op.name} {n}")
+
+    def __getitem__(self, edge: Any) -> str:
+        return self.named.get(edge) or getattr(edge, "name", None) or "a leaf"
+
+    def inputs(self, node: Node, note: Note) -> list[str]:
+        """The names of the inputs, where they have one that can stand in a formula."""
+        given = [*note.names, *[None] * len(note.edges)]
+        called = []
+        for edge, array, name in zip(note.edges, note.arrays, given, strict=False):
+            if edge is None:
+                called.append(name or (f"{array:.6g}" if array.__class__ in (int, float) else ""))
+            else:
+                unnamed = edge.__class__ is Node and self[edge].partition(" ")[0] == edge.op.name
+                called.append("" if unnamed or self[edge] == "a leaf" else self[edge])
+        return called
+
+
+def _steps(loss: Tensor, notes: dict[Node, Note], names: _Names) -> Iterator[Step]:
+    expected: dict[Any, int] = {}
+    for note in notes.values():
+        for edge in note.edges:
+            if edge is not None:
+                expected[edge] = expected.get(edge, 0) + 1
+    inputs = {node: _inputs(node, note) for node, note in notes.items()}
+    known = find_values(notes, inputs, [loss], ())
+    totals: dict[Any, Any] = {loss.node: np.ones_like(loss.data)}
+    arrived: dict[Any, int] = {}
+    number = 0
+    for node in reversed(notes):
+        note, g = notes[node], totals.pop(node)
+        arrays = [
+            known.get(edge, edge.data) if isinstance(edge, Tensor) and array is edge
+            else known.get(edge, array) if edge is not None else array
+            for array, edge in zip(note.arrays, note.edges, strict=True)
+        ]  # fmt: skip
+        called = names.inputs(node, note)
+        for slot, (edge, rule) in enumerate(zip(note.edges, node.op.rules)):  # noqa: B905 (rules may have no end)
+            if edge is None:
+                continue
+            like = edge if edge.__class__ is Node else edge.data
+            part = fit(
+                rule(g, note.value if note.value is not None else known.get(node), *arrays, **node.params), like, node
+            )
+            totals[edge] = totals[edge] + part if edge in totals else part
+            arrived[edge] = arrived.get(edge, 0) + 1
+            number += 1
+            said = mathematics(rule, [] if isinstance(node.op.rules, Every) else ["", *called])
+            yield Step(
+                number, node.op.name, names[node], names[edge], slot, said, g, part, totals[edge], arrived[edge],
+                expected[edge], node, edge,
+            )  # fmt: skip
