@@ -53,6 +53,7 @@ from .tensor import assign_all as assign_all
 from .why import why as why
 
 if TYPE_CHECKING:
+    from .drawing import Page as Page
     from .drawing import draw as draw
     from .drawing import trace as trace
     from .drawing import watch as watch

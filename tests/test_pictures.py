@@ -124,7 +124,7 @@ def test_files_are_written_whole_in_the_format_of_the_suffix(tmp_path, monkeypat
         assert path == tmp_path / f"picture.{suffix}"
         assert path.read_bytes().startswith(start)
     assert picture.save(str(tmp_path / "UPPER.SVG")).exists()
-    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf, \.dot; got 'picture\.jpeg'"):
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf, \.dot, \.html; got 'picture\.jpeg'"):
         picture.save(tmp_path / "picture.jpeg")
     assert len(list(tmp_path.iterdir())) == 5
 

@@ -7,14 +7,17 @@ from typing import Any
 
 from ..graph import GraphError
 from ..tensor import Tensor
+from .camera import take
+from .page import Page as Page
 from .render import Picture as Picture
 from .render import RendererError as RendererError
-from .snapshot import take
 from .trace import Trace as Trace
 from .trace import trace as trace
 from .watch import watch as watch
 
-__all__ = ["Picture", "RendererError", "Trace", "draw", "trace", "watch"]
+WHOLE = 2000  # boxes of a page in which modules can be opened
+
+__all__ = ["Page", "Picture", "RendererError", "Trace", "draw", "trace", "watch"]
 
 
 def draw(
@@ -67,7 +70,8 @@ def draw(
     known = sorted({call.path for call in snapshot.calls})
     if unknown := [path for path in expand if path not in known]:
         raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; there are {known}")
-    return Picture(snapshot, rankdir=rankdir)
+    whole = take(loss, named, names, run_backward=run_backward, max_nodes=WHOLE) if snapshot.closed else snapshot
+    return Picture(snapshot, rankdir=rankdir, whole=whole if len(whole.boxes) <= WHOLE else snapshot)
 
 
 def _named(names: Any) -> dict[str, Tensor]:

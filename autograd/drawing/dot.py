@@ -14,6 +14,7 @@ from typing import Any
 from .snapshot import Arrow, Box, Snapshot
 from .summary import Summary, shape_text
 
+ADVICE = "pip install plaingrad[pictures]"
 INK, GREY, BLUE, VERMILLION, RED = "#222222", "#666666", "#0072B2", "#D55E00", "#C00000"
 STYLES = {
     "parameter": {"shape": "box", "style": "bold", "color": BLUE, "penwidth": "2.5"},
@@ -31,8 +32,6 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     try:
         graphviz: Any = importlib.import_module("graphviz")
     except ImportError as error:
-        from .render import ADVICE
-
         raise ImportError(f"drawing needs the graphviz package: {ADVICE}") from error
     graph = graphviz.Digraph("graph")
     font = {"fontname": "Helvetica", "fontsize": "11", "fontcolor": INK}
@@ -50,7 +49,7 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
             clusters[i].attr(label=_html(_text(call.title)), labeljust="l", labelloc="t", **frame)
             clusters[call.parent].subgraph(clusters[i])
     operands = {arrow.end for arrow in snapshot.arrows if arrow.slot}
-    largest = max((_size(arrow) for arrow in snapshot.arrows), default=0.0)
+    largest = max(map(size_of, snapshot.arrows), default=0.0)
     for arrow in snapshot.arrows:
         ends = f"b{arrow.start}", f"b{arrow.end}"
         folded = "folded" in (snapshot.boxes[arrow.start].kind, snapshot.boxes[arrow.end].kind)
@@ -84,13 +83,14 @@ def penwidth(size: float, largest: float) -> float:
     return THIN + (WIDE - THIN) * min(1.0, max(0.0, share))
 
 
-def _size(arrow: Arrow) -> float:
+def size_of(arrow: Arrow) -> float:
+    """How large the gradient is that comes back through an arrow; 0 where it is not known or not finite."""
     return arrow.gradient.rms if arrow.gradient and not arrow.gradient.nonfinite else 0.0
 
 
 def _caption(snapshot: Snapshot) -> str:
     words = ["Solid arrows: forward."]
-    sizes = [size for size in map(_size, snapshot.arrows) if size]
+    sizes = [size for size in map(size_of, snapshot.arrows) if size]
     if any(arrow.gradient for arrow in snapshot.arrows):
         span = f" (root mean square {min(sizes):.2g} to {max(sizes):.2g}, log scale)" if sizes else ""
         words.append(f"Dashed arrows: backward, wider for a larger gradient{span}.")
@@ -100,10 +100,15 @@ def _caption(snapshot: Snapshot) -> str:
     return "".join(f"{html.escape(line)}<BR ALIGN='LEFT'/>" for line in words)
 
 
+def word_of(box: Box) -> str:
+    """The kind of a box in one word; a loss is one number."""
+    return "output" if box.kind == "loss" and math.prod(box.shape or ()) != 1 else box.kind
+
+
 def _label(box: Box) -> str:
     """The lines of a box as a table: a heading, then a row for the value and one for the gradient."""
     shape = "" if box.shape is None else shape_text(box.shape)
-    word = "output" if box.kind == "loss" and math.prod(box.shape or ()) != 1 else box.kind
+    word = word_of(box)
     if box.kind == "constant" and not box.shape:
         return _html(_text(f"constant {' '.join(box.value.lines)}" if box.value else "constant, value not kept"))
     title = f"<B>{_text(box.title)}</B>&nbsp; " if _plain(box.title) else ""  # markup may not be empty

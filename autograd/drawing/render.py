@@ -11,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .dot import to_dot
+from .dot import ADVICE, to_dot
+from .page import Page, write_whole
 from .snapshot import Snapshot
+from .steps import to_page
 
-ADVICE = "pip install plaingrad[pictures]"
-FORMATS = ("svg", "png", "pdf", "dot")
+FORMATS = ("svg", "png", "pdf", "dot", "html")
 
 
 class RendererError(RuntimeError):
@@ -47,8 +48,9 @@ class Picture:
     `snapshot` is the picture as data, `source` as DOT text.
     """
 
-    def __init__(self, snapshot: Snapshot, *, rankdir: str = "LR") -> None:
+    def __init__(self, snapshot: Snapshot, *, rankdir: str = "LR", whole: Snapshot | None = None) -> None:
         self.snapshot, self.rankdir = snapshot, rankdir
+        self.whole = whole or snapshot  # with the modules open that are folded in `snapshot`
 
     @cached_property
     def source(self) -> str:
@@ -59,8 +61,17 @@ class Picture:
         """The picture as SVG text.  Raises RendererError when nothing can lay it out."""
         return render(self.source, "svg").decode("utf-8")
 
+    def page(self) -> Page:
+        """The picture step by step: forward and backward, with each local rule and the numbers of this run.
+
+        A self-contained HTML page, which a notebook shows in a frame; it needs no Graphviz.
+        """
+        return to_page(self.whole, self.snapshot.closed)
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture in the format that the suffix names (.svg, .png, .pdf, .dot) and return the path.
+        """Write the picture in the format that the suffix names and return the path: .svg, .png, .pdf, .dot or .html.
+
+        The page that .html names is the picture step by step, see `page`.
 
         The file appears whole or not at all.  Raises ValueError for another suffix.
         """
@@ -69,17 +80,9 @@ class Picture:
         if suffix not in FORMATS:
             known = ", ".join(f".{name}" for name in FORMATS)
             raise ValueError(f"a picture is saved as one of {known}; got {path.name!r}")
-        content = self.source.encode("utf-8") if suffix == "dot" else render(self.source, suffix)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        return path
+        if suffix == "html":
+            return self.page().save(path)
+        return write_whole(path, self.source.encode("utf-8") if suffix == "dot" else render(self.source, suffix))
 
     def __repr__(self) -> str:
         boxes, arrows = self.snapshot.boxes, self.snapshot.arrows

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+BINS = 16
 FULL = 6  # arrays of at most this many elements are written out
 
 
 @dataclass(frozen=True)
 class Summary:
-    """An array in words: `lines` of text, how many elements are not finite, and the root of the mean square."""
+    """An array in words: `lines` of text, how many elements are not finite, and the root of the mean square.
+
+    `histogram` is (lowest, highest, counts of 16 equal parts) of the finite elements of an array with many.
+    """
 
     lines: tuple[str, ...]
     nonfinite: int
     rms: float
+    histogram: tuple[float, float, tuple[int, ...]] | None = field(default=None, repr=False)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
@@ -56,7 +61,10 @@ def summarise(value: Any) -> Summary:
     first = f"mean {_number(good.mean().item())}, spread {_number(good.std().item())}"
     second = f"zeros {_share(int(np.count_nonzero(good == 0)), value.size)}"
     if value.dtype.kind != "c":
-        second = f"range {_number(good.min().item())} to {_number(good.max().item())}, {second}"
+        low, high = good.min().item(), good.max().item()
+        second = f"range {_number(low)} to {_number(high)}, {second}"
+        counts = np.histogram(good, BINS, (low, high))[0] if math.isfinite(high - low) else ()
+        return Summary((first, second), nonfinite, _rms(wide), (low, high, tuple(map(int, counts))))
     return Summary((first, second), nonfinite, _rms(wide))
 
 

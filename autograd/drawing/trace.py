@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..graph import GraphError, Node, fit
-from ..op import Every
 from ..tensor import Tensor
-from .mathematics import mathematics
-from .snapshot import _inputs, find
+from .camera import find, inputs_of
+from .names import Names, rule_of
 from .summary import summarise
 from .values import find_values
 from .watch import Note
@@ -55,7 +54,7 @@ class Step:
         return f"{said}; it is added to what is there: contribution {self.arrived} of {self.expected}{done}."
 
     def __str__(self) -> str:
-        return f"{self.number:3}  {self.sentence}  sum: {' '.join(summarise(self.total).lines)}"
+        return f"{self.number:3}  {self.sentence}  sum: {', '.join(summarise(self.total).lines)}"
 
 
 class Trace(list[Step]):
@@ -65,7 +64,7 @@ class Trace(list[Step]):
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         for s in self:
-            told = [" ".join(summarise(a).lines) for a in (s.gradient, s.contribution, s.total)]
+            told = [", ".join(summarise(a).lines) for a in (s.gradient, s.contribution, s.total)]
             count = "" if s.expected == 1 else f" ({s.arrived} of {s.expected})"
             yield str(s.number), s.op, told[0], s.rule, s.target, told[1], told[2] + count
 
@@ -105,44 +104,16 @@ def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
     pairs = names.named_parameters() if hasattr(names, "named_parameters") else dict(names or {}).items()
     named = {tensor.node or tensor: name for name, tensor in pairs}
     with np.errstate(all="ignore"):
-        return Trace(_steps(loss, notes, _Names(notes, named)))
+        return Trace(_steps(loss, notes, Names(notes, named)))
 
 
-class _Names:
-    """What tensors are called: by the user, else by the op that made them, numbered if there are several."""
-
-    def __init__(self, notes: Mapping[Node, Note], named: Mapping[Any, str]) -> None:
-        self.named = dict(named)
-        counts: dict[str, int] = {}
-        last = {node.op.name: node for node in notes}
-        for node in notes:
-            counts[node.op.name] = n = counts.get(node.op.name, 0) + 1
-            only = n == 1 and last[node.op.name] is node
-            self.named.setdefault(node, node.op.name if only else f"{node.op.name} {n}")
-
-    def __getitem__(self, edge: Any) -> str:
-        return self.named.get(edge) or getattr(edge, "name", None) or "a leaf"
-
-    def inputs(self, node: Node, note: Note) -> list[str]:
-        """The names of the inputs, where they have one that can stand in a formula."""
-        given = [*note.names, *[None] * len(note.edges)]
-        called = []
-        for edge, array, name in zip(note.edges, note.arrays, given, strict=False):
-            if edge is None:
-                called.append(name or (f"{array:.6g}" if array.__class__ in (int, float) else ""))
-            else:
-                unnamed = edge.__class__ is Node and self[edge].partition(" ")[0] == edge.op.name
-                called.append("" if unnamed or self[edge] == "a leaf" else self[edge])
-        return called
-
-
-def _steps(loss: Tensor, notes: dict[Node, Note], names: _Names) -> Iterator[Step]:
+def _steps(loss: Tensor, notes: dict[Node, Note], names: Names) -> Iterator[Step]:
     expected: dict[Any, int] = {}
     for note in notes.values():
         for edge in note.edges:
             if edge is not None:
                 expected[edge] = expected.get(edge, 0) + 1
-    inputs = {node: _inputs(node, note) for node, note in notes.items()}
+    inputs = {node: inputs_of(node, note) for node, note in notes.items()}
     known = find_values(notes, inputs, [loss], ())
     totals: dict[Any, Any] = {loss.node: np.ones_like(loss.data)}
     arrived: dict[Any, int] = {}
@@ -165,7 +136,7 @@ def _steps(loss: Tensor, notes: dict[Node, Note], names: _Names) -> Iterator[Ste
             totals[edge] = totals[edge] + part if edge in totals else part
             arrived[edge] = arrived.get(edge, 0) + 1
             number += 1
-            said = mathematics(rule, [] if isinstance(node.op.rules, Every) else ["", *called])
+            said = rule_of(node, slot, called)
             yield Step(
                 number, node.op.name, names[node], names[edge], slot, said, g, part, totals[edge], arrived[edge],
                 expected[edge], node, edge,

@@ -1,0 +1,264 @@
+"""Take a snapshot of the graph behind a loss.  Nothing here recurses: a graph may be as deep as memory allows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..graph import GraphError, Node, Outline, fit, walk
+from ..source import line_at
+from ..tensor import Tensor
+from .fold import FOLD, Folded, fold
+from .modules import Calls, find_calls
+from .names import Names, rule_of
+from .snapshot import NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
+from .summary import summarise
+from .values import find_values
+from .watch import Note, note_of
+
+
+def take(
+    loss: Tensor, names: Mapping[str, Tensor], model: Any = None, *, run_backward: bool = False, **folding: Any
+) -> Snapshot:
+    """Snapshot of the graph behind `loss`.  Raises GraphError if it was let go of and nobody watched.
+
+    `model` tells the modules' names, and `folding` is for `fold`.
+    """
+    notes = find(loss)
+    with np.errstate(all="ignore"):  # what overflows here did so in the forward or backward pass, and is shown in red
+        if run_backward and loss.node is not None and not _same_walk(notes.values()):
+            notes = walked(loss, notes)
+        inputs = {node: inputs_of(node, note) for node, note in notes.items()}
+        calls = find_calls(notes, inputs, model)
+        camera = _Camera(loss, names, notes, inputs, calls, folding)
+        return camera.shoot(run_backward)
+
+
+def find(loss: Tensor) -> dict[Node, Note]:
+    """Every node that `loss` was computed by, oldest first, and what is known of it."""
+    found: dict[Node, Note] = {}
+    waiting = [] if loss.node is None else [loss.node]
+    while waiting:
+        node = waiting.pop()
+        if node in found:
+            continue
+        note = note_of(node)
+        if note is None:
+            raise GraphError(
+                f"the graph behind {node.op.name} was let go of by backward(), so there is nothing left to draw; "
+                f"compute the loss inside `with autograd.watch():`, or draw before backward(), or call "
+                f"backward(retain_graph=True)"
+            )
+        found[node] = note
+        waiting += [edge for edge in note.edges if edge.__class__ is Node]
+    return dict(sorted(found.items(), key=lambda item: item[0].number))
+
+
+def walked(loss: Tensor, notes: dict[Node, Note]) -> dict[Node, Note]:
+    """The notes with the gradients of a backward walk of their own, which changes no `.grad` and keeps the graph."""
+    if loss.data.size != 1:
+        raise ValueError(f"run_backward=True needs a loss of one element, and this Tensor has shape {loss.shape}")
+    filled: dict[Node, Note] = {}
+
+    def visit(node: Node, gradient: Any) -> None:
+        note = filled[node] = notes[node].without_gradient()
+        note.gradient, note.order = gradient, len(filled)
+
+    walk({loss.node: np.ones_like(loss.data)}, retain=True, visit=visit)
+    return {node: filled[node] for node in notes}
+
+
+def _same_walk(notes: Collection[Note]) -> bool:
+    """Whether all gradients are there and came in one walk."""
+    return all(note.gradient is not None for note in notes) and len({note.turn for note in notes}) <= 1
+
+
+class _Camera:
+    """The state of one shot: which box every tensor has, and which names they carry."""
+
+    def __init__(
+        self,
+        loss: Tensor,
+        names: Mapping[str, Tensor],
+        notes: dict[Node, Note],
+        inputs: dict[Node, list[Any]],
+        calls: Calls,
+        folding: Mapping[str, Any],
+    ) -> None:
+        self.loss, self.notes, self.inputs, self.calls = loss, notes, inputs, calls
+        self.named = {tensor.node or tensor: name for name, tensor in names.items()}
+        self.tensors = {tensor.node or tensor: tensor for tensor in names.values()} | {loss.node or loss: loss}
+        self.arrays = {id(tensor.data): name for name, tensor in names.items() if not tensor.requires_grad}
+        self.folded: Folded = fold(inputs, self.named, calls, **folding)
+        self.input_names = {
+            key: name
+            for node, note in notes.items()
+            for key, name in zip(inputs[node], note.names, strict=False)
+            if name
+        }
+        self.names = Names(notes, self.named)
+        self.turn = notes[loss.node].turn if loss.node else 0
+        seen = sorted(note.order for note in notes.values() if self.has_gradient(note))
+        self.rank = {order: i for i, order in enumerate(seen, 1)}
+        closed = [call for call in self.folded.boxes if call != FOLD]
+        self.snapshot = Snapshot(calls=list(calls), folded=self.folded.text, closed=closed)
+        self.places: dict[Any, int] = {}
+        self.replaced: set[Any] = set()  # leaves that hold another value now than in the forward pass
+        self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)
+
+    def has_gradient(self, note: Note) -> bool:
+        return note.gradient is not None and note.turn == self.turn
+
+    def shoot(self, run_backward: bool) -> Snapshot:
+        into = self.folded.into
+        numbers = {into[node]: node.number for node in self.notes if node in into}
+        for key, (title, lines) in self.folded.boxes.items():
+            self._place(key, Box("folded", title, notes=lines, number=numbers[key]))
+        totals: dict[Any, Any] = {}
+        partial: set[Any] = set()  # leaves of which some share of the gradient is not known
+        arrows: list[Arrow] = []
+        for node, note in reversed(self.notes.items()):  # newest first, the order in which the walk sums
+            shares = self._shares(node, note)
+            for slot, (key, edge) in enumerate(zip(self.inputs[node], note.edges, strict=True)):
+                if edge is not None and edge.__class__ is not Node:
+                    if edge.stamp > node.number:
+                        self.replaced.add(edge)
+                    if shares[slot] is None:
+                        partial.add(edge)
+                if shares[slot] is not None:
+                    totals[edge] = totals[edge] + shares[slot] if edge in totals else shares[slot]
+                if key is not None:
+                    arrows += self._arrow(key, node, slot, shares[slot], totals.get(edge))
+            totals.pop(node, None)
+        for key in partial:
+            totals.pop(key, None)
+        for leaf in dict.fromkeys(key for keys in self.inputs.values() for key in keys if isinstance(key, Tensor)):
+            if leaf not in into:
+                self._place(leaf, self._leaf(leaf, totals.get(leaf)))
+        if self.loss.node is None:
+            self._place(self.loss, self._leaf(self.loss, np.ones_like(self.loss.data) if run_backward else None))
+        for key, name in self.named.items():
+            tensor = self.tensors[key]
+            if key not in self.places and key not in into and tensor.requires_grad:
+                kind = "op" if tensor.node else "parameter"
+                self._place(key, Box(kind, name, tensor.shape, summarise(tensor.data), NO_PATH))
+        self.snapshot.arrows = _merged(arrows)
+        return self.snapshot
+
+    def _place(self, key: Any, box: Box) -> int:
+        box.call = self.calls[key].parent if isinstance(key, int) else self.calls.of.get(key)
+        if FOLD in self.folded.boxes or box.kind == "input":
+            box.call = None  # a run of ops cuts through modules, and what enters a network comes from outside
+        if key not in self.places:
+            self.places[key] = len(self.snapshot.boxes)
+            self.snapshot.boxes.append(box)
+        else:
+            self.snapshot.boxes[self.places[key]] = box
+        return self.places[key]
+
+    def _arrow(self, key: Any, node: Node, slot: int, share: Any, total: Any) -> list[Arrow]:
+        into = self.folded.into
+        start, end = into.get(key, key), into.get(node, node)
+        if start is end:
+            return []
+        arrow = Arrow(self._box(start), self._box(end), slot, 0 if key in into or node in into else 1)
+        if share is not None:
+            arrow.gradient, arrow.total = summarise(share), summarise(total)
+            arrow.rule = "" if node in into else rule_of(node, slot, self.names.inputs(node, self.notes[node]))
+        return [arrow]
+
+    def _box(self, key: Any) -> int:
+        """The place of the box of `key`, which is made if it is new."""
+        if key in self.places:
+            return self.places[key]
+        if isinstance(key, Node):
+            return self._place(key, self._op(key))
+        if isinstance(key, Tensor):
+            return self._place(key, Box("parameter", ""))  # a place for now: its gradient is a sum that is not done
+        value = self.known.get(key)
+        name = self.input_names.get(key) or (self.arrays.get(id(value)) if hasattr(value, "shape") else None)
+        shape = getattr(value, "shape", None)
+        box = Box("input" if name else "constant", name or "", shape, None if value is None else summarise(value))
+        box.dtype = str(getattr(value, "dtype", ""))
+        return self._place(key, box)
+
+    def _op(self, node: Node) -> Box:
+        note, value, name = self.notes[node], self.known.get(node), self.named.get(node)
+        kind, title = "op", _call(node)
+        if node is self.loss.node:
+            kind, name = "loss", name or self.loss.name
+        if name and name != node.op.name:
+            title = f"{name} = {title}"
+        box = Box(kind, title, node.shape, None if value is None else summarise(value), NOT_YET, number=node.number)
+        box.dtype, box.line = str(node.dtype), "" if note.place is None else line_at(note.place)
+        if self.has_gradient(note):
+            box.gradient, box.order = summarise(note.gradient), self.rank[note.order]
+        elif note.gradient is not None:
+            box.gradient = OTHER
+        elif node.edges is None:
+            box.gradient = UNSEEN
+        return box
+
+    def _leaf(self, leaf: Tensor, total: Any) -> Box:
+        kind = "loss" if leaf is self.loss else "parameter"
+        value = self.known.get(leaf, None if leaf in self.replaced else leaf.data)
+        shown = None if value is None else summarise(value)
+        box = Box(kind, self.named.get(leaf) or leaf.name or "", leaf.shape, shown, NOT_YET, dtype=str(leaf.dtype))
+        if total is not None:
+            box.gradient = summarise(total)
+        elif leaf.grad is not None:
+            box.gradient, box.accumulated = summarise(leaf.grad.data), True
+        return box
+
+    def _shares(self, node: Node, note: Note) -> list[Any]:
+        """What the gradient of `node` sends back through each slot (None: nothing, not known, or not to be shown)."""
+        shares: list[Any] = [None] * len(note.edges)
+        into, home = self.folded.into, self.folded.into.get(node, node)
+        if self.has_gradient(note):
+            arguments = (note.gradient, note.value, *note.arrays)
+            for slot, (edge, rule) in enumerate(zip(note.edges, node.op.rules)):  # noqa: B905 (rules may have no end)
+                if edge is not None and (edge.__class__ is not Node or into.get(edge, edge) is not home):
+                    like = edge if edge.__class__ is Node else edge.data
+                    share = rule(*arguments, **node.params)
+                    shares[slot] = fit(share, like, node)
+        return shares
+
+
+def inputs_of(node: Node, note: Note) -> list[Any]:
+    """What names the box of each input: its node or leaf, or a key for a constant; None for an operand left out.
+
+    An array that is the input of several ops is one box; a number gets a box wherever it is used.
+    """
+    keys: list[Any] = []
+    for slot, (array, edge) in enumerate(zip(note.arrays, note.edges, strict=True)):
+        if edge is not None:
+            keys.append(edge)
+        elif array is None and note.complete:
+            keys.append(None)
+        elif hasattr(array, "shape") and array.shape and array.__class__ is not Outline:
+            keys.append(("array", id(array)))
+        else:
+            keys.append(("number", node.number, slot))
+    return keys
+
+
+def _call(node: Node) -> str:
+    """The op and those of its params that can be said in a few characters: `sum axis=0`."""
+    short = [(key, value) for key, value in node.params.items() if value is not None and not hasattr(value, "shape")]
+    said = [f"{key}={value!r}" for key, value in short]
+    return " ".join([node.op.name, *(text for text in said if len(text) <= 30)])
+
+
+def _merged(arrows: list[Arrow]) -> list[Arrow]:
+    """One arrow in place of all between a box and the folded part, with their count; the others as they are."""
+    merged: dict[Any, Arrow] = {}
+    unique = itertools.count()
+    for arrow in arrows:
+        whole = merged.setdefault(next(unique) if arrow.count else (arrow.start, arrow.end), arrow)
+        if not arrow.count or whole is not arrow:
+            whole.count += 1
+            whole.gradient = arrow.gradient if whole.count == 1 else None  # of several there is no one number
+    return list(merged.values())

@@ -1,0 +1,45 @@
+"""What tensors are called in a picture or a trace, and how a rule reads with those names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..graph import Node
+from ..op import Every
+from .mathematics import mathematics
+from .watch import Note
+
+
+class Names:
+    """What tensors are called: by the user, else by the op that made them, numbered if there are several."""
+
+    def __init__(self, notes: Mapping[Node, Note], named: Mapping[Any, str]) -> None:
+        self.named = dict(named)
+        counts: dict[str, int] = {}
+        last = {node.op.name: node for node in notes}
+        for node in notes:
+            counts[node.op.name] = n = counts.get(node.op.name, 0) + 1
+            only = n == 1 and last[node.op.name] is node
+            self.named.setdefault(node, node.op.name if only else f"{node.op.name} {n}")
+
+    def __getitem__(self, edge: Any) -> str:
+        return self.named.get(edge) or getattr(edge, "name", None) or "a leaf"
+
+    def inputs(self, node: Node, note: Note) -> list[str]:
+        """The names of the inputs, where they have one that can stand in a formula."""
+        given = [*note.names, *[None] * len(note.edges)]
+        called = []
+        for edge, array, name in zip(note.edges, note.arrays, given, strict=False):
+            if edge is None:
+                called.append(name or (f"{array:.6g}" if array.__class__ in (int, float) else ""))
+            else:
+                unnamed = edge.__class__ is Node and self[edge].partition(" ")[0] == edge.op.name
+                called.append("" if unnamed or self[edge] == "a leaf" else self[edge])
+        return called
+
+
+def rule_of(node: Node, slot: int, called: Sequence[str]) -> str:
+    """The rule of `node` for its input `slot` as mathematics, where the inputs are `called` so."""
+    rules = node.op.rules
+    return mathematics(rules.rule) if isinstance(rules, Every) else mathematics(rules[slot], ["", *called])

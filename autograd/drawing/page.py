@@ -1,0 +1,64 @@
+"""A self-contained HTML page: styles, scripts and data are inside it, and nothing is ever fetched."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ASSETS = Path(__file__).parent / "assets"
+# Even a name that got past every escape could fetch nothing and be no script from elsewhere.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+class Page:
+    """An HTML page as text; `save` writes it, and a notebook shows it in a frame of its own.
+
+    `body` is HTML, in which the caller has escaped what users wrote; `data` is what the scripts read by `pageData()`,
+    anything that JSON can say.  `styles` and `scripts` are files, which come after those that all pages share.
+    """
+
+    def __init__(
+        self, title: str, body: str, data: Any, *, styles: Sequence[Path] = (), scripts: Sequence[Path] = ()
+    ) -> None:
+        css = "".join(path.read_text("utf-8") for path in (ASSETS / "page.css", *styles))
+        js = "".join(path.read_text("utf-8") for path in (ASSETS / "page.js", *scripts))
+        held = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+        self.title = title
+        self.text = (
+            f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+            f"<title>{html.escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n{body}\n"
+            f'<script type="application/json" id="data">{held}</script>\n'
+            f"<script>\n{js}</script>\n</body>\n</html>\n"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page, whole or not at all, and return its path."""
+        return write_whole(path, self.text.encode("utf-8"))
+
+    def __repr__(self) -> str:
+        return f"<page {self.title!r}: {len(self.text.encode()):,} bytes>"
+
+    def _repr_html_(self) -> str:
+        frame = "width:100%;height:640px;border:1px solid #999;border-radius:6px"
+        return f'<iframe srcdoc="{html.escape(self.text)}" style="{frame}" title="{html.escape(self.title)}"></iframe>'
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write a file beside its place and rename it: it appears whole or not at all."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path

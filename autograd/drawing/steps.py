@@ -1,0 +1,148 @@
+"""The step-by-step page of a snapshot: what happens at each step of the forward and of the backward pass."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+from .dot import penwidth, size_of, word_of
+from .page import ASSETS, Page
+from .snapshot import Arrow, Box, Snapshot
+from .summary import Summary, shape_text
+
+
+def to_page(snapshot: Snapshot, closed: list[int] | None = None) -> Page:
+    """The page; the calls whose numbers are in `closed` are folded until somebody opens them."""
+    largest = max(map(size_of, snapshot.arrows), default=0.0)
+    backward = _backward_arrows(snapshot)
+    data = {
+        "boxes": [_box(box) for box in snapshot.boxes],
+        "arrows": [_arrow(arrow, largest) for arrow in snapshot.arrows],
+        "calls": [{"title": call.title, "parent": call.parent} for call in snapshot.calls],
+        "closed": closed or [],
+        "steps": [*_forward(snapshot), *_seed(snapshot), *_backward(snapshot, backward)],
+        "folded": snapshot.folded,
+    }
+    loss = next((box for box in snapshot.boxes if box.kind == "loss"), None)
+    title = f"Backpropagation of {loss.title if loss and loss.title else 'the loss'}, step by step"
+    return Page(
+        title, _BODY.format(title=html.escape(title)), data, styles=[ASSETS / "steps.css"],
+        scripts=[ASSETS / name for name in ("layout.js", "steps.js")],
+    )  # fmt: skip
+
+
+_BODY = """<main>
+<h1>{title}</h1>
+<div id="player"></div>
+<section id="now" aria-live="polite"><p id="sentence"></p><div id="numbers"></div></section>
+<div id="picture" tabindex="0" role="region" aria-label="The graph; tab through its boxes"></div>
+<section id="details" aria-label="Details of a box"><p class="hint">Point at a box, or tab to it, for its shape, dtype,
+histogram and source line. Click a module to close or open it.</p></section>
+</main>"""
+
+
+def _box(box: Box) -> dict[str, Any]:
+    title = " ".join(box.title.split()) or (box.kind if box.kind != "op" else "")
+    return {
+        "kind": box.kind,
+        "title": title,
+        "word": f"{word_of(box)} {'' if box.shape is None else shape_text(box.shape)}".strip(),
+        "dtype": box.dtype,
+        "value": None if box.value is None else _summary(box.value),
+        "gradient": box.gradient if isinstance(box.gradient, str) else _summary(box.gradient),
+        "accumulated": box.accumulated,
+        "order": box.order,
+        "call": box.call,
+        "line": box.line,
+        "notes": list(box.notes),
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    said: dict[str, Any] = {"lines": list(summary.lines)}
+    if summary.nonfinite:
+        said["nonfinite"] = summary.nonfinite
+    if summary.histogram is not None:
+        low, high, counts = summary.histogram
+        said["histogram"] = {"low": low, "high": high, "counts": list(counts)}
+    return said
+
+
+def _arrow(arrow: Arrow, largest: float) -> dict[str, Any]:
+    said: dict[str, Any] = {"start": arrow.start, "end": arrow.end, "slot": arrow.slot + 1, "count": arrow.count}
+    if arrow.gradient is not None:
+        said["width"] = 5.0 if arrow.gradient.nonfinite else round(penwidth(arrow.gradient.rms, largest), 2)
+        said["bad"] = bool(arrow.gradient.nonfinite)
+    return said
+
+
+def _name(box: Box) -> str:
+    return " ".join((box.title or box.kind).split()).partition(" = ")[0]
+
+
+def _forward(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """One step per op, in the order in which they ran."""
+    inputs: dict[int, list[Arrow]] = {}
+    for arrow in snapshot.arrows:
+        inputs.setdefault(arrow.end, []).append(arrow)
+    steps = []
+    for i in sorted(inputs, key=lambda i: (snapshot.boxes[i].number or 0, i)):
+        box = snapshot.boxes[i]
+        operands = sorted(inputs[i], key=lambda arrow: arrow.slot)
+        taken = ", ".join(_operand(snapshot.boxes[a.start]) for a in operands)
+        made = ", ".join(box.value.lines) if box.value is not None else "a value that was not kept"
+        text = f"Forward: {_name(box)} takes {taken} and makes {made}."
+        if box.kind == "folded":
+            text = f"Forward: through {box.title}."
+        rows = [["inputs", taken], ["output", made]]
+        steps.append({"phase": "forward", "box": i, "text": text, "rows": rows})
+    return steps
+
+
+def _operand(box: Box) -> str:
+    if box.kind == "constant" and not box.shape and box.value is not None:
+        return ", ".join(box.value.lines)
+    return _name(box)
+
+
+def _seed(snapshot: Snapshot) -> list[dict[str, Any]]:
+    places = [i for i, box in enumerate(snapshot.boxes) if box.kind == "loss" and not isinstance(box.gradient, str)]
+    text = "Backward starts here: the gradient of the loss with respect to itself is 1."
+    return [{"phase": "seed", "box": i, "text": text, "rows": [["d(loss)/d(loss)", "1"]]} for i in places]
+
+
+def _backward_arrows(snapshot: Snapshot) -> list[int]:
+    """The numbers of the arrows that a gradient came back through, in the order in which they were."""
+    found = [i for i, arrow in enumerate(snapshot.arrows) if arrow.gradient is not None and arrow.total is not None]
+    return sorted(found, key=lambda i: (-(snapshot.boxes[snapshot.arrows[i].end].number or 0), snapshot.arrows[i].slot))
+
+
+def _backward(snapshot: Snapshot, order: list[int]) -> list[dict[str, Any]]:
+    expected: dict[int, int] = {}
+    arrived: dict[int, int] = {}
+    for i in order:
+        start = snapshot.arrows[i].start
+        expected[start] = expected.get(start, 0) + 1
+    steps = []
+    for i in order:
+        arrow = snapshot.arrows[i]
+        assert arrow.gradient is not None and arrow.total is not None
+        source, target = snapshot.boxes[arrow.end], snapshot.boxes[arrow.start]
+        n, of = arrived.get(arrow.start, 0) + 1, expected[arrow.start]
+        arrived[arrow.start] = n
+        g = source.gradient if isinstance(source.gradient, Summary) else None
+        sent = arrow.rule or "its share"
+        text = f"Backward: {_name(source)} takes dL/d(out) and sends {sent} to {_name(target)}."
+        if n > 1:
+            text += f" It is added to what is there: contribution {n} of {of}."
+        elif of > 1:
+            text += f" The first of {of} contributions."
+        contribution, total = ", ".join(arrow.gradient.lines), ", ".join(arrow.total.lines)
+        rows = [["g, the incoming gradient", ", ".join(g.lines)]] if g else []
+        rows += [["local rule", sent], ["contribution", contribution]]
+        rows += [["running sum", f"{total} ({n} of {of})"]] if of > 1 else []
+        steps.append(
+            {"phase": "backward", "arrow": i, "box": arrow.end, "target": arrow.start, "text": text, "rows": rows}
+            | {"sum": list(arrow.total.lines), "done": n == of, "nonfinite": arrow.total.nonfinite}
+        )
+    return steps
