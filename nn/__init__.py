@@ -30,6 +30,8 @@ from .activations import Tanh as Tanh
 from .containers import ModuleDict as ModuleDict
 from .containers import ModuleList as ModuleList
 from .containers import Sequential as Sequential
+from .drawing import Film as Film
+from .drawing import draw as draw
 from .init import manual_seed as manual_seed
 from .layers import BatchNorm1d as BatchNorm1d
 from .layers import Bilinear as Bilinear

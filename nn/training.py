@@ -33,6 +33,17 @@ class History(dict[str, list[float]]):
     """
 
     stopped: str = ""
+    recording: Any = None  # the nn.Film of the run
+
+    def film(self, path: str | Path, title: str = "How this network learned") -> Path:
+        """Write the film of the run as a self-contained HTML page, and return its path.
+
+        It needs a recording: `fit(..., callbacks=[nn.Film(samples)])`; ValueError without one.
+        """
+        if self.recording is None:
+            raise ValueError("this run was not recorded: pass callbacks=[nn.Film(samples)] to fit")
+        made: Path = self.recording.save(path, title)
+        return made
 
     def add(self, row: Mapping[str, float]) -> None:
         """One epoch more."""
@@ -77,10 +88,13 @@ class History(dict[str, list[float]]):
 
 
 class Callback:
-    """What is told of the end of every epoch, and may stop the run by returning a reason."""
+    """What is told of the beginning of a run and of the end of every epoch, where it may stop the run."""
+
+    def on_begin(self, run: Run) -> None:
+        """Before the first epoch."""
 
     def on_epoch_end(self, run: Run) -> str | None:
-        """`run` has model, optimizer, history and epoch (from 1); return a reason to stop, or None."""
+        """What `run` is by now, with `run.epoch` from 1; return a reason to stop, or None."""
 
 
 class EarlyStopping(Callback):
@@ -145,10 +159,11 @@ class TrackPredictions(Callback):
 
 
 class Run:
-    """A training run under way: what callbacks see."""
+    """A training run under way, as callbacks see it: X and y are what is learned from, without what is held out."""
 
-    def __init__(self, model: Module, optimizer: Optimizer, history: History) -> None:
+    def __init__(self, model: Module, optimizer: Optimizer, history: History, X: Any, y: Any, loss: Any) -> None:
         self.model, self.optimizer, self.history, self.epoch = model, optimizer, history, 0
+        self.X, self.y, self.loss = X, y, loss
 
 
 def accuracy(prediction: Any, y: Any) -> float:
@@ -215,8 +230,10 @@ def fit(
     elif validation is not None:
         held = _array(validation[0]), _array(validation[1])
     loss = loss or (CrossEntropyLoss() if y.dtype.kind in "iu" else MSELoss())
-    run = Run(model, optimizer or Adam(model.parameters()), History())
+    run = Run(model, optimizer or Adam(model.parameters()), History(), X, y, loss)
     try:
+        for callback in callbacks:
+            callback.on_begin(run)
         for run.epoch in range(1, epochs + 1):
             row = _epoch(run, X, y, loss, batch_size, rng, _bar(progress, run.epoch, epochs))
             if metrics:

@@ -1,0 +1,9 @@
+"""Pictures of networks: `draw` one as columns of nodes joined by weighted arrows, and the film of a training run."""
+
+from __future__ import annotations
+
+from .film import Film as Film
+from .network import NetworkPicture as NetworkPicture
+from .network import draw as draw
+
+__all__ = ["Film", "NetworkPicture", "draw"]

@@ -1,0 +1,179 @@
+// The film of a training run: one slider over epochs moves the curves, the network, the samples and the words.
+/* global pageData, makePlayer, h, svg, number */
+"use strict";
+
+(function film() {
+  const { film: run } = pageData();
+  if (!run) return;
+  const find = (id) => document.getElementById(id);
+  const BLUE = [0, 114, 178];
+  const VERMILLION = [213, 94, 0];
+  const LINES = ["var(--blue)", "var(--vermillion)", "var(--green)", "var(--grey)"];
+  const DASHES = ["", "6 4", "2 3", "8 3 2 3"];
+
+  // ---- samples: the image, and a bar for each probability
+
+  const samples = run.samples.map((sample, i) => {
+    const bars = h("div", { class: "bars" });
+    const image = sample.image ? h("img", { src: sample.image, alt: `sample ${i + 1}` }) : null;
+    find("film-samples").append(h("div", { class: "sample" }, image, bars));
+    const names = run.outputs[0][i].map((_, k) => run.classes[k] || `output ${k}`);
+    return names.map((name, k) => {
+      const right = run.probabilities && (sample.label === k || (names.length === 2 && sample.label === k));
+      const fill = h("div", {});
+      const value = h("span", { class: "value" });
+      const kind = right ? " right" : "";
+      bars.append(h("span", { class: `name${kind}` }, right ? `${name} ✓` : name));
+      bars.append(h("div", { class: `track${kind}` }, fill), value);
+      return { fill, value, wanted: Array.isArray(sample.label) ? sample.label[k] : null };
+    });
+  });
+
+  function showSamples(epoch) {
+    samples.forEach((rows, i) => rows.forEach((row, k) => {
+      const p = run.outputs[epoch][i][k];
+      if (run.probabilities) {
+        row.fill.style.width = `${100 * (p ?? 0)}%`;
+        row.value.textContent = p === null ? "NaN" : p.toFixed(2);
+      } else {
+        row.fill.parentNode.style.visibility = "hidden";
+        row.value.textContent = `${p === null ? "NaN" : number(p)}${row.wanted === null ? "" : ` → ${number(row.wanted)}`}`;
+      }
+    }));
+  }
+
+  // ---- curves
+
+  const WIDTH = 420;
+  const HEIGHT = 220;
+  const EDGE = { left: 52, right: 12, top: 22, bottom: 34 };
+
+  function curve(title, names) {
+    const values = names.flatMap((name) => run.history[name]).filter((v) => v !== null);
+    if (!values.length) return null;
+    const low = Math.min(0, ...values);
+    const high = Math.max(...values) || 1;
+    const x = (epoch) => EDGE.left + ((WIDTH - EDGE.left - EDGE.right) * (epoch - 1)) / Math.max(1, run.epochs - 1);
+    const y = (v) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * (v - low)) / (high - low || 1);
+    const chart = svg("svg", {
+      class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, role: "img",
+      "aria-label": `${title} by epoch`,
+    });
+    const bottom = HEIGHT - EDGE.bottom;
+    chart.append(
+      svg("line", { class: "axis", x1: EDGE.left, y1: bottom, x2: WIDTH - EDGE.right, y2: bottom }),
+      svg("line", { class: "axis", x1: EDGE.left, y1: EDGE.top, x2: EDGE.left, y2: bottom }),
+      svg("text", { x: EDGE.left - 6, y: y(high) + 4, "text-anchor": "end" }, number(high)),
+      svg("text", { x: EDGE.left - 6, y: bottom + 4, "text-anchor": "end" }, number(low)),
+      svg("text", { x: EDGE.left, y: HEIGHT - 12 }, "epoch 1"),
+      svg("text", { x: WIDTH - EDGE.right, y: HEIGHT - 12, "text-anchor": "end" }, `epoch ${run.epochs}`),
+    );
+    const markers = names.map((name, i) => {
+      const points = run.history[name].map((v, e) => (v === null ? null : `${x(e + 1).toFixed(1)},${y(v).toFixed(1)}`));
+      const colour = LINES[i % 4];
+      chart.append(svg("polyline", {
+        class: "line", points: points.filter(Boolean).join(" "), stroke: colour, "stroke-dasharray": DASHES[i % 4],
+      }));
+      const left = EDGE.left + 8 + i * 110;
+      chart.append(svg("line", {
+        x1: left, y1: 10, x2: left + 22, y2: 10, stroke: colour, "stroke-width": 2, "stroke-dasharray": DASHES[i % 4],
+      }));
+      chart.append(svg("text", { x: left + 27, y: 14 }, name));
+      const dot = svg("circle", { r: 4.5, fill: colour });
+      chart.append(dot);
+      return { dot, values: run.history[name] };
+    });
+    const line = svg("line", { class: "now", y1: EDGE.top, y2: bottom });
+    chart.append(line);
+    find("film-curves").append(chart);
+    return (epoch) => {
+      const at = Math.max(1, epoch);
+      line.setAttribute("x1", x(at));
+      line.setAttribute("x2", x(at));
+      for (const { dot, values: column } of markers) {
+        const v = column[at - 1];
+        dot.setAttribute("visibility", epoch === 0 || v === null || v === undefined ? "hidden" : "visible");
+        dot.setAttribute("cx", x(at));
+        dot.setAttribute("cy", y(v ?? 0));
+      }
+    };
+  }
+
+  const names = Object.keys(run.history);
+  const curves = [
+    curve("loss", names.filter((name) => name.includes("loss"))),
+    curve("metrics", names.filter((name) => !name.includes("loss"))),
+  ].filter(Boolean);
+
+  // ---- the network: lines and circles are in the order of the data
+
+  const lines = [...document.querySelectorAll(".network .arrows line")];
+  const circles = [...document.querySelectorAll(".network .nodes circle")];
+
+  function mixed(colour, share) {
+    return `rgb(${colour.map((c) => Math.round(255 + (c - 255) * share)).join(",")})`;
+  }
+
+  function showNetwork(epoch) {
+    const now = run.network[epoch];
+    if (!now) return;
+    lines.forEach((line, i) => {
+      const w = now.weights[i];
+      const size = w === null ? 1 : Math.min(1, Math.abs(w));
+      line.setAttribute("stroke", w === null ? "#c00000" : `rgb(${(w >= 0 ? BLUE : VERMILLION).join(",")})`);
+      line.setAttribute("stroke-width", (0.4 + 4.1 * size).toFixed(2));
+      line.setAttribute("stroke-opacity", (0.25 + 0.75 * size).toFixed(2));
+      if (w < 0) line.setAttribute("stroke-dasharray", "5 3");
+      else line.removeAttribute("stroke-dasharray");
+    });
+    circles.forEach((circle, i) => {
+      const v = now.values[i];
+      circle.setAttribute("fill", v === null ? "#ffffff" : mixed(v >= 0 ? BLUE : VERMILLION, Math.min(1, Math.abs(v))));
+    });
+  }
+
+  // ---- words and numbers
+
+  function showHealth(epoch) {
+    const now = run.health[epoch - 1];
+    const words = now ? now.words : ["before training: the weights are what they were set to at random"];
+    find("film-words").replaceChildren(...words.map((text) => h("li", {}, text)));
+    const rows = now ? now.layers : [];
+    const head = ["layer", "gradient norm", "weights moved", "units that never fire"];
+    const cells = rows.map(([name, gradient, moved, dead]) => [
+      name || "(the model)", gradient === null ? "not finite" : number(gradient),
+      moved === null ? "not finite" : `${number(100 * moved)}%`, dead === null ? "" : `${Math.round(100 * dead)}%`,
+    ]);
+    find("film-health").replaceChildren(
+      h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, ...cells.map((row) => h("tr", {}, ...row.map((text) => h("td", {}, text))))),
+    );
+  }
+
+  function showLine(epoch) {
+    const said = epoch === 0 ? ["before the first epoch"] : names.map((name) => {
+      const v = run.history[name][epoch - 1];
+      return `${name} ${v === null || v === undefined ? "NaN" : number(v)}`;
+    });
+    if (epoch > 0) said.push(`learning rate ${number(run.health[epoch - 1].lr)}`);
+    find("film-line").textContent = said.join(" · ");
+  }
+
+  const walker = document.querySelector(".surface .walker");
+  makePlayer(find("film-player"), {
+    count: run.epochs + 1, name: "epoch", hash: "epoch", delay: Math.max(120, Math.min(600, 9000 / run.epochs)),
+    start: run.epochs,
+    label: (epoch) => `epoch ${epoch} of ${run.epochs}`,
+    show: (epoch) => {
+      showLine(epoch);
+      showSamples(epoch);
+      curves.forEach((move) => move(epoch));
+      showNetwork(epoch);
+      showHealth(epoch);
+      if (walker && run.path[epoch]) {
+        walker.setAttribute("cx", run.path[epoch][0]);
+        walker.setAttribute("cy", run.path[epoch][1]);
+      }
+    },
+  });
+})();

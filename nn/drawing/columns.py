@@ -1,0 +1,145 @@
+"""A network as columns of nodes: which layers there are, which of their nodes are shown, and what flows through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, no_grad
+
+from ..layers import Linear
+from ..module import Module
+
+
+@dataclass
+class Column:
+    """A column of nodes: its title, how many nodes it has, which are `shown`, and the Linear layer that leads to it.
+
+    `layer` is None for the input column.  `values` (size,) are the activations of one sample, or None.
+    """
+
+    title: str
+    size: int
+    shown: list[int]
+    layer: Linear | None = None
+    name: str = ""
+    values: Any = None
+
+    @property
+    def left_out(self) -> int:
+        """How many nodes are not shown."""
+        return self.size - len(self.shown)
+
+
+def shown_units(size: int, most: int) -> list[int]:
+    """The numbers of the nodes to show: all, or the first and the last.
+
+    >>> shown_units(4, 6), shown_units(100, 6)
+    ([0, 1, 2, 3], [0, 1, 2, 97, 98, 99])
+    """
+    if size <= most:
+        return list(range(size))
+    first = (most + 1) // 2
+    return [*range(first), *range(size - (most - first), size)]
+
+
+def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[Column]:
+    """The input and one column per Linear layer, in the order in which a sample goes through them.
+
+    `sample` (features,) or (1, features) fills the values: what comes out of a layer, or of the last activation after
+    it that keeps its shape.  Raises ValueError for a model without Linear layers, whose columns do not join, or a
+    sample of several rows.
+    """
+    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
+    if not linear:
+        raise ValueError(f"nn.draw shows dense layers, and {type(model).__name__} has no nn.Linear")
+    if sample is None:
+        calls: list[tuple[str, Module, Any]] = [(name, layer, None) for name, layer in linear]
+        first = None
+    else:
+        calls, first = _calls(model, sample)
+    columns = [Column("input", calls[0][1].in_features, [], values=first)]  # type: ignore[attr-defined]
+    for name, module, value in calls:
+        if isinstance(module, Linear):
+            before = columns[-1]
+            if module.in_features != before.size:
+                raise ValueError(
+                    f"the column before {name} has {before.size} nodes and the layer takes {module.in_features}: "
+                    f"nn.draw shows layers that follow one another"
+                )
+            columns.append(Column(name, module.out_features, [], module, name, value))
+        elif value is not None and value.shape == (columns[-1].size,) and len(columns) > 1:
+            columns[-1].title += f", {type(module).__name__}"
+            columns[-1].values = value
+    columns[-1].title = f"output: {columns[-1].title}"
+    for column in columns:
+        column.shown = shown_units(column.size, max_units)
+    return columns
+
+
+def _calls(model: Module, sample: Any) -> tuple[list[tuple[str, Module, Any]], Any]:
+    """Every call of a module without modules inside, with the output for one sample; and the input of the first."""
+    data = sample.data if isinstance(sample, Tensor) else np.asarray(sample)
+    rows = data[None] if data.ndim == 1 else data
+    if len(rows) != 1:
+        raise ValueError(f"nn.draw shows one sample; got {len(rows)} rows")
+    calls: list[tuple[str, Module, Any]] = []
+    inputs: list[Any] = []
+
+    def note(name: str) -> Any:
+        def hook(module: Module, given: tuple[Any, ...], output: Any) -> None:
+            if isinstance(module, Linear) and not inputs:
+                inputs.append(_row(given[0]))
+            if isinstance(output, Tensor) or hasattr(output, "shape"):
+                calls.append((name, module, _row(output)))
+
+        return hook
+
+    handles = [
+        module.register_forward_hook(note(name)) for name, module in model.named_modules() if not [*module.children()]
+    ]
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        with no_grad():
+            model(rows)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes:
+            module.training = mode
+    while calls and not isinstance(calls[0][1], Linear):
+        calls.pop(0)
+    return calls, inputs[0] if inputs else None
+
+
+def _row(value: Any) -> Any:
+    return np.ravel(value.data if isinstance(value, Tensor) else value)
+
+
+def weights_between(before: Column, after: Column, array: Any) -> Any:
+    """The part of a weight (out, in) that joins nodes that are shown: (out shown, in shown)."""
+    return array[np.ix_(after.shown, before.shown)]
+
+
+def flat_weights(columns: Sequence[Column], arrays: Sequence[Any]) -> Any:
+    """The weights of all arrows that are shown, in the order in which they are drawn."""
+    pairs = zip(columns[:-1], columns[1:], arrays, strict=True)
+    return np.concatenate([weights_between(before, after, array).ravel() for before, after, array in pairs])
+
+
+def flat_values(columns: Sequence[Column]) -> Any:
+    """The activations of all nodes that are shown, in the order in which they are drawn; NaN where not known."""
+    parts = [np.full(len(c.shown), np.nan) if c.values is None else c.values[c.shown] for c in columns]
+    return np.concatenate(parts).astype(float)
+
+
+def scales(columns: Sequence[Column]) -> Any:
+    """For every node that is shown, the largest activation of its column: what a full colour means."""
+    parts = [
+        np.full(len(c.shown), 1.0 if c.values is None else max(float(np.abs(c.values).max()), 1e-12)) for c in columns
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,221 @@
+"""The film of a training run: what the network was in every epoch, as one page with a slider."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd import Page, Tensor
+
+from ..module import Module
+from ..training import Callback, Run, predict, predict_proba
+from .columns import columns_of, flat_values, flat_weights, scales
+from .health import LayerHealth, health_of, in_words
+from .network import ASSETS, network_svg
+from .surface import Surface, path_points, surface_of, surface_svg
+
+
+class Film(Callback):
+    """Remember every epoch of a run, for `history.film("learning.html")`.
+
+    `samples` (n, ...) are followed: their probabilities in every epoch, beside their `labels` (n,).  `classes` are the
+    names of the outputs, and `image` is the shape (rows, columns) or (rows, columns, 3) of a sample that is a picture,
+    with pixels from 0 to 1.  Every epoch keeps a reference to the weights that it ended with.  `probe` is how many of
+    the training samples are used for dead units and for the loss surface.
+    """
+
+    def __init__(
+        self,
+        samples: Any,
+        labels: Any = None,
+        *,
+        classes: Sequence[str] = (),
+        image: tuple[int, ...] | None = None,
+        probe: int = 256,
+        max_units: int = 10,
+    ) -> None:
+        self.samples = samples.data if isinstance(samples, Tensor) else np.asarray(samples)
+        self.labels = None if labels is None else np.asarray(labels)
+        self.classes, self.image, self.probe, self.max_units = classes, image, probe, max_units
+        self.states: list[dict[str, Any]] = []
+        self.outputs: list[Any] = []
+        self.health: list[list[LayerHealth]] = []
+        self.rates: list[float] = []
+        self.run: Run | None = None
+        self._surface: Surface | None = None
+
+    def on_begin(self, run: Run) -> None:
+        self.run, run.history.recording = run, self
+        self.states, self.outputs, self.health, self.rates = [], [], [], []
+        self._remember(run)
+
+    def on_epoch_end(self, run: Run) -> str | None:
+        self.health.append(health_of(run.model, self.states[-1], run.X[: self.probe]))
+        self.rates.append(run.optimizer.lr)
+        self._remember(run)
+        return None
+
+    def surface(self) -> Surface:
+        """The loss around the weights that the last epoch ended with, and the path of the run."""
+        if self._surface is None or len(self._surface.path) != len(self.states):
+            self._surface = surface_of(self._loss_at, self.states)
+        return self._surface
+
+    def _remember(self, run: Run) -> None:
+        self.states.append(run.model.state_dict())
+        probabilities = run.y.dtype.kind in "iu"
+        self.outputs.append((predict_proba if probabilities else predict)(run.model, self.samples))
+
+    # ---- the page
+
+    def page(self, title: str = "How this network learned") -> Page:
+        """The film as a page.  Raises ValueError when nothing was recorded."""
+        if self.run is None or len(self.states) < 2:
+            raise ValueError("the film is empty: pass callbacks=[nn.Film(samples)] to fit, and train for an epoch")
+        body = f"<main><h1>{html.escape(title)}</h1>{self.body()}</main>"
+        return Page(title, body, self.data(), styles=STYLES, scripts=SCRIPTS)
+
+    def save(self, path: str | os.PathLike[str], title: str = "How this network learned") -> Path:
+        """Write the page and return its path."""
+        return self.page(title).save(path)
+
+    def body(self) -> str:
+        """The parts of the page, which the script fills."""
+        assert self.run is not None
+        network = ""
+        try:
+            columns = columns_of(self.run.model, self.samples[0], self.max_units)
+        except ValueError:
+            columns = []
+        if columns:
+            weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
+            network = (
+                f"<h2>The network</h2><p class='hint'>Circles are filled by what the first of the samples makes of them."
+                f"</p><div class='network'>{network_svg(columns, weights, 'weight', self.classes)}</div>"
+            )
+        land = self.surface()
+        surface = (
+            f"<h2>The loss surface</h2><p class='hint'>The loss for every mixture of two directions in the space of all "
+            f"weights, through the end of training. The path (orange) is where training went; {land.held:.0%} of its "
+            f"way lies in this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
+        )
+        return (
+            '<div id="film-player"></div><p id="film-line" aria-live="polite"></p>'
+            '<h2>What it makes of the samples</h2><div id="film-samples"></div>'
+            '<h2>Loss and metrics</h2><div id="film-curves"></div>'
+            f"{network}{surface}"
+            '<h2>Health of the run</h2><ul id="film-words"></ul><div class="scroll"><table id="film-health"></table></div>'
+        )
+
+    def data(self) -> dict[str, Any]:
+        """What the script needs, as JSON can say it."""
+        assert self.run is not None
+        history = {name: [_number(v) for v in values] for name, values in self.run.history.items()}
+        return {
+            "film": {
+                "history": history,
+                "epochs": len(self.states) - 1,
+                "samples": self._samples(),
+                "outputs": [[[_number(v) for v in np.ravel(row)] for row in output] for output in self.outputs],
+                "probabilities": self.run.y.dtype.kind in "iu",
+                "classes": [str(name) for name in self.classes],
+                "network": self._network(),
+                "path": path_points(self.surface()),
+                "health": [
+                    {
+                        "lr": rate,
+                        "words": in_words(layers, rate),
+                        "layers": [[x.name, _number(x.gradient), _number(x.moved), x.dead] for x in layers],
+                    }
+                    for rate, layers in zip(self.rates, self.health, strict=True)
+                ],
+            }
+        }
+
+    def _samples(self) -> list[dict[str, Any]]:
+        found = []
+        for i, sample in enumerate(self.samples):
+            said: dict[str, Any] = {}
+            if self.labels is not None:
+                label = self.labels[i]
+                said["label"] = int(label) if self.labels.dtype.kind in "iu" else np.ravel(label).round(4).tolist()
+            if self.image is not None:
+                said["image"] = png(np.reshape(sample, self.image))
+            found.append(said)
+        return found
+
+    def _network(self) -> list[dict[str, Any]]:
+        """Per epoch the weights that are shown, over the largest of all epochs, and the activations, from -1 to 1."""
+        assert self.run is not None
+        model, found = self.run.model, []
+        try:
+            for state in self._replayed(model):
+                columns = columns_of(model, self.samples[0], self.max_units)
+                weights = flat_weights(columns, [state[f"{c.name}.weight".lstrip(".")] for c in columns[1:]])
+                found.append((weights, flat_values(columns) / scales(columns)))
+        except ValueError:
+            return []  # no network of columns
+        largest = max((float(np.abs(w[np.isfinite(w)]).max(initial=0.0)) for w, _ in found), default=1.0) or 1.0
+        return [
+            {"weights": [_number(v) for v in (w / largest).round(3)], "values": [_number(v) for v in a.round(3)]}
+            for w, a in found
+        ]
+
+    def _replayed(self, model: Module) -> Any:
+        """The state of every epoch in turn, with the model in that state; at the end it is as it was."""
+        now = model.state_dict()
+        try:
+            for state in self.states:
+                model.load_state_dict(state)
+                yield state
+        finally:
+            model.load_state_dict(now)
+
+    def _loss_at(self, weights: Mapping[str, Any]) -> float:
+        assert self.run is not None
+        run = self.run
+        now = run.model.state_dict()
+        try:
+            run.model.load_state_dict(weights, strict=False)
+            with np.errstate(all="ignore"):
+                value = run.loss(predict(run.model, run.X[: self.probe]), run.y[: self.probe])
+            return float(value.data if isinstance(value, Tensor) else value)
+        finally:
+            run.model.load_state_dict(now)
+
+
+STYLES = [ASSETS / "network.css", ASSETS / "film.css"]
+SCRIPTS = [ASSETS / "film.js"]
+
+
+def _number(value: Any) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def png(image: Any) -> str:
+    """An image (rows, columns) or (rows, columns, 3) with pixels from 0 to 1 as a data URI.
+
+    The format is PNG's simplest: 8 bits, no filter (W3C, PNG specification, sections 5 and 9).
+
+    >>> png(np.zeros((2, 2)))[:22]
+    'data:image/png;base64,'
+    """
+    pixels = np.clip(np.nan_to_num(np.asarray(image, float)) * 255, 0, 255).round().astype(np.uint8)
+    rows, columns = pixels.shape[:2]
+    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")

@@ -1,0 +1,172 @@
+"""The network itself, as a drawing: columns of circles, and an arrow from every circle to every one of the next column."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd import Page
+
+from ..module import Module
+from .columns import Column, columns_of, flat_values, flat_weights, scales
+
+BLUE, VERMILLION, INK, GREY = "#0072B2", "#D55E00", "#222222", "#5f6368"
+RADIUS, ROW, STEP, TOP, SIDE = 13, 36, 190, 56, 84
+THIN, WIDE = 0.4, 4.5
+
+
+class NetworkPicture:
+    """What `nn.draw` returns: `svg()`, `page()`, and `save(path)` for .svg or .html; a notebook shows it as it is."""
+
+    def __init__(self, columns: Sequence[Column], strengths: Sequence[Any], what: str, names: Sequence[str]) -> None:
+        self.columns, self.strengths, self.what, self.names = columns, strengths, what, names
+
+    def svg(self) -> str:
+        """The picture as SVG text."""
+        return network_svg(self.columns, self.strengths, self.what, self.names)
+
+    def page(self) -> Page:
+        """The picture on a self-contained HTML page, which has dark colours too."""
+        body = f"<main><h1>The network</h1><div class='network'>{self.svg()}</div></main>"
+        return Page("The network", body, {}, styles=[ASSETS / "network.css"])
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write .svg or .html and return the path; ValueError for another suffix."""
+        path = Path(path)
+        if path.suffix.lower() not in (".svg", ".html"):
+            raise ValueError(f"a network is saved as .svg or .html; got {path.name!r}")
+        if path.suffix.lower() == ".html":
+            return self.page().save(path)
+        path.write_text(self.svg(), encoding="utf-8")
+        return path
+
+    def __repr__(self) -> str:
+        return f"<picture of a network: {' -> '.join(str(column.size) for column in self.columns)} nodes>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def draw(
+    model: Module,
+    sample: Any = None,
+    *,
+    gradients: bool = False,
+    max_units: int = 10,
+    names: Sequence[str] = (),
+) -> NetworkPicture:
+    """Draw `model` as columns of circles, with an arrow from every circle to every circle of the next column.
+
+    With a `sample` (features,) the circles are filled by their activation: blue where it is positive, vermillion where
+    it is negative, and the fuller the larger it is.  Arrows are coloured by the sign of their weight (negative ones are
+    dashed) and as thick as it is large; with `gradients=True` it is d(loss)/d(weight) that they show.  Of a column with
+    more than `max_units` nodes the first and last are shown.  `names` label the outputs.
+
+    The layers are the model's `nn.Linear`, in order; what else a model does is not drawn.  Raises ValueError for a
+    model without such layers, and for `gradients=True` before backward().
+
+    >>> import nn
+    >>> draw(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones(3, np.float32))
+    <picture of a network: 3 -> 4 -> 2 nodes>
+    """
+    columns = columns_of(model, sample, max_units)
+    strengths = []
+    for column in columns[1:]:
+        assert column.layer is not None
+        weight = column.layer.weight
+        if gradients and weight.grad is None:
+            raise ValueError(f"gradients=True draws d(loss)/d(weight), and {column.name}.weight has none: backward()?")
+        strengths.append(weight.grad.data if gradients and weight.grad is not None else weight.data)
+    return NetworkPicture(columns, strengths, "d(loss)/d(weight)" if gradients else "weight", names)
+
+
+def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, names: Sequence[str]) -> str:
+    """The drawing; its lines and circles come in the order of `flat_weights` and `flat_values`."""
+    most = max(len(column.shown) + bool(column.left_out) for column in columns)
+    width, height = 2 * SIDE + STEP * (len(columns) - 1), TOP + most * ROW + 44
+    spots = [_spots(column, i, most) for i, column in enumerate(columns)]
+    weights = flat_weights(columns, strengths)
+    largest = max(float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)), 1e-12)
+    lines, k = [], 0
+    for before, after in zip(spots[:-1], spots[1:], strict=True):
+        for x2, y2 in after:
+            for x1, y1 in before:
+                looks = arrow_looks(float(weights[k]), largest)
+                lines.append(
+                    f'<line x1="{x1 + RADIUS}" y1="{y1:g}" x2="{x2 - RADIUS - 4}" y2="{y2:g}" {looks}>'
+                    f"<title>{html.escape(what)} {weights[k]:.4g}</title></line>"
+                )
+                k += 1
+    circles = []
+    values, tops = flat_values(columns), scales(columns)
+    for (x, y), value, top in zip((spot for column in spots for spot in column), values, tops, strict=True):
+        said = "" if np.isnan(value) else f"<title>activation {value:.4g}</title>"
+        circles.append(f'<circle cx="{x}" cy="{y:g}" r="{RADIUS}" {node_looks(float(value), float(top))}>{said}</circle>')
+    texts = [_titles(column, i, most) for i, column in enumerate(columns)]
+    for (x, y), name in zip(spots[-1], names, strict=False):
+        texts.append(f'<text x="{x + RADIUS + 6}" y="{y + 4:g}" class="name">{html.escape(str(name))}</text>')
+    note = (
+        f"arrow: {what}, thicker for a larger one (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
+    )
+    tip = '<marker id="to" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="5" markerHeight="5" markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#888888"/></marker>'  # noqa: E501
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {max(width, 560)} {height}" width="{max(width, 560)}" '
+        f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
+        f'aria-label="a network of {" to ".join(str(c.size) for c in columns)} nodes"><defs>{tip}</defs>'
+        f'<g class="arrows" fill="none" marker-end="url(#to)">{"".join(lines)}</g>'
+        f'<g class="nodes" stroke="{INK}" stroke-width="1.2">{"".join(circles)}</g>'
+        f'<g class="words" fill="{INK}">{"".join(texts)}'
+        f'<text x="{SIDE - 60}" y="{height - 10}" fill="{GREY}" class="note">{html.escape(note)}</text></g></svg>'
+    )
+
+
+def arrow_looks(weight: float, largest: float) -> str:
+    """How an arrow of this weight is drawn; no line for one that is not finite would be a lie, so that is red."""
+    if not np.isfinite(weight):
+        return 'stroke="#C00000" stroke-width="4"'
+    size = min(1.0, abs(weight) / largest)
+    dashed = ' stroke-dasharray="5 3"' if weight < 0 else ""
+    colour = BLUE if weight >= 0 else VERMILLION
+    return f'stroke="{colour}" stroke-width="{THIN + (WIDE - THIN) * size:.2f}" stroke-opacity="{0.25 + 0.75 * size:.2f}"{dashed}'
+
+
+def node_looks(value: float, top: float) -> str:
+    """How a node with this activation is filled."""
+    if np.isnan(value):
+        return 'fill="#ffffff"'
+    colour = BLUE if value >= 0 else VERMILLION
+    return f'fill="{_mixed(colour, min(1.0, abs(value) / top))}"'
+
+
+def _mixed(colour: str, share: float) -> str:
+    """`colour` on white: all of it for a share of 1."""
+    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
+
+
+def _spots(column: Column, i: int, most: int) -> list[tuple[int, float]]:
+    """Where the shown nodes of column i are; in the middle of a column that leaves some out there is a gap."""
+    count = len(column.shown) + bool(column.left_out)
+    top = TOP + RADIUS + (most - count) * ROW / 2
+    rows = [n + (1 if column.left_out and n >= (len(column.shown) + 1) // 2 else 0) for n in range(len(column.shown))]
+    return [(SIDE + STEP * i, top + ROW * row) for row in rows]
+
+
+def _titles(column: Column, i: int, most: int) -> str:
+    x = SIDE + STEP * i
+    unit = "node" if column.size == 1 else "nodes"
+    said = f'<text x="{x}" y="18" text-anchor="middle" font-weight="bold">{html.escape(column.title)}</text>'
+    said += f'<text x="{x}" y="34" text-anchor="middle" fill="{GREY}">{column.size:,} {unit}</text>'
+    if column.left_out:
+        count = len(column.shown) + 1
+        y = TOP + RADIUS + (most - count) * ROW / 2 + ROW * ((len(column.shown) + 1) // 2)
+        said += f'<text x="{x}" y="{y + 4:g}" text-anchor="middle" fill="{GREY}">… {column.left_out:,} more …</text>'
+    return said
