@@ -24,7 +24,7 @@ def to_page(snapshot: Snapshot, closed: list[int] | None = None) -> Page:
         "folded": snapshot.folded,
     }
     loss = next((box for box in snapshot.boxes if box.kind == "loss"), None)
-    title = f"Backpropagation of {loss.title if loss and loss.title else 'the loss'}, step by step"
+    title = f"Backpropagation of {_name(loss) if loss else 'the loss'}, step by step"
     return Page(
         title, _BODY.format(title=html.escape(title)), data, styles=[ASSETS / "steps.css"],
         scripts=[ASSETS / name for name in ("layout.js", "steps.js")],

@@ -1,4 +1,4 @@
-"""A network as columns of nodes: which layers there are, which of their nodes are shown, and what flows through them."""
+"""A network as columns of nodes: which layers there are, which of their nodes are shown, what flows through them."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def shown_units(size: int, most: int) -> list[int]:
 def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[Column]:
     """The input and one column per Linear layer, in the order in which a sample goes through them.
 
-    `sample` (features,) or (1, features) fills the values: what comes out of a layer, or of the last activation after
-    it that keeps its shape.  Raises ValueError for a model without Linear layers, whose columns do not join, or a
-    sample of several rows.
+    `sample`, (features,) or (1, features) or an image, fills the values: what comes out of a layer, or of the last
+    activation after it that keeps its shape.  Raises ValueError for a model without Linear layers, for columns that do
+    not join, and for a sample of several rows.
     """
     linear = [(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
     if not linear:
@@ -70,7 +70,7 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
                     f"the column before {name} has {before.size} nodes and the layer takes {module.in_features}: "
                     f"nn.draw shows layers that follow one another"
                 )
-            columns.append(Column(name, module.out_features, [], module, name, value))
+            columns.append(Column(f"{name} Linear".strip(), module.out_features, [], module, name, value))
         elif value is not None and value.shape == (columns[-1].size,) and len(columns) > 1:
             columns[-1].title += f", {type(module).__name__}"
             columns[-1].values = value
@@ -83,7 +83,7 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
 def _calls(model: Module, sample: Any) -> tuple[list[tuple[str, Module, Any]], Any]:
     """Every call of a module without modules inside, with the output for one sample; and the input of the first."""
     data = sample.data if isinstance(sample, Tensor) else np.asarray(sample)
-    rows = data[None] if data.ndim == 1 else data
+    rows = data if data.ndim == 2 else data[None]  # an image is one sample
     if len(rows) != 1:
         raise ValueError(f"nn.draw shows one sample; got {len(rows)} rows")
     calls: list[tuple[str, Module, Any]] = []

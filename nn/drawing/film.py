@@ -30,7 +30,12 @@ class Film(Callback):
     names of the outputs, and `image` is the shape (rows, columns) or (rows, columns, 3) of a sample that is a picture,
     with pixels from 0 to 1.  Every epoch keeps a reference to the weights that it ended with.  `probe` is how many of
     the training samples are used for dead units and for the loss surface.
+
+    `page()` is the film; `body()`, `data()`, `styles` and `scripts` are its parts, for a page that says more.
     """
+
+    styles = (ASSETS / "network.css", ASSETS / "film.css")
+    scripts = (ASSETS / "film.js",)
 
     def __init__(
         self,
@@ -42,25 +47,27 @@ class Film(Callback):
         probe: int = 256,
         max_units: int = 10,
     ) -> None:
-        self.samples = samples.data if isinstance(samples, Tensor) else np.asarray(samples)
-        self.labels = None if labels is None else np.asarray(labels)
+        self.follow(samples, labels)
         self.classes, self.image, self.probe, self.max_units = classes, image, probe, max_units
         self.states: list[dict[str, Any]] = []
-        self.outputs: list[Any] = []
         self.health: list[list[LayerHealth]] = []
         self.rates: list[float] = []
         self.run: Run | None = None
         self._surface: Surface | None = None
 
+    def follow(self, samples: Any, labels: Any = None) -> None:
+        """Follow these samples; also after the run, for what the network made of them is computed for the page."""
+        self.samples = samples.data if isinstance(samples, Tensor) else np.asarray(samples)
+        self.labels = None if labels is None else np.asarray(labels)
+
     def on_begin(self, run: Run) -> None:
         self.run, run.history.recording = run, self
-        self.states, self.outputs, self.health, self.rates = [], [], [], []
-        self._remember(run)
+        self.states, self.health, self.rates = [run.model.state_dict()], [], []
 
     def on_epoch_end(self, run: Run) -> str | None:
         self.health.append(health_of(run.model, self.states[-1], run.X[: self.probe]))
         self.rates.append(run.optimizer.lr)
-        self._remember(run)
+        self.states.append(run.model.state_dict())
         return None
 
     def surface(self) -> Surface:
@@ -69,11 +76,6 @@ class Film(Callback):
             self._surface = surface_of(self._loss_at, self.states)
         return self._surface
 
-    def _remember(self, run: Run) -> None:
-        self.states.append(run.model.state_dict())
-        probabilities = run.y.dtype.kind in "iu"
-        self.outputs.append((predict_proba if probabilities else predict)(run.model, self.samples))
-
     # ---- the page
 
     def page(self, title: str = "How this network learned") -> Page:
@@ -81,15 +83,16 @@ class Film(Callback):
         if self.run is None or len(self.states) < 2:
             raise ValueError("the film is empty: pass callbacks=[nn.Film(samples)] to fit, and train for an epoch")
         body = f"<main><h1>{html.escape(title)}</h1>{self.body()}</main>"
-        return Page(title, body, self.data(), styles=STYLES, scripts=SCRIPTS)
+        return Page(title, body, self.data(), styles=self.styles, scripts=self.scripts)
 
     def save(self, path: str | os.PathLike[str], title: str = "How this network learned") -> Path:
         """Write the page and return its path."""
         return self.page(title).save(path)
 
-    def body(self) -> str:
-        """The parts of the page, which the script fills."""
+    def body(self, heading: str = "h2") -> str:
+        """The parts of the page, which the script fills, each under a `heading` of this level."""
         assert self.run is not None
+        h = heading
         network = ""
         try:
             columns = columns_of(self.run.model, self.samples[0], self.max_units)
@@ -98,34 +101,38 @@ class Film(Callback):
         if columns:
             weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
             network = (
-                f"<h2>The network</h2><p class='hint'>Circles are filled by what the first of the samples makes of them."
-                f"</p><div class='network'>{network_svg(columns, weights, 'weight', self.classes)}</div>"
+                f"<{h}>The network</{h}><p class='hint'>Circles are filled by what the first sample makes of them.</p>"
+                f"<div class='network' id='film-network'>{network_svg(columns, weights, 'weight', self.classes)}</div>"
             )
         land = self.surface()
         surface = (
-            f"<h2>The loss surface</h2><p class='hint'>The loss for every mixture of two directions in the space of all "
-            f"weights, through the end of training. The path (orange) is where training went; {land.held:.0%} of its "
-            f"way lies in this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
+            f"<{h}>The loss surface</{h}><p class='hint'>The loss for every mixture of two directions in the space of "
+            f"all weights, through the end of training. The path (orange) is where training went; {land.held:.0%} of "
+            f"its way lies in this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
         )
         return (
             '<div id="film-player"></div><p id="film-line" aria-live="polite"></p>'
-            '<h2>What it makes of the samples</h2><div id="film-samples"></div>'
-            '<h2>Loss and metrics</h2><div id="film-curves"></div>'
+            f'<{h}>What it makes of the samples</{h}><div id="film-samples"></div>'
+            f'<{h}>Loss and metrics</{h}><div id="film-curves"></div>'
             f"{network}{surface}"
-            '<h2>Health of the run</h2><ul id="film-words"></ul><div class="scroll"><table id="film-health"></table></div>'
+            f'<{h}>Health of the run</{h}><ul id="film-words"></ul>'
+            '<div class="scroll"><table id="film-health"></table></div>'
         )
 
     def data(self) -> dict[str, Any]:
         """What the script needs, as JSON can say it."""
         assert self.run is not None
         history = {name: [_number(v) for v in values] for name, values in self.run.history.items()}
+        probabilities = self.run.y.dtype.kind in "iu"
+        ask = predict_proba if probabilities else predict
+        outputs = [ask(self.run.model, self.samples) for _ in self._replayed(self.run.model)]
         return {
             "film": {
                 "history": history,
                 "epochs": len(self.states) - 1,
                 "samples": self._samples(),
-                "outputs": [[[_number(v) for v in np.ravel(row)] for row in output] for output in self.outputs],
-                "probabilities": self.run.y.dtype.kind in "iu",
+                "outputs": [[[_number(v) for v in np.ravel(row)] for row in output] for output in outputs],
+                "probabilities": probabilities,
                 "classes": [str(name) for name in self.classes],
                 "network": self._network(),
                 "path": path_points(self.surface()),
@@ -190,10 +197,6 @@ class Film(Callback):
             return float(value.data if isinstance(value, Tensor) else value)
         finally:
             run.model.load_state_dict(now)
-
-
-STYLES = [ASSETS / "network.css", ASSETS / "film.css"]
-SCRIPTS = [ASSETS / "film.js"]
 
 
 def _number(value: Any) -> float | None:

@@ -88,7 +88,9 @@ def in_words(layers: Sequence[LayerHealth], lr: float) -> list[str]:
         elif layer.gradient == 0:
             said.append(f"{name}: its gradient is 0, so it learns nothing")
         elif layer.moved > 0.5:
-            said.append(f"{name}: weights moved by {layer.moved:.0%} of their size, which is much; lr {lr:g} may be large")
+            said.append(
+                f"{name}: weights moved by {layer.moved:.0%} of their size, which is much; lr {lr:g} may be large"
+            )
         elif layer.moved < 1e-5:
             said.append(f"{name}: weights hardly move ({layer.moved:.1e} of their size); lr {lr:g} may be small")
     gradients = [layer.gradient for layer in layers if np.isfinite(layer.gradient) and layer.gradient > 0]

@@ -1,8 +1,9 @@
-"""The network itself, as a drawing: columns of circles, and an arrow from every circle to every one of the next column."""
+"""The network itself, drawn: columns of circles, and an arrow from every circle to every one of the next column."""
 
 from __future__ import annotations
 
 import html
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
     weights = flat_weights(columns, strengths)
     largest = max(float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)), 1e-12)
     lines, k = [], 0
-    for before, after in zip(spots[:-1], spots[1:], strict=True):
+    for before, after in itertools.pairwise(spots):
         for x2, y2 in after:
             for x1, y1 in before:
                 looks = arrow_looks(float(weights[k]), largest)
@@ -109,14 +110,19 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
     values, tops = flat_values(columns), scales(columns)
     for (x, y), value, top in zip((spot for column in spots for spot in column), values, tops, strict=True):
         said = "" if np.isnan(value) else f"<title>activation {value:.4g}</title>"
-        circles.append(f'<circle cx="{x}" cy="{y:g}" r="{RADIUS}" {node_looks(float(value), float(top))}>{said}</circle>')
+        circles.append(
+            f'<circle cx="{x}" cy="{y:g}" r="{RADIUS}" {node_looks(float(value), float(top))}>{said}</circle>'
+        )
     texts = [_titles(column, i, most) for i, column in enumerate(columns)]
     for (x, y), name in zip(spots[-1], names, strict=False):
         texts.append(f'<text x="{x + RADIUS + 6}" y="{y + 4:g}" class="name">{html.escape(str(name))}</text>')
     note = (
-        f"arrow: {what}, thicker for a larger one (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
+        f"arrow: {what}, thick for a large one (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
     )
-    tip = '<marker id="to" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="5" markerHeight="5" markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#888888"/></marker>'  # noqa: E501
+    tip = (
+        '<marker id="to" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="5" markerHeight="5" '
+        'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#888888"/></marker>'
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {max(width, 560)} {height}" width="{max(width, 560)}" '
         f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
@@ -135,7 +141,8 @@ def arrow_looks(weight: float, largest: float) -> str:
     size = min(1.0, abs(weight) / largest)
     dashed = ' stroke-dasharray="5 3"' if weight < 0 else ""
     colour = BLUE if weight >= 0 else VERMILLION
-    return f'stroke="{colour}" stroke-width="{THIN + (WIDE - THIN) * size:.2f}" stroke-opacity="{0.25 + 0.75 * size:.2f}"{dashed}'
+    width, opacity = THIN + (WIDE - THIN) * size, 0.25 + 0.75 * size
+    return f'stroke="{colour}" stroke-width="{width:.2f}" stroke-opacity="{opacity:.2f}"{dashed}'
 
 
 def node_looks(value: float, top: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ LEVELS, SIZE, LEFT, TOP = 14, 340, 46, 12
 
 
 def surface_svg(surface: Surface) -> str:
-    """The landscape as SVG: darker is a larger loss, lines join equal losses; class `walker` marks a place on the path."""
+    """The landscape as SVG: darker is a larger loss, lines join equal ones; class `walker` is a place on the path."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.log(np.maximum(surface.losses, 1e-12))
     z = np.where(np.isfinite(z), z, np.nanmax(np.where(np.isfinite(z), z, -np.inf)))
@@ -95,21 +96,26 @@ def surface_svg(surface: Surface) -> str:
     parts = []
     for j, row in enumerate(bands):
         edges = [0, *(np.flatnonzero(np.diff(row)) + 1), n]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in itertools.pairwise(edges):
             colour = _LOW + (_HIGH - _LOW) * (row[a] + 0.5) / LEVELS
             fill = "#" + "".join(f"{round(255 * c):02x}" for c in colour)
             y, x = TOP + SIZE - (j + 0.5) * cell, LEFT + (a - 0.5) * cell
-            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{(b - a) * cell + 0.4:.1f}" height="{cell + 0.4:.1f}" fill="{fill}"/>')
-    lines = [f'<path d="{_contour(height, (k + 0.5) / 7, cell)}" stroke="#ffffff" stroke-opacity="0.7" fill="none"/>' for k in range(7)]
+            size = f'width="{(b - a) * cell + 0.4:.1f}" height="{cell + 0.4:.1f}"'
+            parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {size} fill="{fill}"/>')
+    lines = [
+        f'<path d="{_contour(height, (k + 0.5) / 7, cell)}" stroke="#ffffff" stroke-opacity="0.7" fill="none"/>'
+        for k in range(7)
+    ]
     points = path_points(surface)
     walk = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="#D55E00"/>' for x, y in points)
     clip = f'<clipPath id="land"><rect x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}"/></clipPath>'
     axes = f"least loss here {math.exp(low):.3g}, largest {math.exp(high):.3g} (log scale)"
     x, y = points[0]
+    width, height = LEFT + SIZE + 14, TOP + SIZE + 44
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="surface" viewBox="0 0 {LEFT + SIZE + 14} {TOP + SIZE + 44}" '
-        f'width="{LEFT + SIZE + 14}" height="{TOP + SIZE + 44}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="surface" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
         f'role="img" aria-label="the loss around the end of training, and the path to it"><defs>{clip}</defs>'
         f'<g clip-path="url(#land)">{"".join(parts)}{"".join(lines)}</g>'
         f'<polyline points="{walk}" fill="none" stroke="#D55E00" stroke-width="1.6"/>{dots}'

@@ -31,7 +31,7 @@ function calm() {
 function number(x) {
   if (x === 0) return "0";
   const size = Math.abs(x);
-  const text = size >= 1e5 || size < 1e-3 ? x.toExponential(2) : String(Number(x.toPrecision(4)));
+  const text = size >= 1e5 || size < 1e-4 ? x.toExponential(2) : String(Number(x.toPrecision(4)));
   return text.replace("-", "−");
 }
 
@@ -72,7 +72,7 @@ function makePlayer(root, { count, show, label, hash, delay = 900, name = "step"
     output.textContent = label ? label(step) : `${name} ${step + 1} of ${count}`;
     slider.setAttribute("aria-valuetext", output.textContent);
     show(step);
-    if (hash) history.replaceState(null, "", `#${hash}=${step + 1}`);
+    if (hash && location.protocol !== "about:") history.replaceState(null, "", `#${hash}=${step + 1}`); // not in a frame
   };
   const stop = () => {
     clearInterval(timer);

@@ -107,8 +107,8 @@
 
   // ---- the network: lines and circles are in the order of the data
 
-  const lines = [...document.querySelectorAll(".network .arrows line")];
-  const circles = [...document.querySelectorAll(".network .nodes circle")];
+  const lines = [...document.querySelectorAll("#film-network .arrows line")];
+  const circles = [...document.querySelectorAll("#film-network .nodes circle")];
 
   function mixed(colour, share) {
     return `rgb(${colour.map((c) => Math.round(255 + (c - 255) * share)).join(",")})`;

@@ -1,0 +1,234 @@
+"""nn.draw, nn.Film, the loss surface and the words on a run's health."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+import nn
+from nn.drawing import png
+from nn.drawing.columns import columns_of, shown_units
+from nn.drawing.health import LayerHealth, dead_units, health_of, in_words
+from nn.drawing.surface import path_points, surface_of, surface_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def small(*sizes):
+    nn.manual_seed(0)
+    layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
+def lines_and_circles(picture):
+    root = ElementTree.fromstring(picture.svg())
+    return [*root.iter(f"{SVG}line")], [*root.iter(f"{SVG}circle")]
+
+
+# ---- the network
+
+
+def test_every_circle_has_an_arrow_to_every_one_of_the_next_column():
+    model = small(3, 5, 2)
+    lines, circles = lines_and_circles(nn.draw(model))
+    assert len(lines) == 3 * 5 + 5 * 2 and len(circles) == 10
+
+
+def test_arrows_are_as_thick_as_weights_are_large_and_dashed_where_negative():
+    model = small(2, 2)
+    model[0].weight.assign(np.array([[1.0, -2.0], [0.5, 0.0]], np.float32))
+    lines, _ = lines_and_circles(nn.draw(model))
+    widths = [float(line.get("stroke-width")) for line in lines]
+    assert widths[1] > widths[0] > widths[2] > widths[3]
+    assert [line.get("stroke-dasharray") is not None for line in lines] == [False, True, False, False]
+    assert lines[0].get("stroke") != lines[1].get("stroke")
+    assert "weight -2" in "".join(lines[1].itertext())
+
+
+def test_circles_are_filled_by_what_comes_out_of_the_activation():
+    model = small(2, 3, 1)
+    x = np.array([1.0, 2.0], np.float32)
+    columns = columns_of(model, x)
+    assert np.array_equal(columns[0].values, x)
+    assert np.array_equal(columns[1].values, np.maximum(model[0](x).data, 0))
+    assert np.array_equal(columns[2].values, model(x).data)
+    assert columns[1].title == "0 Linear, ReLU"
+
+
+def test_gradients_on_request():
+    model = small(2, 3, 1)
+    with pytest.raises(ValueError, match=r"0\.weight has none"):
+        nn.draw(model, gradients=True)
+    model(np.ones((1, 2), np.float32)).sum().backward()
+    lines, _ = lines_and_circles(nn.draw(model, gradients=True))
+    assert "d(loss)/d(weight)" in "".join(lines[0].itertext())
+
+
+def test_large_layers_show_their_ends_and_say_how_many_are_left_out():
+    model = small(100, 64, 2)
+    picture = nn.draw(model, max_units=6)
+    lines, circles = lines_and_circles(picture)
+    assert len(circles) == 6 + 6 + 2 and len(lines) == 36 + 12
+    assert "94 more" in picture.svg() and "58 more" in picture.svg()
+    assert shown_units(7, 5) == [0, 1, 2, 5, 6]
+
+
+def test_what_cannot_be_drawn_says_so(tmp_path):
+    with pytest.raises(ValueError, match=r"has no nn\.Linear"):
+        nn.draw(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ValueError, match="one sample"):
+        nn.draw(small(2, 2), np.zeros((3, 2), np.float32))
+    with pytest.raises(ValueError, match="follow one another"):
+        nn.draw(nn.ModuleList([nn.Linear(2, 3), nn.Linear(4, 1)]))
+    with pytest.raises(ValueError, match=r"\.svg or \.html"):
+        nn.draw(small(2, 2)).save(tmp_path / "network.gif")
+    assert nn.draw(small(2, 2)).save(tmp_path / "network.svg").read_text().startswith("<svg")
+
+
+def test_a_weight_that_is_not_finite_is_red():
+    model = small(1, 1)
+    model[0].weight.assign(np.array([[np.nan]], np.float32))
+    assert "#C00000" in nn.draw(model).svg()
+
+
+# ---- health
+
+
+def test_dead_units_are_found():
+    model = small(2, 4, 1)
+    model[0].bias.assign(np.array([-100, -100, 100, 100], np.float32))
+    assert dead_units(model, np.ones((5, 2), np.float32)) == {"0": 0.5}
+    assert model.training
+
+
+def test_health_measures_gradients_and_steps():
+    model = small(2, 3, 1)
+    before = model.state_dict()
+    model(np.ones((4, 2), np.float32)).sum().backward()
+    nn.SGD(model.parameters(), lr=0.1).step()
+    first, last = health_of(model, before, np.ones((4, 2), np.float32))
+    assert (first.name, last.name) == ("0", "2") and last.dead is None
+    w, b = model[2].weight, model[2].bias
+    assert last.gradient == pytest.approx(np.sqrt(np.sum(w.grad.data**2) + np.sum(b.grad.data**2)), rel=1e-6)
+    size = np.sqrt(np.sum(w.data**2) + np.sum(b.data**2))
+    assert last.moved == pytest.approx(0.1 * last.gradient / size, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (LayerHealth("2", 1.0, 0.01, 0.61), "layer 2: 61% of units never fire"),
+        (LayerHealth("2", np.nan, 0.01), "not finite"),
+        (LayerHealth("2", 0.0, 0.0), "learns nothing"),
+        (LayerHealth("2", 1.0, 2.0), "may be large"),
+        (LayerHealth("2", 1.0, 1e-9), "may be small"),
+        (LayerHealth("2", 1.0, 0.01, 0.0), "all layers learn"),
+    ],
+)
+def test_the_health_of_a_run_in_words(layer, words):
+    assert words in " ".join(in_words([layer], 0.1))
+
+
+def test_vanishing_gradients_are_said():
+    layers = [LayerHealth(str(i), 10.0 ** (2 * i - 6), 0.01) for i in range(4)]
+    assert any("vanish" in text for text in in_words(layers, 0.1))
+
+
+# ---- the loss surface
+
+
+def test_the_surface_is_the_loss_and_the_path_ends_in_its_origin():
+    r = np.random.default_rng(0)
+    states = [{"w": r.normal(size=(2, 3)) / (i + 1)} for i in range(4)]
+    surface = surface_of(lambda weights: float(np.sum(weights["w"] ** 2)), states, n=9)
+    assert np.allclose(surface.path[-1], 0) and surface.losses.shape == (9, 9)
+    assert surface.losses.min() < float(np.sum(states[-1]["w"] ** 2)) * 1.5
+    assert 0.0 < surface.held <= 1.0 + 1e-12
+    assert len(path_points(surface)) == 4
+    root = ElementTree.fromstring(surface_svg(surface))
+    assert [c for c in root.iter(f"{SVG}circle") if c.get("class") == "walker"]
+
+
+def test_a_path_in_a_plane_is_held_wholly():
+    last = np.array([[3.0, 4.0]])
+    states = [{"w": last + d} for d in (np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), np.zeros((1, 2)))]
+    surface = surface_of(lambda w: float(np.sum(w["w"])), states, n=5)
+    assert surface.held == pytest.approx(1.0)
+
+
+def test_directions_are_as_long_as_the_weights_row_by_row():
+    seen = []
+    w = np.array([[3.0, 4.0], [0.0, 1.0]])
+    states = [{"w": w + 1.0}, {"w": w}]
+    surface_of(lambda weights: seen.append(weights["w"]) or 1.0, states, n=3)
+    for step in (seen[1] - seen[0], seen[3] - seen[0]):  # along the first direction, along the second
+        lengths = np.linalg.norm(step, axis=1)
+        assert lengths[0] == pytest.approx(5 * lengths[1])
+
+
+# ---- the film
+
+
+def run_with_film(**options):
+    nn.manual_seed(0)
+    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    model, film = small(3, 4, 2), nn.Film(X[:2], y[:2], **options)
+    history = nn.fit(model, X, y, epochs=3, batch_size=10, callbacks=[film], progress=False)
+    return model, film, history, X
+
+
+def test_a_film_has_the_predictions_of_every_epoch():
+    model, film, history, X = run_with_film(classes=["a", "b"])
+    data = film.data()["film"]
+    assert len(data["outputs"]) == 4 and data["epochs"] == 3
+    assert np.allclose(data["outputs"][-1], nn.predict_proba(model, X[:2]), atol=1e-5)
+    assert data["history"]["loss"] == pytest.approx(history["loss"], rel=1e-5)
+    assert len(data["network"]) == 4 and len(data["path"]) == 4 and len(data["health"]) == 3
+    film.follow(X[5:8])
+    assert np.shape(film.data()["film"]["outputs"]) == (4, 3, 2)
+
+
+def test_making_the_film_changes_nothing():
+    model, film, _, _ = run_with_film()
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    film.page()
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+
+
+def test_a_run_that_was_not_recorded_says_how_to(tmp_path):
+    X = np.zeros((4, 3), np.float32)
+    history = nn.fit(small(3, 1), X, X[:, :1], epochs=1, progress=False)
+    with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
+        history.film(tmp_path / "film.html")
+    with pytest.raises(ValueError, match="the film is empty"):
+        nn.Film(X).page()
+
+
+def test_a_film_of_a_regression_and_of_a_network_that_is_no_row_of_columns(tmp_path):
+    class Two(nn.Module):
+        def __init__(self):
+            self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.a(x) + self.b(x)
+
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    film = nn.Film(X[:1], X[:1, :2])
+    history = nn.fit(Two(), X, X[:, :2], epochs=2, callbacks=[film], progress=False)
+    text = history.film(tmp_path / "film.html").read_text()
+    assert "film-network" not in text.partition("<script")[0] and film.data()["film"]["network"] == []
+
+
+def test_a_png_is_read_back():
+    pillow = pytest.importorskip("PIL.Image")
+    for shape in ((3, 4), (3, 4, 3)):
+        image = np.random.default_rng(0).random(shape)
+        content = base64.b64decode(re.sub("^data:image/png;base64,", "", png(image)))
+        assert np.array_equal(np.asarray(pillow.open(io.BytesIO(content))), (image * 255).round().astype(np.uint8))
