@@ -5,11 +5,16 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg
+EXAMPLES := digits cats_and_dogs
 
-.PHONY: demo test soak nightly lint format bench clean
+.PHONY: demo examples test soak nightly lint lint-js format pictures bench clean
 
-demo: .venv/demo.done  ## train on digits, and draw the backprop graph
-	$(ONE_THREAD) $(BIN)/python examples/digits.py --out out
+demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
+	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
+
+examples: .venv/demo.done  ## all of them
+	@set -e; for example in $(EXAMPLES); do \
+	    echo "== $$example"; $(ONE_THREAD) $(BIN)/python examples/$$example.py --out out; done
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
@@ -24,10 +29,21 @@ lint: .venv/lint.done  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-js; \
+	    else echo "no npm on PATH: the pages' scripts were not checked"; fi
+
+lint-js: .venv/js/node_modules/.bin/eslint  ## the scripts of the pages
+	$< -c tests/eslint.config.mjs autograd nn
+
+.venv/js/node_modules/.bin/eslint: | $(BIN)/python
+	@npm install --silent --no-fund --no-audit --prefix .venv/js eslint@9
 
 format: .venv/lint.done  ## mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+pictures: .venv/test.done  ## the pictures of the README; needs chromium
+	$(ONE_THREAD) $(BIN)/python docs/make_pictures.py
 
 bench: .venv/demo.done  ## the cost of an operation, beside NumPy and (where installed) PyTorch
 	$(ONE_THREAD) $(BIN)/python benchmarks/overhead.py

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from graphs import arrows, boxes, leaf, small_network, words
 
-from autograd import GraphError, Tensor, draw, watch
+import nn
+from autograd import GraphError, Tensor, draw, enable_grad, watch
 from autograd.drawing.dot import penwidth
 from autograd.drawing.snapshot import NO_PATH, NOT_TRACKED, NOT_YET, OTHER, UNSEEN
 from autograd.drawing.summary import summarise
@@ -294,3 +295,89 @@ def test_what_cannot_be_drawn():
         draw(leaf(1.0), rankdir="up")
     with pytest.raises(ValueError, match="max_nodes"):
         draw(leaf(1.0), max_nodes=1)
+
+
+# ---- modules
+
+
+def nested_loss(watched=True):
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.Linear(4, 1))
+    x = Tensor(np.ones((2, 3), np.float32), name="x")
+    with watch() if watched else enable_grad():
+        loss = model(x).sum()
+        loss.backward(retain_graph=True)
+    return model, loss
+
+
+def test_every_call_of_a_module_is_a_frame_around_its_boxes():
+    model, loss = nested_loss()
+    picture = draw(loss, names=model)
+    titles = [call.title for call in picture.snapshot.calls]
+    assert titles == [
+        "Sequential",
+        "0 Linear(3 -> 4)",
+        "1 Sequential",
+        "0 Linear(4 -> 4)",
+        "1 Tanh",
+        "2 Linear(4 -> 1)",
+    ]
+    homes = {title: box.call for title, box in boxes(picture).items()}
+    assert homes["1.0.weight"] == 3 and homes["tanh"] == 4 and homes["0.bias"] == 1
+    assert homes["x"] is None and homes["sum"] is None
+    assert picture.snapshot.calls[3].parent == 2 and picture.snapshot.calls[3].path == "1.0"
+    source = picture.source
+    assert source.count("subgraph cluster_") == 6
+    assert {"0 Linear(3 -> 4)", "1 Tanh"} <= set(words(picture.svg()))
+
+
+def test_depth_folds_modules_and_expand_opens_them():
+    model, loss = nested_loss()
+    outer = draw(loss, names=model, depth=0)
+    assert sorted(boxes(outer)) == ["Sequential", "sum", "x"]
+    assert "expand= or max_nodes= shows more" in outer.source
+    picture = draw(loss, names=model, depth=1)
+    assert {"0 Linear(3 -> 4)", "1 Sequential", "2 Linear(4 -> 1)"} <= boxes(picture).keys()
+    assert boxes(picture)["1 Sequential"].notes == ("1 linear", "1 tanh", "with 2 parameters")
+    opened = draw(loss, names=model, depth=0, expand="1")
+    assert {"0 Linear(3 -> 4)", "0 Linear(4 -> 4)", "1 Tanh"} <= boxes(opened).keys()
+    with pytest.raises(ValueError, match="no module of this graph is called 'nothing'; there are"):
+        draw(loss, expand=["nothing"])
+    with pytest.raises(ValueError, match="depth is 0 or more"):
+        draw(loss, depth=-1)
+
+
+def test_gradients_cross_the_walls_of_folded_modules():
+    model, loss = nested_loss()
+    picture = draw(loss, names=model, depth=1)
+    assert all(arrow.gradient for arrow in picture.snapshot.arrows if picture.snapshot.boxes[arrow.start].title != "x")
+
+
+def test_above_max_nodes_the_innermost_modules_fold_first():
+    nn.manual_seed(0)
+    deep = nn.Sequential(*(nn.Sequential(nn.Linear(2, 2), nn.ReLU()) for _ in range(30)))
+    with watch():
+        loss = deep(np.ones((1, 2), np.float32)).sum()
+    picture = draw(loss, names=deep, max_nodes=70)
+    assert len(picture.snapshot.boxes) <= 70 and "0 Linear(2 -> 2)" in boxes(picture)
+    picture = draw(loss, names=deep, max_nodes=40)
+    assert {"0 Sequential", "29 Sequential"} <= boxes(picture).keys()
+    assert len(draw(loss, names=deep, max_nodes=4).snapshot.boxes) <= 4
+
+
+def test_a_module_that_is_called_twice_is_two_frames_and_folds_without_a_cycle():
+    nn.manual_seed(0)
+    cell = nn.Sequential(nn.Linear(2, 2), nn.Tanh())
+    x = np.ones((1, 2), np.float32)
+    with watch():
+        loss = (cell(cell(x) + 1.0) * 2.0).sum()
+    picture = draw(loss, names=cell, depth=0)
+    assert [box.title for box in picture.snapshot.boxes].count("Sequential") == 2
+
+
+def test_without_a_watch_ops_belong_to_the_modules_of_their_parameters():
+    model, loss = nested_loss(watched=False)
+    picture = draw(loss, names=model)
+    assert [call.title for call in picture.snapshot.calls][:2] == ["Sequential", "0 Linear(3 -> 4)"]
+    assert boxes(picture)["sum"].gradient == UNSEEN
+    assert not draw(loss).snapshot.calls

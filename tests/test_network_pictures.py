@@ -207,6 +207,10 @@ def test_a_run_that_was_not_recorded_says_how_to(tmp_path):
     history = nn.fit(small(3, 1), X, X[:, :1], epochs=1, progress=False)
     with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
         history.film(tmp_path / "film.html")
+    with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
+        nn.draw(small(3, 1)).page(history)
+    with pytest.raises(ValueError, match="samples, curves"):
+        nn.Film(X).body(parts=["plot"])
     with pytest.raises(ValueError, match="the film is empty"):
         nn.Film(X).page()
 

@@ -281,6 +281,17 @@ def test_the_film_fits_its_window(reader, film, width):
     assert reader.overflows() <= 0 and "epoch 1 of 4" in reader.text(".player output")
 
 
+def test_the_drawing_of_a_network_becomes_a_page_with_a_slider_over_epochs(reader, film, folder):
+    recorded, history, _ = film
+    path = nn.draw(recorded.run.model).page(history).save(folder / "epochs.html")
+    reader.open(path)
+    look = "return document.querySelector('#film-network').innerHTML"
+    last = reader.run(look)
+    reader.click("[title='first epoch']")
+    assert reader.run(look) != last and not reader.logged()
+    assert not reader.run("return document.querySelector('#film-samples')")
+
+
 def test_the_page_of_a_network_shows_every_arrow(reader, folder):
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     path = nn.draw(model, np.ones(3, np.float32)).save(folder / "network.html")

@@ -105,6 +105,8 @@ class _Camera:
         self.rank = {order: i for i, order in enumerate(seen, 1)}
         closed = [call for call in self.folded.boxes if call != FOLD]
         self.snapshot = Snapshot(calls=list(calls), folded=self.folded.text, closed=closed)
+        leaves = (edge for note in notes.values() for edge in note.edges if isinstance(edge, Tensor))
+        self.unseen = not seen and any(leaf.grad is not None for leaf in leaves)
         self.places: dict[Any, int] = {}
         self.replaced: set[Any] = set()  # leaves that hold another value now than in the forward pass
         self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)
@@ -151,7 +153,7 @@ class _Camera:
     def _place(self, key: Any, box: Box) -> int:
         box.call = self.calls[key].parent if isinstance(key, int) else self.calls.of.get(key)
         if FOLD in self.folded.boxes or box.kind == "input":
-            box.call = None  # a run of ops cuts through modules, and what enters a network comes from outside
+            box.call = None  # a run of ops cuts through modules, and a named input comes from outside
         if key not in self.places:
             self.places[key] = len(self.snapshot.boxes)
             self.snapshot.boxes.append(box)
@@ -198,7 +200,7 @@ class _Camera:
             box.gradient, box.order = summarise(note.gradient), self.rank[note.order]
         elif note.gradient is not None:
             box.gradient = OTHER
-        elif node.edges is None:
+        elif node.edges is None or self.unseen:
             box.gradient = UNSEEN
         return box
 

@@ -67,13 +67,15 @@ def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]],
     return calls
 
 
-def _place_inputs(calls: Calls, notes: Iterable[Node], inputs: Mapping[Node, Iterable[Any]]) -> None:
-    """A leaf or constant is inside the innermost call that holds all ops that read it."""
+def _place_inputs(calls: Calls, notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]]) -> None:
+    """A leaf or constant is inside the innermost call that holds all ops that read it; a named input is outside."""
     around: dict[Any, list[int]] = {}
-    for node in notes:
+    for node, note in notes.items():
         above = calls.above(calls.of.get(node))
-        for key in inputs[node]:
+        for key, name in itertools.zip_longest(inputs[node], note.names):
             if key is not None and key not in notes:
+                if isinstance(key, tuple) and name:
+                    around[key] = []
                 old = around.get(key, above)
                 around[key] = [a for a, b in zip(old, above, strict=False) if a == b]
     calls.of.update({key: above[-1] for key, above in around.items() if above})

@@ -22,6 +22,8 @@ from .health import LayerHealth, health_of, in_words
 from .network import ASSETS, network_svg
 from .surface import Surface, path_points, surface_of, surface_svg
 
+PARTS = ("samples", "curves", "network", "surface", "health")
+
 
 class Film(Callback):
     """Remember every epoch of a run, for `history.film("learning.html")`.
@@ -78,46 +80,52 @@ class Film(Callback):
 
     # ---- the page
 
-    def page(self, title: str = "How this network learned") -> Page:
-        """The film as a page.  Raises ValueError when nothing was recorded."""
+    def page(self, title: str = "How this network learned", parts: Sequence[str] = PARTS) -> Page:
+        """The film as a page of these `parts`.  Raises ValueError when nothing was recorded."""
         if self.run is None or len(self.states) < 2:
             raise ValueError("the film is empty: pass callbacks=[nn.Film(samples)] to fit, and train for an epoch")
-        body = f"<main><h1>{html.escape(title)}</h1>{self.body()}</main>"
+        body = f"<main><h1>{html.escape(title)}</h1>{self.body(parts=parts)}</main>"
         return Page(title, body, self.data(), styles=self.styles, scripts=self.scripts)
 
     def save(self, path: str | os.PathLike[str], title: str = "How this network learned") -> Path:
         """Write the page and return its path."""
         return self.page(title).save(path)
 
-    def body(self, heading: str = "h2") -> str:
-        """The parts of the page, which the script fills, each under a `heading` of this level."""
+    def body(self, heading: str = "h2", parts: Sequence[str] = PARTS) -> str:
+        """The player and the `parts`, which the script fills, each under a `heading` of this level."""
+        made = "".join(f"<{heading}>{title}</{heading}>{part}" for title, part in map(self._part, parts) if part)
+        return f'<div id="film-player"></div><p id="film-line" aria-live="polite"></p>{made}'
+
+    def _part(self, name: str) -> tuple[str, str]:
+        """The title and the content of a part; no content where there is nothing to show."""
+        if name == "samples":
+            return "What it makes of the samples", '<div id="film-samples"></div>'
+        if name == "curves":
+            return "Loss and metrics", '<div id="film-curves"></div>'
+        if name == "network":
+            return "The network", self._drawing()
+        if name == "surface":
+            land = self.surface()
+            return "The loss surface", (
+                f"<p class='hint'>The loss for every mixture of two directions in the space of all weights, through "
+                f"the end of training. The path (orange) is where training went; {land.held:.0%} of its way lies in "
+                f"this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
+            )
+        if name == "health":
+            table = '<div class="scroll"><table id="film-health"></table></div>'
+            return "Health of the run", f'<ul id="film-words"></ul>{table}'
+        raise ValueError(f"a film has the parts {', '.join(PARTS)}; got {name!r}")
+
+    def _drawing(self) -> str:
         assert self.run is not None
-        h = heading
-        network = ""
         try:
             columns = columns_of(self.run.model, self.samples[0], self.max_units)
         except ValueError:
-            columns = []
-        if columns:
-            weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
-            network = (
-                f"<{h}>The network</{h}><p class='hint'>Circles are filled by what the first sample makes of them.</p>"
-                f"<div class='network' id='film-network'>{network_svg(columns, weights, 'weight', self.classes)}</div>"
-            )
-        land = self.surface()
-        surface = (
-            f"<{h}>The loss surface</{h}><p class='hint'>The loss for every mixture of two directions in the space of "
-            f"all weights, through the end of training. The path (orange) is where training went; {land.held:.0%} of "
-            f"its way lies in this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
-        )
-        return (
-            '<div id="film-player"></div><p id="film-line" aria-live="polite"></p>'
-            f'<{h}>What it makes of the samples</{h}><div id="film-samples"></div>'
-            f'<{h}>Loss and metrics</{h}><div id="film-curves"></div>'
-            f"{network}{surface}"
-            f'<{h}>Health of the run</{h}><ul id="film-words"></ul>'
-            '<div class="scroll"><table id="film-health"></table></div>'
-        )
+            return ""  # no network of columns
+        weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
+        drawn = network_svg(columns, weights, "weight", self.classes)
+        said = "<p class='hint'>Circles are filled by what the first sample makes of them.</p>"
+        return f"{said}<div class='network' id='film-network'>{drawn}</div>"
 
     def data(self) -> dict[str, Any]:
         """What the script needs, as JSON can say it."""

@@ -31,8 +31,13 @@ class NetworkPicture:
         """The picture as SVG text."""
         return network_svg(self.columns, self.strengths, self.what, self.names)
 
-    def page(self) -> Page:
-        """The picture on a self-contained HTML page, which has dark colours too."""
+    def page(self, history: Any = None) -> Page:
+        """The picture on a self-contained HTML page; with the `history` of a filmed run, a slider moves its epochs."""
+        if history is not None:
+            if history.recording is None:
+                raise ValueError("this run was not recorded: pass callbacks=[nn.Film(samples)] to fit")
+            made: Page = history.recording.page("The network, epoch by epoch", parts=["network"])
+            return made
         body = f"<main><h1>The network</h1><div class='network'>{self.svg()}</div></main>"
         return Page("The network", body, {}, styles=[ASSETS / "network.css"])
 

@@ -35,21 +35,26 @@ function layered(items, edges) {
     const height = Math.max(...row.map((cell) => cell.height));
     for (const cell of row) {
       cell.y = y + (height - cell.height) / 2;
-      cell.middle = y + height / 2;
+      Object.assign(cell, { top: y, bottom: y + height });
     }
     y += height + GAP.y;
   }
   const left = Math.min(...cells.map((cell) => cell.x - cell.width / 2));
   for (const cell of cells) {
     cell.x -= left;
-    if (cell.item) Object.assign(cell.item, { x: cell.x - cell.width / 2, y: cell.y });
+    if (cell.item) Object.assign(cell.item, { x: cell.x - cell.width / 2, y: cell.y, top: cell.top, bottom: cell.bottom });
   }
   const width = Math.max(...cells.map((cell) => cell.x + cell.width / 2));
-  const routes = chains.map((chain) => chain.slice(1, -1).map((cell) => ({ x: cell.x, y: cell.middle })));
+  const routes = chains.map((chain) => chain.slice(1, -1).flatMap(straight));
   return { width, height: y - GAP.y, routes };
 }
 
-// The longest path from a source; sources then move down to just above what they feed.
+// Down through the row of a cell, beside its boxes.
+function straight({ x, top, bottom }) {
+  return bottom > top ? [{ x, y: top }, { x, y: bottom }] : [{ x, y: top }];
+}
+
+// The longest path from a source; sources then move down to just above what they feed, but lanes begin at the top.
 function rankOf(items, edges) {
   const ranks = items.map(() => 0);
   const waiting = items.map(() => 0);
@@ -69,7 +74,7 @@ function rankOf(items, edges) {
     }
   }
   for (const i of sources) {
-    if (out[i].length) ranks[i] = Math.min(...out[i].map((j) => ranks[j])) - 1;
+    if (out[i].length && !items[i].lane) ranks[i] = Math.min(...out[i].map((j) => ranks[j])) - 1;
   }
   return ranks;
 }

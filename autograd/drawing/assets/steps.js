@@ -87,21 +87,23 @@
       const made = block(sub, items, parts);
       own.push({ key: `f${sub}`, call: sub, frame: made, width: made.width, height: made.height });
     }
-    const placeOf = new Map();
-    own.forEach((item, i) => {
-      placeOf.set(item.key, i);
-      if (item.frame) for (const key of item.frame.keys) placeOf.set(key, i);
+    const membersOf = (item) => (item.frame ? [item.key, ...item.frame.keys] : [item.key]);
+    const home = new Map(own.flatMap((item) => membersOf(item).map((key) => [key, item])));
+    const inside = links().map((link) => ({ link, from: home.get(link.from), to: home.get(link.to) }))
+      .filter(({ from, to }) => to && from !== to);
+    const joined = inside.filter(({ from }) => from);
+    // An arrow from outside gets a lane of its own between the boxes of the row that it passes, not behind them.
+    const fed = new Set(joined.map(({ to }) => to));
+    const lanes = call === null ? [] : inside.filter(({ from, to }) => !from && fed.has(to)).map(({ link, to }) => {
+      const from = { key: `lane ${link.id}`, lane: link.id, width: 18, height: 0 };
+      return { link, from, to };
     });
-    const pairs = [];
-    const owners = [];
-    for (const link of links()) {
-      const from = placeOf.get(link.from);
-      const to = placeOf.get(link.to);
-      if (from !== undefined && to !== undefined && from !== to) {
-        pairs.push([from, to]);
-        owners.push(link);
-      }
-    }
+    const rowmates = own.filter((item) => joined.some(({ from, to }) => from === item && fed.has(to)));
+    const middle = own.indexOf(rowmates[Math.floor(rowmates.length / 2)]);
+    own.splice(Math.max(0, middle), 0, ...lanes.map(({ from }) => from));
+    const place = new Map(own.map((item, i) => [item, i]));
+    const ways = [...joined, ...lanes];
+    const pairs = ways.map(({ from, to }) => [place.get(from), place.get(to)]);
     const result = layered(own, pairs);
     const margin = call === null ? 4 : 14;
     const top = call === null ? 4 : HEAD + 6;
@@ -112,11 +114,17 @@
       item.y += top;
     }
     const routes = new Map();
-    owners.forEach((link, i) => {
+    ways.forEach(({ link }, i) => {
       const shift = (point) => ({ x: point.x + (width - result.width) / 2, y: point.y + top });
       routes.set(link.id, result.routes[i].map(shift));
     });
-    return { width, height: result.height + top + margin, keys: [...placeOf.keys()], items: own, routes };
+    for (const { from } of lanes) {
+      const [x, shift] = [from.x + from.width / 2, top];
+      routes.get(from.lane).unshift({ x, y: from.top + shift }, { x, y: from.bottom + shift });
+    }
+    return {
+      width, height: result.height + top + margin, keys: [...home.keys()], items: own.filter((item) => !item.lane), routes,
+    };
   }
 
   let cachedLinks = null;
@@ -138,7 +146,10 @@
 
   // Absolute positions, and the points of every link, in the frame of the whole picture.
   function flatten(made, dx, dy, out) {
-    for (const [id, points] of made.routes) out.routes.set(id, points.map((p) => ({ x: p.x + dx, y: p.y + dy })));
+    for (const [id, points] of made.routes) {
+      const moved = points.map((p) => ({ x: p.x + dx, y: p.y + dy }));
+      out.routes.set(id, [...(out.routes.get(id) || []), ...moved].sort((a, b) => a.y - b.y));
+    }
     for (const item of made.items) {
       const spot = { x: item.x + dx, y: item.y + dy, width: item.width, height: item.height, item };
       if (item.frame) {

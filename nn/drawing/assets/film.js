@@ -13,7 +13,7 @@
 
   // ---- samples: the image, and a bar for each probability
 
-  const samples = run.samples.map((sample, i) => {
+  const samples = !find("film-samples") ? [] : run.samples.map((sample, i) => {
     const bars = h("div", { class: "bars" });
     const image = sample.image ? h("img", { src: sample.image, alt: `sample ${i + 1}` }) : null;
     find("film-samples").append(h("div", { class: "sample" }, image, bars));
@@ -100,7 +100,7 @@
   }
 
   const names = Object.keys(run.history);
-  const curves = [
+  const curves = !find("film-curves") ? [] : [
     curve("loss", names.filter((name) => name.includes("loss"))),
     curve("metrics", names.filter((name) => !name.includes("loss"))),
   ].filter(Boolean);
@@ -135,6 +135,7 @@
   // ---- words and numbers
 
   function showHealth(epoch) {
+    if (!find("film-words")) return;
     const now = run.health[epoch - 1];
     const words = now ? now.words : ["before training: the weights are what they were set to at random"];
     find("film-words").replaceChildren(...words.map((text) => h("li", {}, text)));

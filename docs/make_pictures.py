@@ -1,0 +1,64 @@
+"""Make the pictures of the README: `make pictures`.  The pages are photographed in a headless Chromium."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import nn
+from autograd import Tensor, draw, watch
+
+DOCS = Path(__file__).parent
+sys.path[:0] = [str(DOCS.parent / "tests"), str(DOCS.parent / "examples")]
+
+from animals import CLASSES, animals  # noqa: E402
+from browser import Reader, chromium  # noqa: E402
+
+
+def xor():
+    """The README's example, after its last epoch but one."""
+    nn.manual_seed(0)
+    X, y = Tensor(np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), name="X"), np.array([0, 1, 1, 0])
+    model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
+    loss_of, optimizer = nn.CrossEntropyLoss(), nn.SGD(model.parameters(), lr=0.5)
+    for _ in range(201):
+        with watch():
+            loss = loss_of(model(X), y)
+            optimizer.zero_grad()
+            loss.backward()
+        optimizer.step()
+    return model, draw(loss, names=model)
+
+
+def cats():
+    """A small network that learns cats and dogs, and its film."""
+    images, labels = animals(1500, np.random.default_rng(0))
+    X = images.reshape(len(images), -1)
+    nn.manual_seed(1)
+    model = nn.Sequential(nn.Linear(X.shape[1], 16), nn.ReLU(), nn.Linear(16, 2))
+    film = nn.Film(X[[3, 0]], labels[[3, 0]], classes=CLASSES, image=(32, 32, 3))
+    optimizer = nn.SGD(model.parameters(), lr=0.003)
+    return nn.fit(
+        model, X, labels, epochs=20, batch_size=8, optimizer=optimizer, validation=0.2, metrics=["accuracy"],
+        callbacks=[film], progress=False,
+    )  # fmt: skip
+
+
+def main():
+    driver = chromium()
+    if driver is None:
+        raise SystemExit("photographs of pages need chromium and chromedriver: apt install chromium chromium-driver")
+    reader, folder = Reader(driver), Path(tempfile.mkdtemp())
+    model, picture = xor()
+    picture.save(DOCS / "xor.svg")
+    nn.draw(model, np.array([0, 1], np.float32), names=["0", "1"]).save(DOCS / "network.svg")
+    reader.open(picture.save(folder / "steps.html"), "#step=9", 1000, 860, calm=True)
+    driver.save_screenshot(str(DOCS / "steps.png"))
+    reader.open(cats().film(folder / "film.html", "Cats and dogs"), "#epoch=13", 1000, 1010, calm=True)
+    driver.save_screenshot(str(DOCS / "film.png"))
+    driver.quit()
+
+
+if __name__ == "__main__":
+    main()
