@@ -68,7 +68,19 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
     needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert sorted(line.split(">")[0].strip() for line in needed) == ["graphviz", "numpy"]
     assert {"autograd/drawing/assets/steps.js", "nn/drawing/assets/film.css"} <= set(names)
-    extras = {"images", "pictures", "plots", "progress", "safetensors", "scipy", "examples", "test", "lint", "oracle"}
+    extras = {
+        "sklearn",
+        "images",
+        "pictures",
+        "plots",
+        "progress",
+        "safetensors",
+        "scipy",
+        "examples",
+        "test",
+        "lint",
+        "oracle",
+    }
     assert set(metadata.get_all("Provides-Extra")) == extras
 
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from autograd import Page, Tensor
 
+from ..asking import predict, predict_proba
+from ..callbacks import Callback, Run
 from ..module import Module
-from ..training import Callback, Run, predict, predict_proba
 from .columns import columns_of, flat_values, flat_weights, scales
 from .health import LayerHealth, health_of, in_words
 from .network import ASSETS, network_svg

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from .optim import Optimizer
+from .first_order import Optimizer
 
 
 class Schedule:
@@ -44,6 +45,18 @@ class Schedule:
         """The next epoch begins."""
         self.epoch += 1
         self.set()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the optimiser, whose own state holds the rates."""
+        state = {name: value for name, value in vars(self).items() if name != "optimizer" and not callable(value)}
+        inner = [schedule.state_dict() for schedule in state.get("schedules", [])]
+        return state | {"schedules": inner} if inner else state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for schedule, own in zip(getattr(self, "schedules", []), state.get("schedules", []), strict=True):
+            schedule.load_state_dict(own)
+        vars(self).update({name: value for name, value in state.items() if name != "schedules"})
 
     def get_last_lr(self) -> list[float]:
         """The rates in use, one per group."""

@@ -62,6 +62,11 @@ class Optimizer:
                 raise ValueError(f"betas must be at least 0 and below 1; got {options['betas']!r}")
 
     @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """PyTorch's name of `groups`."""
+        return self.groups
+
+    @property
     def lr(self) -> float:
         """The learning rate of the first group; setting it sets that of all groups."""
         return float(self.groups[0]["lr"])

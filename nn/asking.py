@@ -1,0 +1,106 @@
+"""Asking a trained model: predictions, probabilities and measures, in batches and recording nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, no_grad
+
+from . import functional
+from .data import DataLoader, Dataset
+from .module import Module
+
+Metric = Callable[[Any, Any], float]
+
+
+def accuracy(prediction: Any, y: Any) -> float:
+    """The share of rows whose largest score is that of the label; for one score per row, of the right sign.
+
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
+    """
+    if np.ndim(prediction) == 2 and np.shape(prediction)[1] > 1:
+        return float(np.mean(np.argmax(prediction, axis=1) == y))
+    return float(np.mean((np.reshape(prediction, -1) > 0) == np.reshape(y, -1).astype(bool)))
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy}
+
+
+def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
+    """What the model makes of X (an array, a Dataset or a DataLoader), as an array.
+
+    In batches, recording nothing, as in `eval()`; the modules' modes are then as they were.
+    """
+    return _asked(model, ((x,) for x, *_ in _batches(X, None, batch_size)))[0]
+
+
+def _asked(model: Module, batches: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
+    """The outputs for all batches, and the labels, if there are."""
+    modes = [(module, module.training) for module in model.modules()]
+    outputs, labels = [], []
+    model.eval()
+    try:
+        with no_grad():
+            for x, *y in batches:
+                outputs.append(array_of(model(x)))
+                labels += y
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return np.concatenate(outputs), np.concatenate(labels) if labels else None
+
+
+def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
+    if isinstance(X, DataLoader):
+        X = X.dataset if X.shuffle or X.drop_last else X  # all samples, in their order
+    if isinstance(X, Dataset):
+        X = DataLoader(X, batch_size)
+    if isinstance(X, DataLoader):
+        yield from X
+        return
+    X, y = array_of(X), None if y is None else array_of(y)
+    for i in range(0, max(len(X), 1), batch_size):
+        yield (X[i : i + batch_size],) if y is None else (X[i : i + batch_size], y[i : i + batch_size])
+
+
+def predict_proba(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
+    """The probability of each class (n, classes), for a model whose output are logits (n, classes), or (n, 1)."""
+    logits = predict(model, X, batch_size=batch_size)
+    if np.ndim(logits) == 2 and logits.shape[1] > 1:
+        return functional.softmax(logits)
+    p = functional.sigmoid(np.reshape(logits, (-1, 1)))
+    return np.concatenate([1 - p, p], axis=1)
+
+
+def evaluate(
+    model: Module,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    """{"loss": ..., metric: ...} over all samples of X (an array with labels y, a Dataset or a DataLoader).
+
+    Records nothing.
+    """
+    prediction, y = _asked(model, _batches(X, y, batch_size))
+    named = metrics if isinstance(metrics, Mapping) else {name: _metric(name) for name in metrics}
+    found = {} if loss is None else {"loss": float(array_of(loss(prediction, y)))}
+    return found | {name: float(metric(prediction, y)) for name, metric in named.items()}
+
+
+def _metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise ValueError(f"{name!r} is no known metric ({', '.join(METRICS)}); pass {{name: function(predictions, y)}}")
+    return METRICS[name]
+
+
+def array_of(a: Any) -> Any:
+    """The array of a Tensor, or of anything that NumPy reads."""
+    return a.data if isinstance(a, Tensor) else np.asarray(a)

@@ -1,0 +1,140 @@
+"""Callbacks: what is told of a training run, and may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .asking import predict_proba
+from .history import History
+from .module import Module
+from .optim import Optimizer
+
+
+class Run:
+    """A training run under way, as callbacks see it.
+
+    `X` and `y` are what is learned from, without what is held out (of a Dataset, its first samples); `epoch` counts
+    from 1, `rng` shuffles, `split` is the order in which samples were held out, and `callbacks` are all of them.
+    """
+
+    def __init__(self, model: Module, optimizer: Optimizer, loss: Any, rng: np.random.Generator) -> None:
+        self.model, self.optimizer, self.loss, self.rng = model, optimizer, loss, rng
+        self.history, self.epoch = History(), 0
+        self.callbacks: list[Callback] = []
+        self.split: Any = None
+        self.X: Any = None
+        self.y: Any = None
+
+
+class Callback:
+    """What is told of the beginning of a run and of the end of every epoch, where it may stop the run."""
+
+    def on_resume(self, run: Run) -> None:
+        """Before anything else: a run that ended before may be taken up here."""
+
+    def on_begin(self, run: Run) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_end(self, run: Run) -> str | None:
+        """What `run` is by now, with `run.epoch` from 1; return a reason to stop, or None."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a Checkpoint keeps of this callback: numbers, strings, arrays, and lists and dicts of these."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class EarlyStopping(Callback):
+    """Stop when `monitor` has not become smaller (larger with mode="max") for `patience` epochs; keep the best weights.
+
+    `monitor` is a column of the history, by default "val_loss", or "loss" without validation.
+    """
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        patience: int = 5,
+        mode: str = "min",
+        min_delta: float = 0.0,
+        restore: bool = True,
+    ) -> None:
+        self.sign = sign_of(mode)
+        self.monitor, self.patience, self.restore = monitor, patience, restore
+        self.min_delta, self.best, self.best_epoch = min_delta, np.inf, 0
+        self.weights: Mapping[str, Any] = {}
+
+    def on_epoch_end(self, run: Run) -> str | None:
+        name = self.monitor or monitored(run.history)
+        value = self.sign * latest(run.history, name, self)
+        if value < self.best - self.min_delta:
+            self.best, self.best_epoch, self.weights = value, run.epoch, run.model.state_dict()
+        if run.epoch - self.best_epoch < self.patience:
+            return None
+        if self.restore:
+            run.model.load_state_dict(self.weights)
+        return f"{name} has not become better for {self.patience} epochs; the best was epoch {self.best_epoch}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "weights": dict(self.weights)}
+
+
+def sign_of(mode: str) -> int:
+    """1 if smaller is better, -1 if larger is."""
+    if mode not in ("min", "max"):
+        raise ValueError(f"mode is 'min' or 'max'; got {mode!r}")
+    return 1 if mode == "min" else -1
+
+
+def monitored(history: History) -> str:
+    """The column that says how good a model is."""
+    return "val_loss" if "val_loss" in history else "loss"
+
+
+def latest(history: History, name: str, who: Callback) -> float:
+    """The last number of a column."""
+    if name not in history:
+        raise KeyError(f"{type(who).__name__} watches {name!r}, and the history has {', '.join(history)}")
+    return history[name][-1]
+
+
+class LRSchedule(Callback):
+    """Move a learning-rate schedule on after every epoch; ReduceLROnPlateau gets the column `monitor`."""
+
+    def __init__(self, schedule: Any, monitor: str | None = None) -> None:
+        self.schedule, self.monitor = schedule, monitor
+
+    def on_epoch_end(self, run: Run) -> str | None:
+        self.schedule.step(*([run.history[self.monitor][-1]] if self.monitor else []))
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.schedule.load_state_dict(state["schedule"])
+
+
+class TrackPredictions(Callback):
+    """The probabilities that the model gives to a few samples, epoch by epoch.
+
+    `probabilities` is a list with an array (samples, classes) per epoch: for a cat, as the network learns, from
+    [0.75, 0.25] to [0.94, 0.06] and towards [1, 0].
+    """
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+        self.probabilities: list[Any] = []
+
+    def on_epoch_end(self, run: Run) -> str | None:
+        self.probabilities.append(predict_proba(run.model, self.samples))
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"probabilities": self.probabilities}

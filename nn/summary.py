@@ -1,0 +1,161 @@
+"""summary: what each layer of a model makes, learns, computes and holds, for one batch."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, enable_grad
+
+from .layers import BatchNorm1d, Bilinear, Dropout, Embedding, Flatten, Identity, LayerNorm, Linear, RMSNorm
+from .module import Module
+
+
+@dataclass
+class Layer:
+    """One call of a module without modules inside: its output's shape, parameters, operations and held bytes."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    flops: int
+    held: int
+
+
+class Summary(list[Layer]):
+    """The layers in the order in which they were called; prints as a table, with the totals below."""
+
+    parameters: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one forward pass."""
+        return sum(layer.flops for layer in self)
+
+    @property
+    def held(self) -> int:
+        """Bytes held for the backward pass, parameters not counted."""
+        return sum(layer.held for layer in self)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = [
+            (
+                x.name,
+                x.kind,
+                "x".join(map(str, x.shape)) or "scalar",
+                f"{x.parameters:,}",
+                f"{x.flops:,}",
+                f"{x.held:,}",
+            )
+            for x in self
+        ]
+        return [*rows, ("total", "", "", f"{self.parameters:,}", f"{self.flops:,}", f"{self.held:,}")]
+
+    _HEAD = ("layer", "kind", "output", "parameters", "operations", "bytes held")
+
+    def __str__(self) -> str:
+        rows = [self._HEAD, *self._rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(
+                c.rjust(w) if i > 2 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:-1], "-" * len(lines[0]), lines[-1]])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in self._rows()]
+        return f"<table><tr>{''.join(f'<th>{c}</th>' for c in self._HEAD)}</tr>{''.join(rows)}</table>"
+
+
+def summary(model: Module, x: Any) -> Summary:
+    """What `model` does with a batch `x`, layer by layer; neither the model nor its modes change.
+
+    Operations are those of the forward pass: a multiplication and the addition that follows count as two, an
+    activation as one per element, a normalisation as five.  Bytes held are those of the arrays that the graph keeps for
+    the backward pass in training, each counted where it is first kept, without the parameters.
+
+    >>> import nn
+    >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.zeros((5, 3), np.float32)))
+    layer  kind    output  parameters  operations  bytes held
+    ---------------------------------------------------------
+    0      Linear  5x4             16         120          60
+    1      ReLU    5x4              0          20          80
+    2      Linear  5x2             10          80           0
+    ---------------------------------------------------------
+    total                          26         220         140
+    """
+    found = Summary()
+    found.parameters = sum(p.size for p in model.parameters())
+    seen = {id(p.data) for p in model.parameters()}
+    before = dict(model.state_dict().items())
+    counted: set[int] = set()
+    alive: list[Any] = []  # arrays and nodes are compared by id, so none of them may be freed meanwhile
+
+    def note(name: str) -> Any:
+        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
+            own = [p for p in module.parameters() if id(p) not in counted]
+            counted.update(map(id, own))
+            alive.append(output)
+            shape = np.shape(output)
+            held = _held(output, inputs, seen, alive)
+            size = sum(p.size for p in own)
+            found.append(Layer(name, type(module).__name__, shape, size, _flops(module, shape), held))
+
+        return hook
+
+    handles = [
+        module.register_forward_hook(note(name)) for name, module in model.named_modules() if not [*module.children()]
+    ]
+    try:
+        with enable_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.load_state_dict(before)  # running means, for one
+    return found
+
+
+def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]) -> int:
+    """The bytes of arrays that the nodes between the inputs and the output keep, and that were not counted before."""
+    stops = {id(x.node) for x in inputs if isinstance(x, Tensor) and x.node is not None}
+    waiting = [output.node] if isinstance(output, Tensor) and output.node is not None else []
+    total, visited = 0, set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in visited or id(node) in stops:
+            continue
+        visited.add(id(node))
+        alive.append(node)
+        for array in node.kept or ():
+            base = array if getattr(array, "base", None) is None else array.base
+            if isinstance(base, np.ndarray) and id(base) not in seen:
+                seen.add(id(base))
+                total += base.nbytes
+        waiting += [edge for edge in node.edges or () if hasattr(edge, "kept")]
+    return total
+
+
+def _flops(module: Module, shape: tuple[int, ...]) -> int:
+    """What one call costs, by the kind of layer."""
+    size = math.prod(shape)
+    if isinstance(module, Linear):
+        return size * (2 * module.in_features - 1 + (module.bias is not None))
+    if isinstance(module, Bilinear):
+        return size * (3 * module.in1_features * module.in2_features - 1 + (module.bias is not None))
+    if isinstance(module, BatchNorm1d | LayerNorm | RMSNorm):
+        return 5 * size
+    if isinstance(module, Flatten | Identity | Embedding):
+        return 0
+    if isinstance(module, Dropout):
+        return size if module.training else 0
+    return size

@@ -1,0 +1,122 @@
+"""LBFGS: PyTorch's trajectory (extra `oracle`), and what it promises by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nn
+from autograd import Tensor
+
+SEARCHES = [None, "strong_wolfe"]
+
+
+def rosenbrock(x):
+    return ((1 - x[:-1]) ** 2).sum() + 100 * ((x[1:] - x[:-1] ** 2) ** 2).sum()
+
+
+def valley(x):
+    return ((x - 1) ** 4).sum() + (x * x).sum() * 0.5 + (x[0] * x[1]) * 0.3
+
+
+def closure_of(optimizer, function, x, count=None):
+    def closure():
+        optimizer.zero_grad()
+        loss = function(x)
+        loss.backward()
+        if count is not None:
+            count.append(1)
+        return loss
+
+    return closure
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (valley, {"max_iter": 3}),
+        (valley, {"max_iter": 4, "history_size": 2, "lr": 0.3}),
+        (rosenbrock, {"max_iter": 2, "lr": 1e-3}),
+        (rosenbrock, {"max_iter": 5, "lr": 0.002, "max_eval": 4}),
+    ],
+)
+def test_50_steps_are_pytorchs(function, options, search):
+    torch = pytest.importorskip("torch")
+    start = np.array([-1.2, 1.0, 0.5])
+    theirs, ours = torch.tensor(start, requires_grad=True), Tensor(start, requires_grad=True)
+    other = torch.optim.LBFGS([theirs], line_search_fn=search, **options)
+    mine = nn.LBFGS([ours], line_search_fn=search, **options)
+    calls, theirs_calls = [], []
+    for _ in range(50):
+        a = mine.step(closure_of(mine, function, ours, calls))
+        b = other.step(closure_of(other, function, theirs, theirs_calls))
+        assert a.item() == pytest.approx(b.item(), rel=1e-10, abs=1e-13)
+        np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-10, atol=1e-12)
+        assert len(calls) == len(theirs_calls)
+
+
+def test_it_finds_the_minimum_of_rosenbrocks_valley():
+    x = Tensor([0.3, 0.5, 0.5, 2.0], requires_grad=True)
+    optimizer = nn.LBFGS([x], line_search_fn="strong_wolfe", max_iter=100)
+    optimizer.step(closure_of(optimizer, rosenbrock, x))
+    np.testing.assert_allclose(x.data, 1.0, atol=1e-6)
+
+
+def test_several_parameters_move_together():
+    a, b = Tensor([3.0, 4.0], requires_grad=True), Tensor([[1.0], [2.0]], requires_grad=True)
+    optimizer = nn.LBFGS([a, b], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = ((a - 1) ** 2).sum() + ((b @ np.ones((1, 2)) + a) ** 2).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(5):
+        optimizer.step(closure)
+    gradient = max(np.abs(p.grad.data).max() for p in (a, b))
+    assert gradient < 1e-5 and b.shape == (2, 1)
+
+
+def test_an_error_on_the_way_leaves_the_parameters_as_they_were():
+    x = Tensor([-1.2, 1.0], requires_grad=True)
+    optimizer, calls = nn.LBFGS([x], line_search_fn="strong_wolfe"), []
+
+    def closure():
+        loss = closure_of(optimizer, rosenbrock, x, calls)()
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return loss
+
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(closure)
+    assert x.data.tolist() == [-1.2, 1.0] and optimizer.memory["n_iter"] == 0
+
+
+def test_its_state_is_kept_and_refused_for_others():
+    def made():
+        x = Tensor([-1.2, 1.0], requires_grad=True)
+        return x, nn.LBFGS([x], line_search_fn="strong_wolfe", max_iter=4)
+
+    x, optimizer = made()
+    optimizer.step(closure_of(optimizer, rosenbrock, x))
+    y, other = made()
+    y.assign(x.data)
+    other.load_state_dict(optimizer.state_dict())
+    for p, o in ((x, optimizer), (y, other)):
+        o.step(closure_of(o, rosenbrock, p))
+    assert np.array_equal(x.data, y.data)
+    z = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with pytest.raises(ValueError, match="this state is of 2 numbers"):
+        nn.LBFGS([z]).load_state_dict(optimizer.state_dict())
+
+
+def test_what_it_refuses():
+    x = Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match="needs a function"):
+        nn.LBFGS([x]).step()
+    with pytest.raises(ValueError, match="line_search_fn is None or"):
+        nn.LBFGS([x], line_search_fn="armijo")
+    with pytest.raises(ValueError, match="one group"):
+        nn.LBFGS([{"params": [x]}, {"params": [Tensor(1.0, requires_grad=True)]}])

@@ -1,0 +1,27 @@
+"""nn.summary: shapes, parameters, operations and held bytes, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import nn
+
+
+def test_the_columns_by_hand():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.LayerNorm(4), nn.Linear(4, 2, bias=False))
+    found = nn.summary(model, np.zeros((5, 3), np.float32))
+    assert [layer.shape for layer in found] == [(5, 4), (5, 4), (5, 4), (5, 2)]
+    assert [layer.parameters for layer in found] == [16, 0, 8, 8] and found.parameters == 32
+    assert [layer.flops for layer in found] == [5 * 4 * 6, 20, 100, 5 * 2 * 7]
+    assert found[0].held == 5 * 3 * 4 and found[1].held == 5 * 4 * 4  # the input; tanh keeps its output
+    assert "total" in str(found) and "<table>" in found._repr_html_()
+
+
+def test_shared_layers_count_once_and_nothing_changes():
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.BatchNorm1d(3), layer)
+    before = {name: array.copy() for name, array in model.state_dict().items()}
+    found = nn.summary(model, np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32))
+    assert [x.parameters for x in found] == [12, 6, 0] and found.parameters == 18
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+    assert model(np.zeros((2, 3), np.float32)).shape == (2, 3)
