@@ -4,8 +4,9 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+PINNED := $(shell command -v taskset >/dev/null && echo taskset -c 0)
 REQUIREMENTS := setup.cfg
-EXAMPLES := digits cats_and_dogs
+EXAMPLES := digits cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
 .PHONY: demo examples test soak nightly lint lint-js format pictures bench clean
 
@@ -46,7 +47,8 @@ pictures: .venv/test.done  ## the pictures of the README; needs chromium
 	$(ONE_THREAD) $(BIN)/python docs/make_pictures.py
 
 bench: .venv/demo.done  ## the cost of an operation, beside NumPy and (where installed) PyTorch
-	$(ONE_THREAD) $(BIN)/python benchmarks/overhead.py
+	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/overhead.py
+	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/training.py
 
 clean:
 	rm -rf .venv out build *.egg-info

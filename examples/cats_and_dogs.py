@@ -24,29 +24,15 @@ IMAGE = (SIZE, SIZE, 3)
 
 def load_folder(folder):
     """Images (n, 32, 32, 3), labels (n,) and the names of the classes, from a folder with a folder per class."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise SystemExit("reading photographs needs Pillow: pip install 'plaingrad[images]'") from error
     if not folder.is_dir():
         raise SystemExit(f"{folder} is no folder")
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if len(classes) != 2:
-        raise SystemExit(f"{folder} needs two folders of images, one per class; it has {len(classes)}")
-    images, labels = [], []
-    for label, name in enumerate(classes):
-        for path in sorted((folder / name).iterdir()):
-            try:
-                with Image.open(path) as image:
-                    images.append(np.asarray(image.convert("RGB").resize((SIZE, SIZE)), np.float32) / 255)
-            except (UnidentifiedImageError, OSError):
-                print(f"skipped {path}: no image that can be read")
-                continue
-            labels.append(label)
-    if min(np.bincount(labels, minlength=2)) < 10:
-        raise SystemExit(f"{folder} needs at least 10 images of each class")
-    order = np.random.default_rng(0).permutation(len(images))
-    return np.stack(images)[order], np.array(labels)[order], classes
+    data = nn.ImageFolder(folder, SIZE, on_error="skip")
+    for path in data.skipped:
+        print(f"skipped {path}: no image that can be read")
+    if len(data.classes) != 2 or min(np.bincount(data.labels, minlength=2)) < 10:
+        raise SystemExit(f"{folder} needs two folders with at least 10 images each; it has {', '.join(data.classes)}")
+    images, labels = data.batch(np.random.default_rng(0).permutation(len(data)))
+    return images, labels, data.classes
 
 
 def network():

@@ -35,6 +35,32 @@ softmax_cross_entropy = differentiable(
 """`softmax_cross_entropy(logits, target)`: both (..., classes), the result (...); softmax, log and sum as one op."""
 
 
+def _mean_nll_of_labels(logits: Any, *, labels: Any) -> Any:
+    """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label (batch,)."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    of_labels = shifted[np.arange(len(labels)), labels]
+    return (np.log(np.exp(shifted).sum(axis=-1)) - of_labels).mean()
+
+
+def _labels_rule(g: Any, _z: Any, logits: Any, *, labels: Any) -> Any:
+    """`(softmax(logits) - one_hot(labels)) * g / n`"""
+    n, classes = logits.shape
+    return (softmax(logits) - one_hot(labels, classes, logits.dtype)) * (g * (1 / n))
+
+
+label_cross_entropy = differentiable(
+    _mean_nll_of_labels,
+    _labels_rule,
+    name="label_cross_entropy",
+    cases=[
+        Case((3, 4), labels=np.array([3, 0, 3])),
+        Case((1, 2), labels=np.array([1])),
+        Case((2, 1), labels=np.array([0, 0])),
+    ],
+)
+"""`label_cross_entropy(logits, labels=...)`: (batch, classes) and (batch,), integers -> (); the common case."""
+
+
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
     """Labels (...) of integers as rows (..., classes) with a 1 in the label's place.
 
@@ -129,6 +155,10 @@ def cross_entropy(
     if labels.dtype.kind not in "iu" and labels.shape == logits.shape[:-1]:
         raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
     logits = _rows_of("cross_entropy", logits, labels)
+    if weight is None and not label_smoothing and reduction == "mean" and labels.ndim == 1 and labels.size:
+        ignored = ignore_index >= 0 and (labels == ignore_index).any()
+        if labels.min() >= 0 and labels.max() < logits.shape[-1] and not ignored:
+            return label_cross_entropy(logits, labels=labels.copy())
     rows, weights = _weighed(labels, logits, weight, ignore_index)
     if label_smoothing:
         classes = logits.shape[-1]

@@ -192,18 +192,20 @@ class Adam(Optimizer):
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         (b1, b2), lr = group["betas"], group["lr"]
-        zeros = np.zeros_like(w)
         t = state.get("step", 0) + 1
-        mean = state.get("mean", zeros) * b1 + (1 - b1) * g
-        square = state.get("square", zeros) * b2 + (1 - b2) * (g * g)
+        mean, square = g * (1 - b1), g * g
+        square *= 1 - b2
+        if state:
+            mean += state["mean"] * b1
+            square += state["square"] * b2
         new_state = {"step": t, "mean": mean, "square": square}
         if group["amsgrad"]:
-            new_state["largest"] = square = np.maximum(state.get("largest", zeros), square)
-        root = np.sqrt(square)
-        root /= math.sqrt(1 - b2**t)
-        root += group["eps"]
-        new = mean / root
-        new *= -lr / (1 - b1**t)
+            new_state["largest"] = square = np.maximum(state["largest"], square) if state else square
+        new = np.sqrt(square)
+        scale = math.sqrt(1 - b2**t)  # of the root: mean / (root / scale + eps) is mean * scale / (root + eps * scale)
+        new += group["eps"] * scale
+        np.divide(mean, new, out=new)
+        new *= -lr * scale / (1 - b1**t)
         new += w * (1 - lr * group["weight_decay"]) if group["decoupled"] else w
         return new, new_state
 
