@@ -43,9 +43,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
             raise ValueError(f"{name} holds {array.dtype}, and a file keeps numbers")
     path = Path(path)
     if path.suffix == ".npz":
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        content = buffer.getvalue()
+        content = _npz(arrays)
     elif path.suffix == ".safetensors":
         content = _safetensors().save(arrays)
     else:
@@ -80,6 +78,16 @@ def load(path: str | Path, model: Module | None = None, *, limit: int = LIMIT) -
     if model is not None:
         model.load_state_dict(arrays)
     return arrays
+
+
+def _npz(arrays: Arrays) -> bytes:
+    """What np.savez writes, for names of any kind; its arguments have names of their own, "file" for one."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def _read_npz(path: Path, limit: int) -> Arrays:

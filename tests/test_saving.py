@@ -128,3 +128,12 @@ def test_the_package_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
     with pytest.raises(ImportError, match=r"plaingrad\[safetensors\]"):
         nn.save(network(), tmp_path / "model.safetensors")
+
+
+def test_names_that_are_arguments_of_numpys_own_writer(tmp_path):
+    state = {"file": np.arange(3.0), "allow_pickle": np.zeros(2), "deep/er.name": np.ones((1, 2))}
+    nn.save(state, tmp_path / "odd.npz")
+    found = nn.load(tmp_path / "odd.npz")
+    assert found.keys() == state.keys() and all(np.array_equal(found[k], v) for k, v in state.items())
+    with np.load(tmp_path / "odd.npz") as numpys:
+        assert np.array_equal(numpys["file"], state["file"])
