@@ -6,13 +6,19 @@ BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg
 
-.PHONY: demo test soak nightly lint format bench clean
+.PHONY: demo test coverage mutants soak nightly lint format bench clean
 
 demo: .venv/demo.done  ## train on digits, and draw the backprop graph
 	$(ONE_THREAD) $(BIN)/python examples/digits.py --out out
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+coverage: .venv/test.done  ## the whole suite, and failure if it runs less than 97% of the lines and branches
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
+
+mutants: .venv/test.done  ## plant hundreds of errors, one by one, and list those that no test notices (an hour)
+	$(ONE_THREAD) $(BIN)/python tests/mutants.py
 
 soak: .venv/test.done  ## 100,000 random programs against differences, 100,000 training steps (minutes)
 	$(ONE_THREAD) PYTHONPATH=tests $(BIN)/python tests/soak.py

@@ -99,7 +99,7 @@ def test_shared_parameters_are_saved_under_each_name_and_must_agree():
     state = model.state_dict()
     assert set(state) == {"0.weight", "0.bias", "2.weight", "2.bias"}
     model.load_state_dict({"0.weight": np.ones((2, 2)), "0.bias": np.zeros(2)})
-    with pytest.raises(ValueError, match="0.weight: it is the same tensor as 2.weight, and the values differ"):
+    with pytest.raises(ValueError, match=r"0\.weight: it is the same tensor as 2\.weight, and the values differ"):
         model.load_state_dict({**state, "2.weight": state["0.weight"] + 1})
 
 

@@ -51,7 +51,7 @@ REFUSED = [
     (
         lambda t: autograd.cumsum(t, axis=0, speed=5),
         TypeError,
-        r"cumsum\(\) got an unexpected keyword argument 'speed'",
+        r"cumsum\(\) got .* argument 'speed'",
     ),
     (lambda t: autograd.exp(t, speed=5), TypeError, "argument speed"),
     (lambda t: autograd.as_tensor(ROW).assign(np.ones(3) * 1j), TypeError, "complex128 for a Tensor of float64"),
@@ -103,7 +103,7 @@ TAKEN = [
     lambda x: np.mean(x, where=x > 0, axis=1),
     lambda x: np.where(x > 0.75, x, 0.0),
     lambda x: np.add(x, 1, dtype="f8", casting="same_kind"),
-    lambda x: x + [[1.0, 2.0, 3.0]],
+    lambda x: x * [[1.0, 2.0, 3.0]],
     lambda x: x * np.float32(2) - (1,),
 ]
 
