@@ -133,8 +133,6 @@ def differentiable(
         elementwise=elementwise,
         beyond=beyond,
     )
-    if beyond is not None and beyond.__name__ == "<lambda>":
-        beyond.__qualname__ = op.name  # what Python's own errors call it
     arity = -1 if call else len(rules)  # with `call`, every call of the op goes through it
     known, plans = op.params, op.plans
     ndarray, new = np.ndarray, object.__new__

@@ -51,7 +51,7 @@ REFUSED = [
     (
         lambda t: autograd.cumsum(t, axis=0, speed=5),
         TypeError,
-        r"cumsum\(\) got .* argument 'speed'",
+        "cumsum has no derivative rule for the argument speed=5",
     ),
     (lambda t: autograd.exp(t, speed=5), TypeError, "argument speed"),
     (lambda t: autograd.as_tensor(ROW).assign(np.ones(3) * 1j), TypeError, "complex128 for a Tensor of float64"),
