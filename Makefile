@@ -8,7 +8,7 @@ PINNED := $(shell command -v taskset >/dev/null && echo taskset -c 0)
 REQUIREMENTS := setup.cfg
 EXAMPLES := digits cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples test soak nightly lint lint-js format pictures bench clean
+.PHONY: demo examples test coverage mutants soak nightly lint lint-js format pictures bench clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -19,6 +19,12 @@ examples: .venv/demo.done  ## all of them
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+coverage: .venv/test.done  ## the whole suite, and failure if it runs less than 97% of the lines and branches
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
+
+mutants: .venv/test.done  ## plant hundreds of errors, one by one, and list those that no test notices (an hour)
+	$(ONE_THREAD) $(BIN)/python tests/mutants.py
 
 soak: .venv/test.done  ## 100,000 random programs against differences, 100,000 training steps (minutes)
 	$(ONE_THREAD) PYTHONPATH=tests $(BIN)/python tests/soak.py

@@ -71,12 +71,17 @@ def arrange(op: Any, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[t
             value = given.pop(name)
             if value is None or value is defaults.get(name, op):
                 continue
-            if op.beyond is not None and name != "out":
+            if op.beyond is not None and name != "out" and _takes(op.beyond, name):
                 given[name] = value
             else:
                 allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
                 raise TypeError(f"{op.name} has no derivative rule for the argument {name}={value!r:.40}; {allowed}")
     return tuple(arrays), given
+
+
+def _takes(function: Any, name: str) -> bool:
+    arguments = inspect.signature(function).parameters
+    return name in arguments or any(a.kind is a.VAR_KEYWORD for a in arguments.values())
 
 
 def _signature(op: Any) -> list[inspect.Parameter]:

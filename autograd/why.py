@@ -71,13 +71,14 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
 
 
 class _Trail(Observer):
-    """Which nodes a gradient came to, and whether it was zero."""
+    """The gradients that nodes were given, where these were not zero."""
 
     def __init__(self) -> None:
-        self.dead: dict[Node, bool] = {}
+        self.alive: dict[Node, Any] = {}
 
     def backward(self, node: Node, gradient: Any) -> None:
-        self.dead[node] = not np.any(gradient)
+        if np.any(gradient):
+            self.alive[node] = gradient
 
 
 def _killer(parameter: Tensor, loss: Tensor) -> str:
@@ -88,14 +89,20 @@ def _killer(parameter: Tensor, loss: Tensor) -> str:
             differentiate({loss: Tensor(np.ones_like(loss.data))}, retain_graph=True)
     except GraphError as error:
         return str(error)
-    stack: list[Any] = [loss.node]
+    seen = set(stack := [loss.node] if loss.node in trail.alive else [])
+    ends: list[str] = []  # ops that were given a gradient and sent back 0
     while stack:
         node = stack.pop()
-        for edge in node.edges or ():
-            if edge is None or not reaches(edge, parameter):
-                continue
-            if isinstance(edge, Node) and not trail.dead.get(edge, True):
-                stack.append(edge)
-            elif isinstance(edge, Node) or not trail.dead[node]:
-                return f"all paths end at {node.op.name}, which sends back 0 (units that are off, or a factor 0)"
-    return "all paths carry 0"
+        assert node.kept is not None and node.edges is not None
+        for edge, rule in zip(node.edges, node.op.rules, strict=False):
+            if edge in trail.alive and reaches(edge, parameter):
+                if edge not in seen:
+                    seen.add(edge)
+                    stack.append(edge)
+            elif edge is parameter and np.any(rule(trail.alive[node].conj(), *node.kept, **node.params)):
+                return "what arrives on its paths adds up to 0"
+            elif edge is not None and reaches(edge, parameter):
+                ends.append(node.op.name)
+    if not ends:
+        return "it is the loss itself, or backward() was given a gradient of 0"
+    return f"all paths end at {ends[0]}, which sends back 0 (units that are off, or a factor 0)"

@@ -197,12 +197,12 @@ class Module:
         stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
         while stack:
             prefix, module, above = stack.pop()
-            inner = []
+            inner, around = [], (*above, id(module))
             for name, value in _leaves(module):
                 path = f"{prefix}.{name}".lstrip(".")
                 if isinstance(value, Module):
-                    if id(value) not in above:  # a module that refers to one around it
-                        inner.append((path, value, (*above, id(module))))
+                    if id(value) not in around:  # a module that refers to itself, or to one around it
+                        inner.append((path, value, around))
                 elif _is_parameter(value) or isinstance(value, Buffer):
                     found[path] = value
             stack.extend(reversed(inner))

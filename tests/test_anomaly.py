@@ -238,3 +238,57 @@ def test_an_error_in_a_hook_leaves_the_mode_and_the_gradients():
     with pytest.raises(KeyError):
         y.backward(create_graph=True)
     assert x.grad is None and autograd.is_grad_enabled()
+
+
+# ---- more of what the detective and `why` say
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (lambda x: np.exp(x * x.dtype.type(1000)), "too large for it in this dtype"),
+        (lambda x: np.outer(x, x) @ np.full((2, 2), 1e308), "an array of "),
+        (lambda x: x[:0].sum() + np.log(x - 1), "log made -inf"),
+        (lambda x: np.log2(-x), "nn.functional.log_softmax"),
+    ],
+)
+def test_what_the_detective_says_of_other_ops(program, words):
+    with pytest.raises(AnomalyError, match=words), detect_anomaly():
+        program(leaf(1.0, 2.0))
+
+
+def test_a_slope_that_is_infinite_where_the_result_has_another_shape():
+    x = leaf(0.0, 1.0)
+    with pytest.raises(AnomalyError, match="infinite or not defined") as caught, detect_anomaly():
+        own = autograd.differentiable(
+            lambda x: np.sum(np.sqrt(x)), lambda g, _y, x: g * 0.5 / np.sqrt(x), name="sum_of_roots", cases=[]
+        )
+        try:
+            own(x).backward()
+        finally:
+            del autograd.OPS["sum_of_roots"]
+    assert caught.value.index == (0,) and caught.value.op == "sum_of_roots"
+
+
+def test_a_gradient_that_begins_infinite_is_nobodys_fault():
+    x = leaf(1.0, 2.0)
+    with detect_anomaly():
+        (x * 2).backward(np.array([np.inf, 1.0]))
+    assert x.grad.data.tolist() == [np.inf, 2]
+
+
+def test_why_of_paths_that_cancel_and_of_changed_values():
+    x = leaf(3.0)
+    loss = x * 2 - x * 2
+    loss.backward(retain_graph=True)
+    assert "arrives on its paths adds up to 0" in why(x, loss)
+    assert "records nothing" in why(x, Tensor(1.0))
+    w = leaf(2.0)
+    loss = w * w * 0.0
+    loss.backward(retain_graph=True)
+    assert "all paths end at multiply" in why(w, loss)
+    w.assign(5.0)
+    assert "was replaced" in why(w, loss)
+    y = leaf(1.0)
+    y.backward(np.array(0.0))
+    assert "it is the loss itself" in why(y, y)

@@ -23,10 +23,11 @@ class Interrupt:
         self.left = n
 
     def __enter__(self):
+        self.before = sys.gettrace()  # that of a debugger, or of what measures the coverage
         sys.settrace(self.trace)
 
     def __exit__(self, *exc_info):
-        sys.settrace(None)
+        sys.settrace(self.before)
 
     def trace(self, frame, event, arg):
         name = frame.f_code.co_filename

@@ -1,0 +1,131 @@
+"""Losses by their formulas, which need no PyTorch; beside it they are in `test_oracle_nn.py`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nn
+import nn.functional as F
+from autograd import Tensor, gradcheck
+
+RNG = np.random.default_rng(0)
+A, B = RNG.normal(size=(2, 5, 3)) * 2
+P, Q = RNG.uniform(0.1, 0.9, size=(2, 5, 3))
+SIGNS = np.where(RNG.random((5, 3)) > 0.5, 1, -1)
+ROWS = P / P.sum(axis=1, keepdims=True)
+LABELS = np.array([0, 2, 1, 1, 2])
+LOGS = A - np.log(np.exp(A).sum(axis=1, keepdims=True))
+WEIGHT = np.array([0.5, 1.0, 2.5])
+SIGMA = 1 / (1 + np.exp(-A))
+NEAR = np.abs(A - B)
+COSINE = (A * B).sum(axis=1) / np.sqrt((A * A).sum(axis=1) * (B * B).sum(axis=1))
+PICKED = -LOGS[np.arange(5), LABELS]
+
+# The loss, its arguments, and every element of it before the reduction.
+TABLE = [
+    (nn.MSELoss, {}, (A, B), (A - B) ** 2),
+    (nn.L1Loss, {}, (A, B), NEAR),
+    (nn.HuberLoss, {"delta": 1.3}, (A, B), np.where(NEAR < 1.3, 0.5 * NEAR**2, 1.3 * (NEAR - 0.65))),
+    (nn.SmoothL1Loss, {"beta": 0.7}, (A, B), np.where(NEAR < 0.7, 0.5 * NEAR**2 / 0.7, NEAR - 0.35)),
+    (nn.SmoothL1Loss, {"beta": 0.0}, (A, B), NEAR),
+    (nn.GaussianNLLLoss, {}, (A, B, P), 0.5 * (np.log(P) + NEAR**2 / P)),
+    (nn.GaussianNLLLoss, {"full": True}, (A, B, P), 0.5 * (np.log(2 * np.pi * P) + NEAR**2 / P)),
+    (nn.BCELoss, {}, (P, Q), -(Q * np.log(P) + (1 - Q) * np.log(1 - P))),
+    (nn.BCELoss, {"weight": Q}, (P, Q), -Q * (Q * np.log(P) + (1 - Q) * np.log(1 - P))),
+    (nn.BCEWithLogitsLoss, {}, (A, Q), -(Q * np.log(SIGMA) + (1 - Q) * np.log(1 - SIGMA))),
+    (
+        nn.BCEWithLogitsLoss,
+        {"pos_weight": WEIGHT, "weight": P},
+        (A, Q),
+        -P * (WEIGHT * Q * np.log(SIGMA) + (1 - Q) * np.log(1 - SIGMA)),
+    ),
+    (nn.KLDivLoss, {}, (np.log(P), Q), Q * (np.log(Q) - np.log(P))),
+    (nn.KLDivLoss, {"log_target": True}, (np.log(P), np.log(Q)), Q * (np.log(Q) - np.log(P))),
+    (nn.HingeEmbeddingLoss, {"margin": 1.5}, (A, SIGNS), np.where(SIGNS == 1, A, np.maximum(0, 1.5 - A))),
+    (
+        nn.CosineEmbeddingLoss,
+        {"margin": 0.1},
+        (A, B, SIGNS[:, 0]),
+        np.where(SIGNS[:, 0] == 1, 1 - COSINE, np.maximum(0, COSINE - 0.1)),
+    ),
+    (nn.CrossEntropyLoss, {}, (A, LABELS), PICKED),
+    (nn.CrossEntropyLoss, {"label_smoothing": 0.3}, (A, LABELS), 0.7 * PICKED - 0.1 * LOGS.sum(axis=1)),
+    (nn.CrossEntropyLoss, {}, (A, ROWS), -(ROWS * LOGS).sum(axis=1)),
+    (nn.CrossEntropyLoss, {"weight": WEIGHT}, (A, ROWS), -(WEIGHT * ROWS * LOGS).sum(axis=1)),
+    (
+        nn.CrossEntropyLoss,
+        {"label_smoothing": 0.3},
+        (A, ROWS),
+        -((0.7 * ROWS + 0.1) * LOGS).sum(axis=1),
+    ),
+    (nn.NLLLoss, {}, (LOGS, LABELS), PICKED),
+]
+IDS = [f"{kind.__name__}-{i}" for i, (kind, *_) in enumerate(TABLE)]
+
+
+@pytest.mark.parametrize(("kind", "options", "arrays", "each"), TABLE, ids=IDS)
+def test_every_loss_is_its_formula(kind, options, arrays, each):
+    smooth = [a for a in arrays if a.dtype.kind == "f"]
+    for reduction, expected in (("none", each), ("sum", each.sum()), ("mean", each.mean())):
+        loss = kind(reduction=reduction, **options)
+        np.testing.assert_allclose(loss(*map(Tensor, arrays)).data, expected, rtol=1e-12)
+        fixed = [a for a in arrays if a.dtype.kind != "f"]
+        assert gradcheck(lambda *xs, loss=loss, fixed=fixed: loss(*xs, *fixed), smooth, rtol=1e-5)
+    assert repr(kind(reduction="sum", **options)).startswith(f"{kind.__name__}(reduction='sum')")
+    assert repr(kind(**options)).startswith(f"{kind.__name__}(): 0")
+
+
+@pytest.mark.parametrize("kind", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_the_mean_over_labels_is_over_their_weights(kind):
+    scores = A if kind is nn.CrossEntropyLoss else LOGS
+    counted = LABELS != 2
+    ours = kind(ignore_index=2)(scores, LABELS)
+    np.testing.assert_allclose(ours, PICKED[counted].mean())
+    ours = kind(WEIGHT, ignore_index=1, reduction="none")(scores, LABELS)
+    np.testing.assert_allclose(ours, np.where(LABELS == 1, 0, WEIGHT[LABELS] * PICKED))
+    ours = kind(WEIGHT)(scores, LABELS)
+    np.testing.assert_allclose(ours, (WEIGHT[LABELS] * PICKED).sum() / WEIGHT[LABELS].sum())
+
+
+def test_smoothed_and_weighted_labels():
+    ours = nn.CrossEntropyLoss(WEIGHT, label_smoothing=0.3, ignore_index=1, reduction="none")(A, LABELS)
+    each = 0.7 * WEIGHT[LABELS] * PICKED - 0.1 * (WEIGHT * LOGS).sum(axis=1)
+    np.testing.assert_allclose(ours, np.where(LABELS == 1, 0, each))
+
+
+def test_more_axes_have_the_classes_second():
+    scores = np.moveaxis(np.stack([A, B]), -1, 1)  # (2, 3, 5)
+    labels = np.stack([LABELS, LABELS[::-1]])
+    flat = nn.CrossEntropyLoss()(np.concatenate([A, B]), labels.reshape(-1))
+    np.testing.assert_allclose(nn.CrossEntropyLoss()(scores, labels), flat)
+    rows = np.moveaxis(np.stack([ROWS, ROWS]), -1, 1)
+    np.testing.assert_allclose(
+        nn.CrossEntropyLoss()(scores, rows), nn.CrossEntropyLoss()(np.concatenate([A, B]), np.concatenate([ROWS, ROWS]))
+    )
+
+
+def test_the_divergence_per_sample_and_of_zeros():
+    zeros = np.where(Q > 0.5, Q, 0.0)
+    ours = nn.KLDivLoss(reduction="none")(np.log(P), zeros)
+    np.testing.assert_allclose(ours, np.where(zeros > 0, Q * np.log(Q / P), 0.0))
+    np.testing.assert_allclose(nn.KLDivLoss(reduction="batchmean")(np.log(P), Q), (Q * np.log(Q / P)).sum() / 5)
+    assert "batchmean" in repr(nn.KLDivLoss(reduction="batchmean"))
+
+
+def test_certain_probabilities_have_finite_losses():
+    p = Tensor([0.0, 1.0, 1e-50], requires_grad=True)
+    loss = F.binary_cross_entropy(p, np.array([1.0, 0.0, 1.0]), reduction="none")
+    np.testing.assert_allclose(loss.data, [100, 100, 100])
+    loss.sum().backward()
+    assert np.isfinite(p.grad.data).all() and p.grad.data[0] < 0 < p.grad.data[1]
+    t = Tensor([0.5, 0.5], requires_grad=True)  # the target: log(1 - p) - log(p), each stopped at -100
+    F.binary_cross_entropy(np.array([0.0, 1.0]), t, reduction="sum").backward()
+    np.testing.assert_allclose(t.grad.data, [100, -100])
+
+
+def test_a_target_of_probabilities_that_are_no_numbers_with_a_point():
+    with pytest.raises(TypeError, match="floating-point"):
+        F.cross_entropy(A, ROWS > 0.5)
+    with pytest.raises(ValueError, match="'sum'"):
+        nn.MSELoss("average")

@@ -1,0 +1,66 @@
+"""Optimisers and schedules beside what PyTorch was recorded to do."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from recorded import FILE, METRICS, OPTIMISERS, PLATEAUS, SCHEDULES, START, rates, record, trajectory
+
+import nn
+from autograd import Tensor
+
+RECORDED = json.loads(FILE.read_text())
+
+
+def near(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("i", range(len(OPTIMISERS)), ids=lambda i: f"{OPTIMISERS[i][0]}-{i}")
+def test_optimisers_go_pytorchs_way(i):
+    params = [Tensor(np.array(x), requires_grad=True) for x in START]
+    near(trajectory(nn, params, *OPTIMISERS[i]), RECORDED["optimisers"][i])
+
+
+def optimizer():
+    return nn.SGD([Tensor(0.0, requires_grad=True)], lr=0.1)
+
+
+@pytest.mark.parametrize("i", range(len(SCHEDULES)), ids=lambda i: f"{SCHEDULES[i][0]}-{i}")
+def test_schedules_have_pytorchs_rates(i):
+    name, options = SCHEDULES[i]
+    made = optimizer()
+    near(rates(made, getattr(nn, name)(made, **options), made.groups), RECORDED["schedules"][i])
+
+
+@pytest.mark.parametrize("i", range(len(PLATEAUS)))
+def test_plateaus_are_left_when_pytorch_leaves_them(i):
+    made = optimizer()
+    near(rates(made, nn.ReduceLROnPlateau(made, **PLATEAUS[i]), made.groups, METRICS), RECORDED["plateaus"][i])
+
+
+def test_one_schedule_after_the_other():
+    made = optimizer()
+    parts = [nn.LinearLR(made, 0.1, total_iters=3), nn.ExponentialLR(made, 0.5)]
+    near(rates(made, nn.SequentialLR(made, parts, [3]), made.groups)[:6], [0.01, 0.04, 0.07, 0.1, 0.05, 0.025])
+
+
+def test_the_record_is_pytorchs():
+    pytest.importorskip("torch")
+    again = record()
+    for key in ("optimisers", "schedules", "plateaus"):
+        for a, b in zip(again[key], RECORDED[key], strict=True):
+            near(a, b)
+
+
+def test_a_bare_optimizer_and_a_bare_schedule_say_what_is_missing():
+    params = [Tensor(1.0, requires_grad=True), Tensor(1.0, requires_grad=True)]
+    params[0].grad = Tensor(1.0)
+    with pytest.raises(TypeError, match=r"Optimizer has no update\(\)"):
+        nn.optim.Optimizer(params, lr=0.1).step()
+    with pytest.raises(TypeError, match=r"Schedule has no factor\(\)"):
+        nn.schedules.Schedule(optimizer())
+    nn.clip_grad_value_(params, 0.25)  # a parameter without a gradient is passed over
+    assert params[0].grad.item() == 0.25 and params[1].grad is None
