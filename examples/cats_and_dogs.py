@@ -18,7 +18,7 @@ import nn
 from autograd import Page
 
 HERE = Path(__file__).parent
-LR, BATCH, EPOCHS, SHORT = 0.0005, 8, 45, 8  # SHORT: epochs of the runs that are there for comparison
+LR, BATCH, EPOCHS, SHORT = 0.0003, 8, 56, 8  # SHORT: epochs of the runs that are there for comparison
 IMAGE = (SIZE, SIZE, 3)
 
 
@@ -98,8 +98,8 @@ def other_runs(initial, X, y):
     found = {}
     for name, optimizer in {
         f"SGD, lr {LR / 20:g}": lambda p: nn.SGD(p, lr=LR / 20),
-        f"SGD, lr {LR * 200:g}": lambda p: nn.SGD(p, lr=LR * 200),
-        f"Adam, lr {LR / 4:g}": lambda p: nn.Adam(p, lr=LR / 4),
+        f"SGD, lr {LR * 400:g}": lambda p: nn.SGD(p, lr=LR * 400),
+        f"Adam, lr {LR / 3:g}": lambda p: nn.Adam(p, lr=LR / 3),
     }.items():
         model = network()
         model.load_state_dict(initial)

@@ -61,6 +61,6 @@ def test_a_bare_optimizer_and_a_bare_schedule_say_what_is_missing():
     with pytest.raises(TypeError, match=r"Optimizer has no update\(\)"):
         nn.optim.Optimizer(params, lr=0.1).step()
     with pytest.raises(TypeError, match=r"Schedule has no factor\(\)"):
-        nn.schedules.Schedule(optimizer())
+        nn.optim.lr_scheduler.Schedule(optimizer())
     nn.clip_grad_value_(params, 0.25)  # a parameter without a gradient is passed over
     assert params[0].grad.item() == 0.25 and params[1].grad is None
