@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, differentiable, elementwise
+from autograd import Case, differentiable, elementwise, zero_where
 
 _SHAPES = [Case((2, 3)), Case(()), Case((0, 2))]
 
@@ -26,7 +26,7 @@ def _cases(**params: Any) -> list[Case]:
 
 relu = elementwise(
     lambda x: np.maximum(x, 0.0),
-    lambda g, y, _x: np.where(y <= 0, 0.0, g),  # so that NaN goes on
+    lambda g, y, _x: zero_where(g, mask=y <= 0),  # so that NaN goes on
     name="relu",
 )
 leaky_relu = elementwise(
@@ -186,8 +186,8 @@ gelu = elementwise(_gelu, _gelu_rule, name="gelu", cases=_cases(approximate="tan
 
 @np.errstate(over="ignore")  # a difference too large for the dtype is -inf, and its exponential is rightly 0
 def _softmax(x: Any, dim: int = -1) -> Any:
-    e = np.exp(x - np.max(x, axis=dim, keepdims=True))
-    return e / np.sum(e, axis=dim, keepdims=True)
+    e = np.exp(x - x.max(axis=dim, keepdims=True))
+    return e / e.sum(axis=dim, keepdims=True)
 
 
 def _softmax_rule(g: Any, y: Any, _x: Any, *, dim: int = -1) -> Any:
