@@ -30,6 +30,7 @@ from .graph import GraphError as GraphError
 from .mode import enable_grad as enable_grad
 from .mode import is_grad_enabled as is_grad_enabled
 from .mode import no_grad as no_grad
+from .mode import outside as outside
 from .op import OPS as OPS
 from .op import Case as Case
 from .op import differentiable as differentiable
@@ -53,6 +54,8 @@ from .tensor import assign_all as assign_all
 from .why import why as why
 
 if TYPE_CHECKING:
+    from .compiling import CompileError as CompileError
+    from .compiling import compile as compile
     from .drawing import Page as Page
     from .drawing import draw as draw
     from .drawing import trace as trace
@@ -66,6 +69,10 @@ else:
             from . import drawing
 
             return getattr(drawing, name)
+        if name in ("CompileError", "compile"):
+            from . import compiling
+
+            return getattr(compiling, name)
         if name == "special":
             from .ops import special
 

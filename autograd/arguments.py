@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +99,15 @@ def _signature(op: Any) -> list[inspect.Parameter]:
     return arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)]
 
 
-def explain(op: Any, error: Exception, arrays: Sequence[Any]) -> NoReturn:
-    """Raise `error` again with the op's name and the shapes that it was given."""
+def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Raise `error` again with the op's name and the shapes that it was given.
+
+    An array that is being traced, and that the forward could not follow, has the op written down whole instead.
+    """
+    for x in (*arrays, *params.values()):
+        for part in x if isinstance(x, tuple | list) else (x,):
+            if hasattr(part, "opaque"):
+                return part.opaque(op.forward, arrays, params)
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
         if isinstance(error, kind):

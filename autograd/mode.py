@@ -150,6 +150,21 @@ def enable_grad(function: Any = None) -> Any:
     return Switch(True) if function is None else Switch(True)(function)
 
 
+TAPE: ContextVar[Any] = ContextVar("autograd_tape", default=None)  # what a function that is being compiled does
+
+
+def outside(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function whose result is another one each time, a generator of random numbers for one.
+
+    While a function is being compiled, the call itself is written down, and is made again in every run.
+
+    >>> outside(np.random.default_rng(0).random, 2).shape
+    (2,)
+    """
+    tape = TAPE.get()
+    return function(*args) if tape is None else tape.record("opaque", function, args, {})
+
+
 def is_grad_enabled() -> bool:
     """Whether ops record in this thread or asyncio task."""
     return MODE.get().recording

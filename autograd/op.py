@@ -161,7 +161,7 @@ def differentiable(
         try:
             data = forward(*arrays, **params) if params else forward(*arrays)
         except Exception as error:
-            explain(op, error, arrays)
+            data = explain(op, error, arrays, params)
         if not recorded:
             return data
         if data.__class__ is not ndarray:

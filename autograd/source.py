@@ -37,6 +37,11 @@ def line_of_caller() -> str:
     return line_at(place_of_caller())
 
 
+def in_library(frame: Any) -> bool:
+    """Whether the code of `frame` is this package's, nn's or NumPy's."""
+    return bool(frame.f_code.co_filename.startswith(_OURS))
+
+
 def modules_running() -> tuple[Any, ...]:
     """The modules whose calls are under way, outermost first."""
     frame: Any = sys._getframe(1)

@@ -195,7 +195,8 @@ class Tensor:
 
         A graph recorded before refuses to be walked afterwards if it read the old value.
         """
-        assign_all([self], [np.array(value.data if isinstance(value, Tensor) else value)])
+        data = value.data if isinstance(value, Tensor) else value
+        assign_all([self], [data.copy() if hasattr(data, "__array_function__") else np.array(data)])
 
     def _checked(self, new: Any) -> Any:
         """`new` in the dtype of this leaf, if it can be its value."""

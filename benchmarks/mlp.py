@@ -13,6 +13,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 import argparse
+import itertools
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ def problem(sizes, batch):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((batch, sizes[0]), np.float32)
     y = rng.integers(0, sizes[-1], batch)
-    pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+    pairs = list(itertools.pairwise(sizes))
     weights = [rng.standard_normal((b, a), np.float32) * np.float32(a**-0.5) for a, b in pairs]
     return X, y, weights, [np.zeros(b, np.float32) for _, b in pairs]
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, no_grad
+from autograd import no_grad
 
 from . import functional
 from .data import DataLoader, Dataset
+from .functional.arrays import array_of
 from .module import Module
 
 Metric = Callable[[Any, Any], float]
@@ -99,8 +100,3 @@ def _metric(name: str) -> Metric:
     if name not in METRICS:
         raise ValueError(f"{name!r} is no known metric ({', '.join(METRICS)}); pass {{name: function(predictions, y)}}")
     return METRICS[name]
-
-
-def array_of(a: Any) -> Any:
-    """The array of a Tensor, or of anything that NumPy reads."""
-    return a.data if isinstance(a, Tensor) else np.asarray(a)

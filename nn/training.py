@@ -10,10 +10,11 @@ import numpy as np
 
 from autograd import AnomalyError, detect_anomaly
 
-from .asking import Metric, array_of, evaluate
+from .asking import Metric, evaluate
 from .callbacks import Callback, Run
 from .checkpoint import Checkpoint
 from .data import DataLoader, Dataset, Subset, TensorDataset
+from .functional.arrays import array_of
 from .history import History
 from .init import default_generator
 from .losses import CrossEntropyLoss, MSELoss

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "anomaly": {"graph", "mode", "source"},
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
+    "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "compiling"},
     "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}

@@ -10,6 +10,11 @@ from ..op import Case, Operation, composite, differentiable
 from ..tensor import Tensor
 
 
+def array_of(x: Any) -> Any:
+    """The array of a Tensor, any other array as it is, and a list as NumPy reads it."""
+    return x.data if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x)
+
+
 def own(index: Any) -> Any:
     """The index with its arrays copied, so that nobody can change it before the backward pass reads it again."""
     if isinstance(index, tuple):
@@ -126,7 +131,7 @@ def _along(x: Any, axis: int) -> list[Any]:
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    indices = np.asarray(indices)
+    indices = array_of(indices)
     if axis is None:
         return np.reshape(arr, -1)[indices]
     axis %= np.ndim(arr)
@@ -139,7 +144,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     if axis is None:
         a, axis = np.reshape(a, -1), 0
     axis %= np.ndim(a)
-    n, indices = np.shape(a)[axis], np.asarray(indices)
+    n, indices = np.shape(a)[axis], array_of(indices)
     if mode != "raise":
         indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
     return a[(slice(None),) * axis + (indices,)]
@@ -208,7 +213,7 @@ def _unique(
 
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each integer occurs in x, or the sum of the weights at its places."""
-    x = x.data if isinstance(x, Tensor) else np.asarray(x)
+    x = array_of(x)
     if weights is None:
         return np.bincount(x, minlength=minlength)
     weights = weights.astype(float)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..op import REAL, Case, composite, differentiable, elementwise, zero
+from ..op import REAL, Case, Operation, composite, differentiable, elementwise, zero
 from .index import own, set_at
-
 
 _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
@@ -30,7 +29,7 @@ def _zero_where(x: Any, *, mask: Any) -> Any:
     return np.bitwise_and(x.view(word), bits, out=bits).view(x.dtype)
 
 
-zero_where = differentiable(
+zero_where: Operation = differentiable(
     _zero_where,
     lambda g, _y, _x, *, mask: zero_where(g, mask=mask),
     name="zero_where",

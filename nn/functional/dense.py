@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, Tensor, differentiable
+from autograd import Case, Tensor, differentiable, outside
 
 from ..init import default_generator
+from .arrays import array_of
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
@@ -75,7 +76,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
            [1. , 1.5],
            [0. , 0.5]])
     """
-    indices = indices.data if isinstance(indices, Tensor) else np.asarray(indices)
+    indices = array_of(indices)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding takes integers, the numbers of rows; got {indices.dtype}")
     rows = np.shape(weight)[0]
@@ -97,7 +98,7 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.
         raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p!r}")
     if not training or p == 0:
         return x
-    kept = default_generator(generator).random(np.shape(x), np.float32) >= p
+    kept = outside(default_generator(generator).random, np.shape(x), np.float32) >= p
     return np.where(kept, x * (1 / (1 - p) if p < 1 else 1.0), 0.0)
 
 

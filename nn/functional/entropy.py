@@ -10,6 +10,7 @@ import numpy as np
 from autograd import Case, Tensor, differentiable, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
+from .arrays import array_of
 from .losses import reduce, same_shape
 
 # ---- classes
@@ -66,7 +67,7 @@ label_cross_entropy = differentiable(
 """`label_cross_entropy(logits, labels=...)`: (batch, classes) and (batch,), integers -> (); the common case."""
 
 
-def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray[Any, Any]:
+def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     """Labels (...) of integers as rows (..., classes) with a 1 in the label's place.
 
     Raises TypeError when they are no integers and ValueError when one is not in 0 .. classes - 1.
@@ -75,14 +76,14 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> np.ndarray[An
     array([[0., 1.],
            [1., 0.]], dtype=float32)
     """
-    labels = labels.data if isinstance(labels, Tensor) else np.asarray(labels)
+    labels = array_of(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
     wrong = (labels < 0) | (labels >= classes)
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"label {labels[where]} at {where} is not one of the {classes} classes 0 .. {classes - 1}")
-    return np.asarray(labels[..., None] == np.arange(classes)).astype(dtype)
+    return (labels[..., None] == np.arange(classes)).astype(dtype)
 
 
 def _rows_of(name: str, scores: Any, labels: Any) -> Any:
@@ -107,7 +108,7 @@ def _weighed(labels: Any, scores: Any, weight: Any, ignore_index: int) -> tuple[
 
 
 def _class_weights(weight: Any, classes: int) -> Any:
-    weight = weight.data if isinstance(weight, Tensor) else np.asarray(weight)
+    weight = array_of(weight)
     if weight.shape != (classes,):
         raise ValueError(f"weight has one number per class, shape ({classes},); got shape {weight.shape}")
     return weight
@@ -184,7 +185,7 @@ def nll_loss(
     >>> nll_loss(np.log(np.array([[0.25, 0.75]])), [1], reduction="sum").item()
     0.2876820724517809
     """
-    labels = target.data if isinstance(target, Tensor) else np.asarray(target)
+    labels = array_of(target)
     scores = _rows_of("nll_loss", log_probabilities, labels)
     rows, weights = _weighed(labels, scores, weight, ignore_index)
     losses = -np.sum(np.where(rows == 0, 0.0, scores * np.where(rows == 0, 1.0, rows)), axis=-1)
@@ -224,7 +225,7 @@ def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str
     0.6931471805599453
     """
     same_shape("binary_cross_entropy", p, target)
-    values = p.data if isinstance(p, Tensor) else np.asarray(p)
+    values = array_of(p)
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("binary_cross_entropy needs probabilities, from 0 to 1; for logits there is another loss")
     losses = _entropy_of_probability(p, target)
@@ -276,7 +277,7 @@ def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_tar
     if log_target:
         losses = np.exp(target) * (target - log_probabilities)
     else:
-        zero = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 0
+        zero = array_of(target) == 0
         safe = np.where(zero, 1.0, target)
         losses = np.where(zero, 0.0, safe * (np.log(safe) - log_probabilities))
     if reduction == "batchmean":

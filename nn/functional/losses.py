@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor
+from .arrays import array_of
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -94,7 +94,7 @@ def gaussian_nll_loss(
     """
     same_shape("gaussian_nll_loss", prediction, target)
     same_shape("gaussian_nll_loss (variances)", var, target)
-    values = var.data if isinstance(var, Tensor) else np.asarray(var)
+    values = array_of(var)
     if (values < 0).any():
         raise ValueError("gaussian_nll_loss: a variance is negative")
     var = np.where(values < eps, eps, var)
@@ -113,7 +113,7 @@ def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduct
     array([0.25, 0.75])
     """
     same_shape("hinge_embedding_loss", distance, target)
-    alike = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 1
+    alike = array_of(target) == 1
     return reduce(np.where(alike, distance, np.maximum(margin - distance, 0.0)), reduction)
 
 
@@ -126,7 +126,7 @@ def cosine_embedding_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, re
     array([0., 1.])
     """
     same_shape("cosine_embedding_loss", x1, x2)
-    alike = (target.data if isinstance(target, Tensor) else np.asarray(target)) == 1
+    alike = array_of(target) == 1
     if alike.shape != np.shape(x1)[:-1]:
         raise ValueError(f"cosine_embedding_loss: targets of shape {alike.shape} for pairs of shape {np.shape(x1)}")
     lengths = (np.sum(x1 * x1, axis=-1) + 1e-12) * (np.sum(x2 * x2, axis=-1) + 1e-12)

@@ -6,7 +6,6 @@ changes nothing; `step()` applies it to every parameter and then sets all of the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -202,7 +201,7 @@ class Adam(Optimizer):
         if group["amsgrad"]:
             new_state["largest"] = square = np.maximum(state["largest"], square) if state else square
         new = np.sqrt(square)
-        scale = math.sqrt(1 - b2**t)  # of the root: mean / (root / scale + eps) is mean * scale / (root + eps * scale)
+        scale = (1 - b2**t) ** 0.5  # of the root: mean / (root / scale + eps) is mean * scale / (root + eps * scale)
         new += group["eps"] * scale
         np.divide(mean, new, out=new)
         new *= -lr * scale / (1 - b1**t)

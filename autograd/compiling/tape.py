@@ -1,0 +1,261 @@
+"""Tracing: arrays that compute as NumPy does and write down every call, to be made again without the engine.
+
+Rules and ops are plain NumPy that also runs on other kinds of arrays; a Traced is one.  What an op does that no such
+array can follow (writing into an array of its own, say) is written down as one opaque call.
+"""
+
+from __future__ import annotations
+
+import keyword
+import operator
+import re
+import sys
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from ..graph import walk
+from ..source import in_library, line_of_caller, path_of_module
+from ..tensor import Tensor
+
+
+class CompileError(TypeError):
+    """A function cannot be compiled: its Python code depends on the numbers in an array, for one."""
+
+
+class Call:
+    """One line of the program: `function(*args, **kwargs)`, and what it was when the function was traced.
+
+    `kind` is "call", "method" (of the first argument), "item" (indexing) or "opaque"; `phase` is forward, backward or
+    update, and `module` the path of the module whose call was under way.
+    """
+
+    __slots__ = ("args", "function", "kind", "kwargs", "module", "number", "phase", "value")
+
+    def __init__(self, number: int, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.number, self.kind, self.function, self.args, self.kwargs = number, kind, function, args, kwargs
+        self.value: Any = None
+        self.phase, self.module = _where()
+
+
+class Tape:
+    """The calls of one run, in order; `guards` are the truth values that Python code asked for on the way."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.guards: list[tuple[int, Traced, bool]] = []  # how many calls there were, what was asked, the answer
+        self.inputs: list[tuple[str, Any]] = []
+
+    def input(self, name: str, value: Any) -> Any:
+        """A value that is given anew for every run: an array, or a Python number."""
+        name = identifier(name, {known for known, _ in self.inputs})
+        made = Number(self, name, value) if isinstance(value, float | int) else Traced(self, name, value)
+        self.inputs.append((name, made))
+        return made
+
+    def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call on the concrete values and write it down."""
+        args, kwargs = _now(args), _now(kwargs)
+        call = Call(len(self.calls), kind, function, args, kwargs)
+        plain_args, plain_kwargs = concrete(args), concrete(kwargs)
+        if kind == "method":
+            value = getattr(plain_args[0], function)(*plain_args[1:], **plain_kwargs)
+        else:
+            value = function(*plain_args, **plain_kwargs)
+        call.value = value
+        self.calls.append(call)
+        if isinstance(value, tuple | list):
+            arrays = np.ndarray | np.generic
+            parts = [Traced(self, (call, i), x) if isinstance(x, arrays) else x for i, x in enumerate(value)]
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return Traced(self, call, value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+def identifier(name: str, taken: Collection[str] = ()) -> str:
+    """A name as Python takes it, and nobody has it yet: `_0_weight` for `0.weight`."""
+    text = re.sub(r"\W", "_", name)
+    text = (
+        f"_{text}"
+        if text[:1].isdigit() or keyword.iskeyword(text) or re.fullmatch(r"np|Changed|[tbcf]\d+", text)
+        else text
+    )
+    while text in taken:
+        text += "_"
+    return text
+
+
+def concrete(x: Any) -> Any:
+    """Nested arguments with values in place of what is traced."""
+    if isinstance(x, Traced | Number):
+        return x.value
+    if isinstance(x, tuple | list):
+        return type(x)(*map(concrete, x)) if hasattr(x, "_fields") else type(x)(map(concrete, x))
+    if isinstance(x, slice):
+        return slice(concrete(x.start), concrete(x.stop), concrete(x.step))
+    return {key: concrete(value) for key, value in x.items()} if isinstance(x, dict) else x
+
+
+def _now(x: Any) -> Any:
+    """Nested arguments as they are now, for `out=` may give a Traced another value afterwards."""
+    if isinstance(x, Traced):
+        return Traced(x.tape, x.origin, x.value)
+    if isinstance(x, tuple | list):
+        return type(x)(*map(_now, x)) if hasattr(x, "_fields") else type(x)(map(_now, x))
+    if isinstance(x, slice):
+        return slice(_now(x.start), _now(x.stop), _now(x.step))
+    return {key: _now(value) for key, value in x.items()} if isinstance(x, dict) else x
+
+
+def _where() -> tuple[str, str]:
+    """The phase of the pass that is under way, and the module."""
+    frame: Any = sys._getframe(2)
+    phase = "forward"
+    while frame is not None:
+        if frame.f_code is walk.__code__:
+            phase = "backward"
+        elif frame.f_code.co_name == "step" and hasattr(frame.f_locals.get("self"), "groups"):
+            phase = "update"
+        frame = frame.f_back
+    return phase, path_of_module() if phase == "forward" else ""
+
+
+_SHAPES_ONLY = {np.ones_like, np.zeros_like, np.full_like, np.empty_like, np.shape, np.ndim, np.size, np.result_type}
+_METHODS = (
+    "all any argmax argmin argsort astype cumprod cumsum diagonal max mean min prod ravel repeat reshape round squeeze "
+    "std sum swapaxes take trace transpose var view flatten clip"
+).split()
+
+
+class Traced(NDArrayOperatorsMixin):
+    """An array of a run that is being traced: `value` is what it is there, `origin` the call or input it is from."""
+
+    __slots__ = ("origin", "tape", "value")
+    __array_priority__ = 1000
+    base = None
+
+    def __init__(self, tape: Tape, origin: Any, value: Any) -> None:
+        self.tape, self.origin, self.value = tape, origin, value
+
+    shape = property(lambda self: self.value.shape)
+    dtype = property(lambda self: self.value.dtype)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+    nbytes = property(lambda self: self.value.nbytes)
+    T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
+    mT = property(lambda self: self.swapaxes(-1, -2))
+    real = property(lambda self: self.tape.record("call", np.real, (self,), {}) if self.dtype.kind == "c" else self)
+    imag = property(lambda self: self.tape.record("call", np.imag, (self,), {}))
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Tensor) for x in inputs):
+            return NotImplemented  # the Tensor records the op, and its forward comes here with arrays
+        out = kwargs.pop("out", None)
+        if method == "at" or (out is not None and any(isinstance(x, Traced) for x in out) and method != "__call__"):
+            raise CompileError(f"np.{ufunc.__name__}.{method} writes into an array")
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        result = self.tape.record("call", function, inputs, kwargs)
+        if out is None:
+            return result
+        if result.dtype != out[0].dtype:
+            result = result.astype(out[0].dtype)
+        if not isinstance(out[0], Traced):
+            return result  # a plain array stays as it is, and `array += traced` is the traced sum
+        out[0].origin, out[0].value = result.origin, result.value
+        return out[0]
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Tensor) for kind in types):
+            return NotImplemented
+        if function in _SHAPES_ONLY:
+            return function(*concrete(args), **concrete(kwargs))
+        return self.tape.record("call", function, tuple(args), dict(kwargs))
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.tape.record("item", operator.getitem, (self, index), {})
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def conj(self) -> Any:
+        return self.tape.record("call", np.conjugate, (self,), {}) if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
+    def copy(self, order: str = "C") -> Any:
+        return Traced(self.tape, self.origin, self.value)  # what is written into one is not written into the other
+
+    def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
+        if self.dtype == dtype:
+            return self.copy() if copy else self
+        return self.tape.record("method", "astype", (self, np.dtype(dtype)), {})
+
+    def opaque(self, function: Any, arrays: Any, params: dict[str, Any]) -> Any:
+        """Write a whole function down as one call, for it cannot be followed."""
+        return self.tape.record("opaque", function, tuple(arrays), params)
+
+    def __bool__(self) -> bool:
+        answer = bool(self.value)
+        if not in_library(sys._getframe(1)):
+            raise CompileError(
+                f"Python code depends on the numbers in an array, at {line_of_caller()}; use autograd.where, or leave "
+                f"this line out of the function that is compiled"
+            )
+        self.tape.guards.append((len(self.tape.calls), self.copy(), answer))
+        return answer
+
+    def _number(self, *_: Any, **__: Any) -> Any:
+        raise CompileError(
+            f"a traced array cannot become a plain number or array, at {line_of_caller()}; return it from the function "
+            f"that is compiled, and convert it outside"
+        )
+
+    __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = __setitem__ = _number
+    __hash__ = object.__hash__
+
+
+def _method(name: str) -> Any:
+    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        return self.tape.record("method", name, (self, *args), kwargs)
+
+    return method
+
+
+for _name in _METHODS:
+    if _name not in vars(Traced):
+        setattr(Traced, _name, _method(_name))
+
+
+class Number:
+    """A Python number that is given anew for every run, a learning rate for one, and what is computed from it."""
+
+    def __init__(self, tape: Tape, text: str, value: float) -> None:
+        self.tape, self.text, self.value = tape, text, value
+
+    def _of(self, other: Any, sign: str, function: Any, swapped: bool = False) -> Any:
+        if isinstance(other, Traced):
+            return NotImplemented
+        if not isinstance(other, Number | float | int):
+            return NotImplemented
+        a, b = (other, self) if swapped else (self, other)
+        texts = [x.text if isinstance(x, Number) else repr(x) for x in (a, b)]
+        return Number(self.tape, f"({texts[0]} {sign} {texts[1]})", function(concrete(a), concrete(b)))
+
+    def __neg__(self) -> Number:
+        return Number(self.tape, f"(-{self.text})", -self.value)
+
+    def _number(self, *_: Any) -> Any:
+        raise CompileError(f"Python code depends on a number that changes from run to run, at {line_of_caller()}")
+
+    __bool__ = __float__ = __int__ = _number
+    __hash__ = object.__hash__
+
+
+for _sign, _word in (("+", "add"), ("-", "sub"), ("*", "mul"), ("/", "truediv"), ("**", "pow")):
+    _function = getattr(operator, _word)
+    setattr(Number, f"__{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f))
+    setattr(Number, f"__r{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f, swapped=True))
