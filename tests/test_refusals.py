@@ -99,6 +99,10 @@ TAKEN = [
     lambda x: np.choose(np.array([1, 0, 1]), [x[0], x[1]]),
     lambda x: np.piecewise(x, [x > 100, x < 0], [lambda v: v * 9, lambda v: v * v, lambda v: v]),
     lambda x: np.bincount(np.array([0, 1, 1]), weights=x[0], minlength=4),
+    lambda x: np.bincount(np.array([0, 3, 1]), weights=x[1]),
+    lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="clip"),
+    lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="wrap"),
+    lambda x: np.take(x, [[1], [0]], axis=-2),
     lambda x: np.linalg.tensorinv(x[:, :2] + 0, ind=1),
     lambda x: np.mean(x, where=x > 0, axis=1),
     lambda x: np.where(x > 0.75, x, 0.0),
@@ -125,6 +129,29 @@ def test_where_computes_only_there():
     np.testing.assert_array_equal(y.data, np.where(X > 0, np.log(np.abs(X)), 0.0))
     y.sum().backward()
     np.testing.assert_allclose(x.grad.data, np.where(X > 0, 1 / X, 0.0))
+
+
+def test_the_nearest_function_is_named_if_there_is_one():
+    with pytest.raises(TypeError, match=r"the nearest that has one is np\.exp2?\. Use"):
+        autograd.tensor.dispatch(expp)
+    with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Use"):
+        autograd.tensor.dispatch(xyzzyq)
+
+
+def expp():
+    """No function of NumPy's, though its name is near one."""
+
+
+def xyzzyq():
+    """Nor is this."""
+
+
+def test_correlations():
+    z = np.array([[1 + 2j, 0.5, 3j, 2 - 1j], [2, 1j, 1 + 1j, 0.3]])
+    np.testing.assert_allclose(np.corrcoef(Tensor(z)).data, np.corrcoef(z), rtol=1e-14)
+    for seed in range(200):  # rounding alone makes some of these larger than 1
+        x = np.random.default_rng(seed).normal(size=5)
+        assert np.abs(np.corrcoef(Tensor(np.stack([x, x * 3, -x]))).data).max() <= 1
 
 
 def test_holes_stay_holes():
