@@ -103,6 +103,20 @@ TAKEN = [
     lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="clip"),
     lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="wrap"),
     lambda x: np.take(x, [[1], [0]], axis=-2),
+    lambda x: np.add.reduce(x, dtype=np.longdouble),
+    lambda x: np.multiply.reduce(x, axis=1, dtype="f8", keepdims=True),
+    lambda x: np.add.accumulate(x, axis=1, dtype=np.longdouble),
+    lambda x: np.multiply.accumulate(x, dtype=np.longdouble),
+    lambda x: np.abs(np.fft.fftn(x, s=(-1, 2), axes=(0, 1))) + np.abs(np.fft.fftn(x, s=(2, 4), axes=(0, -1)))[:, :2],
+    lambda x: np.abs(np.fft.fft2(x, s=(2, -1))),
+    lambda x: np.einsum(np.stack([x, x * 2]), [..., 0], x, [..., 0], [...]),
+    lambda x: np.einsum(x, [Ellipsis, 1], [1, Ellipsis]),
+    lambda x: np.stack([(x * (1 + 2j)).real, (x * (1 + 2j)).imag, x.real]),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=1, axis=(1, 2)),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=-np.inf, axis=(1, 2)),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=np.inf, axis=(0, 2)),
+    lambda x: np.take_along_axis(x, np.array([[2, 0], [1, 1]]), axis=-1),
+    lambda x: np.take_along_axis(x, np.array([5, 0]), axis=None),
     lambda x: np.linalg.tensorinv(x[:, :2] + 0, ind=1),
     lambda x: np.mean(x, where=x > 0, axis=1),
     lambda x: np.where(x > 0.75, x, 0.0),
@@ -121,6 +135,21 @@ def test_what_is_taken_is_numpys_and_has_its_gradient(call):
 def test_a_count_of_what_is_not_zero_is_a_step():
     counts = np.linalg.norm(Tensor(X, requires_grad=True), ord=0, axis=1)
     assert type(counts) is np.ndarray and counts.tolist() == [3, 3]
+
+
+def test_no_order_among_equals():
+    for function in (np.fmax, np.fmin, np.maximum, np.minimum):
+        x, y = Tensor([1.0, np.nan, 2.0], requires_grad=True), Tensor([1.0, 5.0, 2.0], requires_grad=True)
+        function(x, y).backward(np.array([1.0, 0.0, 3.0]))
+        assert x.grad.tolist()[::2] == y.grad.tolist()[::2] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    "matrix", [[[0.0]], [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [1.0, 1.0, 3.0]]]
+)
+def test_determinants_of_singular_matrices(matrix):
+    assert autograd.gradcheck(np.linalg.det, (np.array(matrix),))
+    assert autograd.gradcheck(np.linalg.det, (np.stack([np.array(matrix), np.eye(len(matrix)) * 2]),))
 
 
 def test_where_computes_only_there():
