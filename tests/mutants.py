@@ -34,7 +34,7 @@ TESTS = {
     "nn/optim.py": "recorded optim errors interrupts",
     "nn/schedules.py": "recorded optim",
 }
-RULES = "ops singular_points refusals numpy"
+RULES = "threads singular_points refusals numpy ops"
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
