@@ -51,6 +51,7 @@ from .ops.trigonometric import *
 from .tensor import Tensor as Tensor
 from .tensor import as_tensor as as_tensor
 from .tensor import assign_all as assign_all
+from .tensor import use_gradients as use_gradients
 from .why import why as why
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .graph import Node, fit
+from .graph import GraphError, Node, fit
+from .locking import Locks, fingerprint
 from .mode import Observer, Switch
 from .source import line_of_caller, path_of_module
 
@@ -40,7 +41,8 @@ class detect_anomaly(Switch):
 
     Forward and backward are checked, second derivatives too; the message names the operation, the numbers, the line of
     the program, the module, and what usually helps.  Recorded arrays are locked against writing until the block ends,
-    so that `t.data[0] = ...` between forward and backward raises at once.  Places where gradients are cut off (detach,
+    so that `t.data[0] = ...` between forward and backward raises at once; a write through a view that was made before
+    raises GraphError in backward.  Places where gradients are cut off (detach,
     no_grad, casts to integers) are noted for `why`.  Several times slower, and for this thread or asyncio task only.
 
     >>> from autograd import Tensor
@@ -63,7 +65,7 @@ class detect_anomaly(Switch):
     def __exit__(self, *exc_info: object) -> None:
         super().__exit__(*exc_info)
         self._errors.pop().__exit__(None, None, None)
-        self.observer.unlock()
+        self.observer.locks.unlock()
 
 
 cuts: list[Cut] = []  # of the latest block
@@ -74,13 +76,16 @@ class _Detective(Observer):
 
     def __init__(self) -> None:
         self.places: WeakKeyDictionary[Node, tuple[str, str]] = WeakKeyDictionary()
-        self.locked: dict[int, Any] = {}
+        self.fingerprints: WeakKeyDictionary[Node, list[int | None]] = WeakKeyDictionary()
+        self.locks = Locks()
         self.cuts = cuts
         cuts.clear()
 
     def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         self.places[node] = line_of_caller(), path_of_module()
-        self._lock(data, *arrays)
+        self.locks.lock(data, *arrays)
+        assert node.kept is not None
+        self.fingerprints[node] = list(map(fingerprint, node.kept))
         if not np.isfinite(data).all() and all(_finite(a) for a in arrays):
             index = _first(~np.isfinite(data))
             values = tuple(_element(a, index, data.shape) for a in arrays)
@@ -89,6 +94,12 @@ class _Detective(Observer):
     def backward(self, node: Node, gradient: Any) -> None:
         """Run the rules that the walk is about to run, and look at what each returns."""
         assert node.kept is not None and node.edges is not None
+        if node in self.fingerprints and self.fingerprints[node] != list(map(fingerprint, node.kept)):
+            line, _ = self.places[node]
+            raise GraphError(
+                f"an array that {node.op.name} read in {line} was written to since (through a view that was made "
+                f"before detect_anomaly(), which cannot be locked); give it a new array instead of writing into it"
+            )
         g = gradient.data if hasattr(gradient, "requires_grad") else gradient
         if not _finite(g):
             return  # the walk began with it
@@ -105,17 +116,6 @@ class _Detective(Observer):
 
     def cut(self, edges: list[Any], how: str) -> None:
         self.cuts.extend(Cut(edge, how) for edge in edges if edge is not None)
-
-    def _lock(self, *arrays: Any) -> None:
-        for a in arrays:
-            if isinstance(a, np.ndarray) and a.flags.writeable:
-                a.flags.writeable = False
-                self.locked[id(a)] = a
-
-    def unlock(self) -> None:
-        for a in sorted(self.locked.values(), key=lambda a: a.base is not None):  # a view only after its owner
-            a.flags.writeable = True
-        self.locked.clear()
 
     def _raise(
         self, node: Node, phase: str, made: Any, index: Any, values: Any, hint: str, i: int | None = None

@@ -181,6 +181,11 @@ def _hooked(edge: Any, gradient: Any) -> Any:
 
 
 def _reads(node: Node, leaf: Any) -> bool:
-    """Whether a rule of `node` reads the value of `leaf` (where none does, the leaf itself stands in for its array)."""
+    """Whether a rule of `node` reads the value of `leaf` (where none does, the leaf itself stands in for its array).
+
+    Of a view of the leaf it is taken for granted that somebody reads it.
+    """
     assert node.kept is not None and node.edges is not None
-    return any(edge is leaf and array is not leaf for array, edge in zip(node.kept[1:], node.edges, strict=True))
+    return node.op.view or any(
+        edge is leaf and array is not leaf for array, edge in zip(node.kept[1:], node.edges, strict=True)
+    )

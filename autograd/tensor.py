@@ -20,6 +20,8 @@ from .mode import MODE, enable_grad
 NUMPY: dict[Any, Callable[..., Any]] = {}
 LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, should these have been imported
 
+USED, MIXED = -1, -2  # stamps of a gradient: a step has used it; it is the sum of one that was used and of newer ones
+
 _leaves = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads
 
 
@@ -181,6 +183,9 @@ class Tensor:
             gradients = {leaf: g.copy() for leaf, g in gradients.items()}
         with _leaves:
             sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
+            for leaf, total in sums:
+                if leaf.grad is not None and leaf.grad.stamp < 0:
+                    total.stamp = MIXED
             set_all([leaf for leaf, _ in sums], "grad", [total for _, total in sums])
 
     def detach(self) -> Tensor:
@@ -289,6 +294,22 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any]) -> None:
     checked = [leaf._checked(array) for leaf, array in zip(leaves, arrays, strict=True)]
     set_all(leaves, "stamp", [next_number()] * len(checked))  # a stamp too many only refuses a graph
     set_all(leaves, "data", checked)
+
+
+def use_gradients(leaves: Sequence[Tensor]) -> bool:
+    """Note that a step uses the gradients of these leaves; whether one still holds what an earlier step had used.
+
+    >>> w = Tensor(1.0, requires_grad=True)
+    >>> for _ in range(2):
+    ...     (w * w).backward()
+    ...     print(use_gradients([w]))
+    False
+    True
+    """
+    gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+    mixed = any(g.stamp == MIXED for g in gradients)
+    set_all(gradients, "stamp", [USED] * len(gradients))
+    return mixed
 
 
 def tensor_of(data: Any, node: Node | None = None) -> Tensor:

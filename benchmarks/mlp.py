@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+import autograd
 import nn
 
 SIZES = [((2, 16, 16, 2), 100, 400), ((784, 128, 10), 64, 200), ((784, 512, 512, 10), 256, 12)]
@@ -66,7 +67,11 @@ def by_hand(sizes, batch):
     return step
 
 
-def ours(sizes, batch):
+def compiled(sizes, batch):
+    return ours(sizes, batch, autograd.compile)
+
+
+def ours(sizes, batch, wrap=lambda step: step):
     X, y, W, b = problem(sizes, batch)
     layers = []
     for w, c in zip(W, b, strict=True):
@@ -77,14 +82,15 @@ def ours(sizes, batch):
     model = nn.Sequential(*layers[:-1])
     loss_of, optimizer = nn.CrossEntropyLoss(), nn.SGD(model.parameters(), lr=LR)
 
-    def step():
+    @wrap
+    def step(X, y):
         loss = loss_of(model(X), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss
 
-    return step
+    return lambda: step(X, y).item()
 
 
 def pytorch(sizes, batch):
@@ -111,7 +117,7 @@ def pytorch(sizes, batch):
     return step
 
 
-CONTENDERS = {"by hand": by_hand, "ours": ours, "PyTorch": pytorch}
+CONTENDERS = {"by hand": by_hand, "eager": ours, "compiled": compiled, "PyTorch": pytorch}
 
 
 def timed(step, count):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
+
+import numpy as np
+
+from autograd import Tensor
 
 from . import functional as F
 from .functional.losses import REDUCTIONS
@@ -81,8 +86,17 @@ class CrossEntropyLoss(_Loss):
     ) -> None:
         self._keep(reduction)
         self.weight, self.ignore_index, self.label_smoothing = weight, ignore_index, label_smoothing
+        self._looked = False
 
     def forward(self, logits: Any, target: Any) -> Any:
+        if not self._looked:  # at the first batch only, for it costs as much as the loss of a small one
+            self._looked = True
+            if _are_probabilities(logits.data if isinstance(logits, Tensor) else np.asarray(logits)):
+                warnings.warn(
+                    "CrossEntropyLoss was given probabilities (rows that add up to 1), and takes logits: leave out the "
+                    "softmax before it, or pass log-probabilities to NLLLoss",
+                    stacklevel=3,
+                )
         return F.cross_entropy(
             logits,
             target,
@@ -91,6 +105,13 @@ class CrossEntropyLoss(_Loss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+
+def _are_probabilities(logits: Any) -> bool:
+    """Whether every row is one of probabilities, as far as rounding can tell."""
+    if logits.ndim < 2 or not logits.size or logits.shape[1] < 2 or logits.dtype.kind != "f" or logits.min() < 0:
+        return False
+    return bool(np.abs(logits.sum(axis=1) - 1).max() < 1e-5)
 
 
 class NLLLoss(_Loss):

@@ -94,12 +94,17 @@ def _read_npz(path: Path, limit: int) -> Arrays:
     arrays: Arrays = {}
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if sum(member.file_size for member in members) > limit:
+        size = sum(member.file_size for member in members)
+        if size > limit:
             raise ValueError(f"it holds more than {limit:,} bytes")
         for member in members:
             name = member.filename
             if not name.endswith(".npy") or member.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"{name!r} is no plain array")  # nothing here is compressed, so nothing can inflate
+        if size > path.stat().st_size:
+            raise ValueError("its parts overlap")  # and would be read many times over
+        for member in members:
+            name = member.filename
             with archive.open(member) as file:
                 arrays[name.removesuffix(".npy")] = _read_npy(file.read())
     return arrays

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,12 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 10.0}),
 ]
 METRICS = [5.0, 4.0, 4.0, 3.99999, 4.0, 4.0, 4.0, 6.0, 7.0, 3.0, 3.0, 3.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0, 8.0, 2.9998]
-METRICS += [2.9, 2.9, 2.9, 2.9, 2.9, 2.9, 2.9]
+METRICS += [2.9, 2.9, 2.9, 2.9, 2.65, 2.65, 2.5, 2.0, -1.0, -1.00005, -1.00005, -1.0, -1.0, -1.0, -0.99995, -0.9, -1.1]
+METRICS += [8.0005, 8.001, 8.001, 8.5, 8.5, 8.5, 9.2, 9.2, 11.5, 11.5, 11.5, 11.5]
 PLATEAUS: list[dict[str, Any]] = [
-    {"mode": mode, "factor": 0.5, "patience": 2, "cooldown": cooldown, "min_lr": 0.01}
+    {"mode": mode, "factor": 0.5, "patience": 2, "cooldown": cooldown, "min_lr": 0.01, "threshold": threshold}
     for mode in ("min", "max")
-    for cooldown in (0, 1, 3)
+    for cooldown, threshold in ((0, 1e-4), (1, 0.1), (3, 0.0), (0, 0.05))
 ]
 
 
@@ -93,8 +95,18 @@ def record() -> dict[str, Any]:
     def start() -> list[Any]:
         return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in START]
 
+    def defaults(kind: Any) -> dict[str, Any]:
+        arguments = inspect.signature(kind).parameters.values()
+        return {a.name: a.default for a in arguments if isinstance(a.default, float | int | tuple | str)}
+
+    names = sorted({name for name, _ in OPTIMISERS})
+    others = sorted({name for name, _ in SCHEDULES} | {"ReduceLROnPlateau"})
     return {
         "torch": torch.__version__,
+        "defaults": {
+            **{name: defaults(getattr(torch.optim, name)) for name in names},
+            **{name: defaults(getattr(torch.optim.lr_scheduler, name)) for name in others},
+        },
         "optimisers": [trajectory(torch.optim, start(), *row) for row in OPTIMISERS],
         "schedules": [scheduled(*row) for row in SCHEDULES],
         "plateaus": [plateau(options) for options in PLATEAUS],

@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
     "hooks": {"graph", "tensor"},
     "source": set(),
-    "anomaly": {"graph", "mode", "source"},
+    "locking": set(),
+    "anomaly": {"graph", "locking", "mode", "source"},
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
     "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "compiling"},
@@ -95,7 +96,7 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CORE, f"the core has {total} lines of code"
 
 
-CORE = 629  # docs/decisions.md says what the lines beyond 400 are for
+CORE = 643  # docs/decisions.md says what the lines beyond 400 are for
 
 
 def test_importing_loads_numpy_and_nothing_else():

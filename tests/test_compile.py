@@ -82,8 +82,8 @@ def test_random_programs(seed):
 def network(dropout=0.0):
     nn.manual_seed(0)
     return nn.Sequential(
-        nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 8), nn.LayerNorm(8), nn.GELU(),
-        nn.Linear(8, 3),
+        nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(dropout), nn.Linear(16, 8), nn.LayerNorm(8),
+        nn.GELU(), nn.Linear(8, 3),
     )  # fmt: skip
 
 

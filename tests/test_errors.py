@@ -221,6 +221,26 @@ TABLE = [
     ),
     (lambda x: nn.Sequential(np.tanh), TypeError, "takes modules", lambda x: nn.Sequential(nn.Tanh())),
     (lambda x: nn.Module()(x), TypeError, "def forward", lambda x: nn.Tanh()(x)),
+    # warnings, which are errors in these tests
+    (lambda x: stepping(x, forget=False), UserWarning, r"zero_grad\(\)", lambda x: stepping(x, forget=True)),
+    (
+        lambda x: nn.CrossEntropyLoss()(nn.functional.softmax(MODEL(ONES)), LABELS),
+        UserWarning,
+        "leave out the softmax",
+        lambda x: nn.CrossEntropyLoss()(MODEL(ONES), LABELS),
+    ),
+    (
+        lambda x: nn.CrossEntropyLoss()(nn.functional.softmax(MODEL(ONES)), LABELS),
+        UserWarning,
+        "log-probabilities to NLLLoss",
+        lambda x: nn.NLLLoss()(np.log(nn.functional.softmax(MODEL(ONES))), LABELS),
+    ),
+    (
+        lambda x: own_model_under_no_grad().backward(),
+        GraphError,
+        r"computed under no_grad\(\)",
+        lambda x: loss().backward(),
+    ),
     (lambda x: SGD([], lr=0.1), ValueError, "parameter", lambda x: SGD(MODEL.parameters(), lr=0.1)),
     (lambda x: SGD(MODEL.parameters(), lr=-1), ValueError, "at least 0", lambda x: SGD(MODEL.parameters(), lr=1)),
 ]
@@ -230,6 +250,20 @@ def twice(y, **options):
     y = y * 1.0
     y.backward(**options)
     y.backward()
+
+
+def stepping(x, forget):
+    optimizer = SGD([x], lr=0.1)
+    for _ in range(2):
+        if forget:
+            optimizer.zero_grad()
+        (x * x).sum().backward()
+        optimizer.step()
+
+
+def own_model_under_no_grad():
+    with autograd.no_grad():
+        return loss()
 
 
 def under_no_grad(x):

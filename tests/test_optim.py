@@ -182,3 +182,39 @@ def test_the_plateau_is_pytorchs(mode):
         mine.step(value)
         other.step(value)
         assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"])
+
+
+def test_gradients_that_are_meant_to_add_up_are_no_mistake():
+    p, other = leaves()[:1], leaves()[:1]
+    optimizer, second = nn.SGD(p, lr=0.1), nn.SGD(other, lr=0.1)
+
+    def backward():
+        ((p[0] * p[0]).sum() + (p[0] * other[0]).sum()).backward()
+
+    for _ in range(3):  # two batches for each step, and another optimiser's losses that reach these parameters
+        backward()
+        backward()
+        optimizer.step()
+        optimizer.step()  # once more with the same gradients
+        second.zero_grad()
+        backward()
+        second.step()
+        optimizer.zero_grad()
+    p[0].grad = None
+    backward()
+    nn.clip_grad_norm_(p, 0.1)
+    optimizer.step()
+
+
+def test_a_forgotten_zero_grad_is_told_once():
+    p = leaves()[:1]
+    optimizer = nn.Adam(p)
+
+    def train():
+        for _ in range(4):
+            (p[0] * p[0]).sum().backward()
+            optimizer.step()
+
+    with pytest.warns(UserWarning, match="zero_grad") as told:
+        train()
+    assert len(told) == 1 and told[0].filename == __file__

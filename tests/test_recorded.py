@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import numpy as np
@@ -39,6 +40,21 @@ def test_schedules_have_pytorchs_rates(i):
 def test_plateaus_are_left_when_pytorch_leaves_them(i):
     made = optimizer()
     near(rates(made, nn.ReduceLROnPlateau(made, **PLATEAUS[i]), made.groups, METRICS), RECORDED["plateaus"][i])
+
+
+@pytest.mark.parametrize("name", RECORDED["defaults"])
+def test_defaults_are_pytorchs(name):
+    arguments = inspect.signature(getattr(nn, name)).parameters.values()
+    mine = {a.name: a.default for a in arguments if a.default is not a.empty}
+    theirs = {key: tuple(v) if isinstance(v, list) else v for key, v in RECORDED["defaults"][name].items()}
+    assert mine == {key: theirs.get(key, mine[key]) for key in mine}
+
+
+def test_three_schedules_one_after_the_other():
+    made = optimizer()
+    parts = [nn.ExponentialLR(made, 0.5), nn.StepLR(made, 2, 0.1), nn.LinearLR(made, 0.5, total_iters=2)]
+    found = rates(made, nn.SequentialLR(made, parts, [2, 5]), made.groups)[:9]
+    near(found, [0.1, 0.05, 0.1, 0.1, 0.01, 0.05, 0.075, 0.1, 0.1])
 
 
 def test_one_schedule_after_the_other():

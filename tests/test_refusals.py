@@ -33,6 +33,7 @@ REFUSED = [
     (lambda t: np.einsum("ij,jk", t), ValueError, r"einsum of shapes \(2, 3\): .*operands"),
     (lambda t: np.select([X > 0], [t, t]), ValueError, "1 conditions for 2 choices"),
     (lambda t: np.choose(np.array([0, 5, 0]), [t[0], t[1]]), ValueError, "not one of the 2 choices"),
+    (lambda t: np.choose(np.array([0, 2, 0]), [t[0], t[1]]), ValueError, "not one of the 2 choices"),
     (lambda t: np.piecewise(t, [X > 0], [abs, abs, abs]), ValueError, "3 functions for 1 conditions"),
     (lambda t: np.cumulative_sum(t), ValueError, "the axis is needed"),
     (lambda t: np.diff(t, -1), ValueError, "must not be negative; got -1"),
@@ -99,6 +100,27 @@ TAKEN = [
     lambda x: np.choose(np.array([1, 0, 1]), [x[0], x[1]]),
     lambda x: np.piecewise(x, [x > 100, x < 0], [lambda v: v * 9, lambda v: v * v, lambda v: v]),
     lambda x: np.bincount(np.array([0, 1, 1]), weights=x[0], minlength=4),
+    lambda x: np.bincount(np.array([0, 3, 1]), weights=x[1]),
+    lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="clip"),
+    lambda x: np.take(x, [5, 2, -7, 0], axis=1, mode="wrap"),
+    lambda x: np.take(x, [[1], [0]], axis=-2),
+    lambda x: np.add.reduce(x, dtype=np.longdouble),
+    lambda x: np.multiply.reduce(x, axis=1, dtype="f8", keepdims=True),
+    lambda x: np.add.accumulate(x, axis=1, dtype=np.longdouble),
+    lambda x: np.multiply.accumulate(x, dtype=np.longdouble),
+    lambda x: np.abs(np.fft.fftn(x, s=(-1, 2), axes=(0, 1))) + np.abs(np.fft.fftn(x, s=(2, 4), axes=(0, -1)))[:, :2],
+    lambda x: np.abs(np.fft.fft2(x, s=(2, -1))),
+    lambda x: np.einsum(np.stack([x, x * 2]), [..., 0], x, [..., 0], [...]),
+    lambda x: np.einsum(x, [Ellipsis, 1], [1, Ellipsis]),
+    lambda x: np.stack([(x * (1 + 2j)).real, (x * (1 + 2j)).imag, x.real]),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=1, axis=(1, 2)),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=-np.inf, axis=(1, 2)),
+    lambda x: np.linalg.norm(np.stack([x, x * 3]), ord=np.inf, axis=(0, 2)),
+    lambda x: np.take_along_axis(x, np.array([[2, 0], [1, 1]]), axis=-1),
+    lambda x: np.take_along_axis(x, np.array([5, 0]), axis=None),
+    lambda x: np.rollaxis(np.stack([x, x * x]), 2, -2),
+    lambda x: np.rollaxis(np.stack([x, x * x]), -1, -1),
+    lambda x: np.linalg.tensorinv(np.eye(6).reshape(2, 3, 6) * x[..., None] + np.ones((2, 3, 6)) * 0.1),
     lambda x: np.linalg.tensorinv(x[:, :2] + 0, ind=1),
     lambda x: np.mean(x, where=x > 0, axis=1),
     lambda x: np.where(x > 0.75, x, 0.0),
@@ -119,12 +141,50 @@ def test_a_count_of_what_is_not_zero_is_a_step():
     assert type(counts) is np.ndarray and counts.tolist() == [3, 3]
 
 
+def test_no_order_among_equals():
+    for function in (np.fmax, np.fmin, np.maximum, np.minimum):
+        x, y = Tensor([1.0, np.nan, 2.0], requires_grad=True), Tensor([1.0, 5.0, 2.0], requires_grad=True)
+        function(x, y).backward(np.array([1.0, 0.0, 3.0]))
+        assert x.grad.tolist()[::2] == y.grad.tolist()[::2] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    "matrix", [[[0.0]], [[1.0, 2.0], [2.0, 4.0]], [[1.0, 2.0, 0.0], [2.0, 4.0, 0.0], [1.0, 1.0, 3.0]]]
+)
+def test_determinants_of_singular_matrices(matrix):
+    assert autograd.gradcheck(np.linalg.det, (np.array(matrix),))
+    assert autograd.gradcheck(np.linalg.det, (np.stack([np.array(matrix), np.eye(len(matrix)) * 2]),))
+
+
 def test_where_computes_only_there():
     x = Tensor(X, requires_grad=True)
     y = np.log(x, where=X > 0, dtype=np.float64)
     np.testing.assert_array_equal(y.data, np.where(X > 0, np.log(np.abs(X)), 0.0))
     y.sum().backward()
     np.testing.assert_allclose(x.grad.data, np.where(X > 0, 1 / X, 0.0))
+
+
+def test_the_nearest_function_is_named_if_there_is_one():
+    with pytest.raises(TypeError, match=r"the nearest that has one is np\.exp2?\. Use"):
+        autograd.tensor.dispatch(expp)
+    with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Use"):
+        autograd.tensor.dispatch(xyzzyq)
+
+
+def expp():
+    """No function of NumPy's, though its name is near one."""
+
+
+def xyzzyq():
+    """Nor is this."""
+
+
+def test_correlations():
+    z = np.array([[1 + 2j, 0.5, 3j, 2 - 1j], [2, 1j, 1 + 1j, 0.3]])
+    np.testing.assert_allclose(np.corrcoef(Tensor(z)).data, np.corrcoef(z), rtol=1e-14)
+    for seed in range(200):  # rounding alone makes some of these larger than 1
+        x = np.random.default_rng(seed).normal(size=5)
+        assert np.abs(np.corrcoef(Tensor(np.stack([x, x * 3, -x]))).data).max() <= 1
 
 
 def test_holes_stay_holes():

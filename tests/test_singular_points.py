@@ -72,6 +72,18 @@ def test_masks_select_and_do_not_multiply():
     np.testing.assert_array_equal(x.grad.data, [0, 1])
 
 
+def test_a_slope_of_0_stays_0_under_an_infinite_gradient():
+    for f, at in [
+        (lambda x: x ** np.array([0.0]), [0.0]),
+        (lambda x: np.power(np.array([0.0]), x), [1.0]),
+        (lambda x: np.linalg.norm(np.stack([x, np.ones(1)]), ord=3, axis=0), [0.0]),
+    ]:
+        x = Tensor(at, requires_grad=True)
+        with np.errstate(invalid="ignore"):
+            f(x).backward(np.array([np.inf]))
+        assert x.grad.data.tolist() == [0]
+
+
 def test_infinities_and_nan():
     for f, at, expected in [
         (lambda x: np.logaddexp(x, 0.0), [np.inf, -np.inf], [1, 0]),

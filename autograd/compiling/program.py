@@ -18,6 +18,9 @@ _VIEW_FUNCTIONS = {
     np.imag, np.diagonal, np.flip,
 }  # fmt: skip
 
+_REDUCTIONS = {"sum": "add", "max": "maximum", "min": "minimum", "prod": "multiply"}
+_REDUCTIONS_BY_FUNCTION = {np.sum: "sum", np.max: "max", np.min: "min", np.prod: "prod"}
+
 
 class Program:
     """Straight-line NumPy made from a tape: `source`, and `run(inputs)` which returns the outputs.
@@ -37,6 +40,12 @@ class Program:
         space: dict[str, Any] = {"np": np, "Changed": Changed, **self.constants, **self.buffers, **self.opaque}
         exec(compile(self.source, f"<compiled {name}>", "exec"), space)
         self.run = space[name]
+        self.names.clear()
+        self.same.clear()
+        for call in tape.calls:  # the arrays of the run that was traced
+            call.value = call.args = call.kwargs = None
+        self.inputs = [given for given, _ in tape.inputs]
+        del self.tape, self.outputs
 
     # ---- which calls are needed, and which are made twice
 
@@ -156,6 +165,9 @@ class Program:
         kwargs = [f"{key}={self._text(value)}" for key, value in call.kwargs.items()]
         if call.kind == "item":
             return f"{args[0]}[{self._index(call.args[1])}]"
+        if reduction := self._reduction(call, args):
+            self._let_go(i, last)
+            return reduction
         if call.kind == "method":
             self._let_go(i, last)
             return f"{args[0]}.{call.function}({', '.join(args[1:] + kwargs)})"
@@ -177,6 +189,16 @@ class Program:
         else:
             self._let_go(i, last)
         return f"{name}({', '.join(args + kwargs)})"
+
+    def _reduction(self, call: Call, args: list[str]) -> str:
+        """A sum or an extreme as the ufunc's own `reduce`, which np.sum and x.sum() call in the end; "" for others."""
+        name = call.function if call.kind == "method" else _REDUCTIONS_BY_FUNCTION.get(_hashable(call.function), "")
+        ufunc = _REDUCTIONS.get(name)
+        plain = len(args) == 1 and call.kwargs.keys() <= {"axis", "keepdims"} and isinstance(call.args[0], Traced)
+        if ufunc is None or not plain:
+            return ""
+        given = {"axis": None} | call.kwargs
+        return f"np.{ufunc}.reduce({args[0]}, {', '.join(f'{key}={self._text(x)}' for key, x in given.items())})"
 
     def _let_go(self, i: int, last: dict[Call, int]) -> None:
         """Buffers of results that nobody uses after line i may be written into."""

@@ -97,11 +97,10 @@ class Compiled:
         self.stats.calls += 1
         leaves, build = flatten([list(args), dict(kwargs)])
         state = self.state
-        if state is None or self.given != [id(x) for x in leaves if isinstance(x, Tensor) or hasattr(x, "groups")]:
-            state = None
-        if state is None or not state.holds(self.function):
-            state = self.state = _State(self.function, leaves)
-            self.given = [id(x) for x in leaves if isinstance(x, Tensor) or hasattr(x, "groups")]
+        objects = [id(x) for x in leaves if x.__class__ is not np.ndarray and not isinstance(x, int | float)]
+        if state is None or self.given != objects or not state.holds(self.function):
+            state, self.given = _State(self.function, leaves), objects
+            self.state = state
         key = (*map(_key, leaves), state.key(), MODE.get().recording)
         if key in self.programs:
             self.programs.move_to_end(key)

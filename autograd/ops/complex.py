@@ -38,3 +38,4 @@ def _conj_unless_real(x: Tensor) -> Any:
 Tensor.conj = Tensor.conjugate = _conj_unless_real  # type: ignore[attr-defined]
 Tensor.real = property(lambda x: real(x) if x.dtype.kind == "c" else x)  # type: ignore[attr-defined]
 Tensor.imag = property(imag)  # type: ignore[attr-defined]
+real.op.view = imag.op.view = True

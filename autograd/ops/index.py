@@ -268,3 +268,4 @@ unique = composite(_unique, np.unique, cases=[Case((5,)), Case((2, 3), axis=0)])
 unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values", cases=[Case((2, 3))])
 Tensor.sort = lambda x, axis=-1, **kind: _sort(x, axis, **kind)  # type: ignore[attr-defined]
 Tensor.partition = lambda x, kth, axis=-1: _partition(x, kth, axis)  # type: ignore[attr-defined]
+getitem.op.view = True

@@ -286,3 +286,4 @@ einsum = differentiable(
         Case(",ij->ji", (), (2, 3)),
     ],
 )
+einsum.op.view = True  # of one operand

@@ -244,3 +244,6 @@ full_like = composite(
     _full_like, name="full_like", cases=[Case(_INTEGERS, (), dtype=float), Case(_INTEGERS, (3,), dtype=float)]
 )
 NUMPY[np.full_like] = full_like  # which asks a Tensor only if it is the first argument
+
+for _op in (reshape, transpose, swapaxes, expand_dims, squeeze, broadcast_to):
+    _op.op.view = True

@@ -6,12 +6,13 @@ changes nothing; `step()` applies it to every parameter and then sets all of the
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, assign_all
+from autograd import Tensor, assign_all, use_gradients
 
 State = dict[str, Any]
 
@@ -45,6 +46,7 @@ class Optimizer:
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
         self.state: list[State] = [{} for _ in self.params]
+        self.warned = False
 
     def _check(self, options: Mapping[str, Any]) -> None:
         """Options that no optimiser can work with."""
@@ -94,6 +96,13 @@ class Optimizer:
                 i += 1
         assign_all(moving, news)  # new arrays: what a graph has recorded never changes
         self.state = states
+        if use_gradients(moving) and not self.warned:
+            self.warned = True
+            warnings.warn(
+                "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
+                "call optimizer.zero_grad() before every backward(), or after every step()",
+                stacklevel=2,
+            )
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward() does not add to them."""

@@ -191,10 +191,7 @@ class ReduceLROnPlateau:
     def step(self, metric: float) -> None:
         """An epoch ended with this number."""
         value = self.sign * float(metric)
-        slack = 1 - self.threshold if self.sign * self.best >= 0 or math.isinf(self.best) else 1 + self.threshold
-        if self.sign < 0:
-            slack = 2 - slack
-        better = value < (self.best if math.isinf(self.best) else self.sign * (self.sign * self.best * slack))
+        better = value < self.best * (1 - self.sign * self.threshold)
         self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)
         if self.resting:
             self.resting, self.bad = self.resting - 1, 0
