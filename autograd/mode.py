@@ -158,6 +158,7 @@ def outside(function: Callable[..., Any], *args: Any) -> Any:
 
     While a function is being compiled, the call itself is written down, and is made again in every run.
 
+    >>> import numpy as np
     >>> outside(np.random.default_rng(0).random, 2).shape
     (2,)
     """

@@ -31,8 +31,8 @@ TESTS = {
     "autograd/graph.py": ENGINE,
     "autograd/tensor.py": ENGINE,
     "autograd/op.py": ENGINE,
-    "nn/optim.py": "recorded optim errors interrupts",
-    "nn/schedules.py": "recorded optim",
+    "nn/optim/first_order.py": "recorded optim errors interrupts",
+    "nn/optim/lr_scheduler.py": "recorded optim",
 }
 RULES = "threads singular_points refusals numpy ops"
 

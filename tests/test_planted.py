@@ -172,7 +172,8 @@ def check_walk():
 BAD = [None]
 WALK = functions("autograd/graph.py", "sum_to", "fit", "walk", "_hooked", "_reads")
 SOURCES = {
-    path: (ROOT / path).read_text().splitlines() for path in ("autograd/graph.py", "nn/optim.py", "nn/schedules.py")
+    path: (ROOT / path).read_text().splitlines()
+    for path in ("autograd/graph.py", "nn/optim/first_order.py", "nn/optim/lr_scheduler.py")
 }
 # What changes nothing that can be seen, by the line and what was planted there; and why.
 EQUIVALENT = {
@@ -185,7 +186,7 @@ EQUIVALENT = {
     ("continue", "pass"): "the walk goes on to what cannot lead to a wanted node: the same result, later",
     ("if edge.stamp and", "edge.stamp >= -number"): "no two stamps and numbers are equal",
     ("owned.add(edge)", "pass"): "the sum is made anew instead of in place: the same result, later",
-    ('new_state["largest"]', "np.maximum(square, state.get('largest', zeros))"): "a maximum has no order",
+    ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
     ("return self.start_factor +", "min(epoch / self.total_iters, 1.0)"): "a minimum has no order",
     ('group["lr"] = max(', "max(self.min_lr"): "nor has a maximum",
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
@@ -238,7 +239,7 @@ def near(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
-RULES = functions("nn/optim.py", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
+RULES = functions("nn/optim/first_order.py", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
 
 
 def check_optimisers(library):
@@ -269,7 +270,7 @@ def test_an_error_in_an_optimiser_is_noticed(mutant):
 
 
 SCHEDULED = functions(
-    "nn/schedules.py", "Schedule", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "CosineAnnealingLR",
+    "nn/optim/lr_scheduler.py", "Schedule", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "CosineAnnealingLR",
     "OneCycleLR", "ReduceLROnPlateau",
 )  # fmt: skip
 
@@ -295,7 +296,7 @@ def check_schedules(library):
 
 def test_the_right_ones_pass():
     check_optimisers(nn.optim)
-    check_schedules(nn.schedules)
+    check_schedules(nn.optim.lr_scheduler)
 
 
 PLANTED = [m for m in SCHEDULED if not harmless(m)]

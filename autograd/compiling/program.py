@@ -43,7 +43,7 @@ class Program:
         self.names.clear()
         self.same.clear()
         for call in tape.calls:  # the arrays of the run that was traced
-            call.value = call.args = call.kwargs = None
+            call.value, call.args, call.kwargs = None, (), {}
         self.inputs = [given for given, _ in tape.inputs]
         del self.tape, self.outputs
 
