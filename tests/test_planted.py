@@ -187,8 +187,6 @@ EQUIVALENT = {
     ("if edge.stamp and", "edge.stamp >= -number"): "no two stamps and numbers are equal",
     ("owned.add(edge)", "pass"): "the sum is made anew instead of in place: the same result, later",
     ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
-    ("return self.start_factor +", "min(epoch / self.total_iters, 1.0)"): "a minimum has no order",
-    ('group["lr"] = max(', "max(self.min_lr"): "nor has a maximum",
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
     ("self.best, self.bad, self.resting = math.inf, 0, 0", "1"): "the first number is better than inf, which sets both",
     ('new_state["mean"] = mean', "state.get('mean', zeros) * a - (1 - a) * g"): "only its square is read",
