@@ -218,3 +218,14 @@ def test_a_forgotten_zero_grad_is_told_once():
     with pytest.warns(UserWarning, match="zero_grad") as told:
         train()
     assert len(told) == 1 and told[0].filename == __file__
+
+
+def test_a_loaded_state_is_a_copy_with_the_options():
+    first, second = (nn.Adam(leaves()[:1], lr=lr, betas=betas) for lr, betas in ((0.1, (0.5, 0.6)), (0.2, (0.9, 0.99))))
+    run(first, [*first.params, Tensor(START[1])], 2)
+    kept = first.state_dict()
+    second.load_state_dict(kept)
+    assert second.lr == 0.1 and second.groups[0]["betas"] == (0.5, 0.6) and second.state[0]["step"] == 2
+    assert second.groups[0]["params"] == second.params
+    assert not np.shares_memory(second.state[0]["mean"], kept["state"][0]["mean"])
+    np.testing.assert_array_equal(second.state[0]["mean"], first.state[0]["mean"])

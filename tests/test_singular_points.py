@@ -50,6 +50,8 @@ def leaf(*numbers):
         (lambda x: np.linalg.eigh(x[:, None] * np.eye(2))[1], [1.0, 1.0], [0.0, 0.0]),
         (np.nansum, [np.nan, 1.0], [0.0, 1.0]),
         (lambda x: autograd.special.xlogy(0.0, x), [0.0], [0.0]),
+        (lambda x: autograd.special.xlogy(2.0, x), [0.5], [4.0]),
+        (lambda x: autograd.special.xlog1py(0.0, x), [-1.0], [0.0]),
     ],
 )
 def test_gradients_at_singular_points(function, at, expected):
