@@ -54,6 +54,7 @@ pictures: .venv/test.done  ## the pictures of the README; needs chromium
 
 bench: .venv/demo.done  ## the cost of an operation, beside NumPy and (where installed) PyTorch
 	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/overhead.py
+	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/mlp.py --memory
 	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/training.py
 
 clean:
