@@ -25,10 +25,11 @@ def variable(arg: Any, name: Any) -> Tensor:
     """The argument under a node of its own, so that nested gradients of one value are kept apart."""
     if isinstance(arg, Tensor) and arg.requires_grad:
         return positive(arg)  # type: ignore[no-any-return]
-    data = arg.data if isinstance(arg, Tensor) else np.asarray(float(arg) if type(arg) is int else arg)
-    if data.dtype.kind not in "fc":
-        raise TypeError(f"argument {name} is {data.dtype}, which has no gradient; pass a floating-point array")
-    return positive(Tensor(data, requires_grad=True))  # type: ignore[no-any-return]
+    leaf = tensor_of(as_tensor(float(arg) if type(arg) is int else arg).data)  # `positive` makes the copy
+    if leaf.dtype.kind not in "fc":
+        raise TypeError(f"argument {name} is {leaf.dtype}, which has no gradient; pass a floating-point array")
+    leaf.requires_grad = True
+    return positive(leaf)  # type: ignore[no-any-return]
 
 
 class _Call:

@@ -53,7 +53,7 @@ class Tensor:
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
             data = data.data
-        array = np.array(data, dtype=dtype)
+        array = data.astype(dtype or data.dtype) if _is_foreign(data) else np.array(data, dtype=dtype)
         if array.dtype.kind not in "fciub":
             raise TypeError(f"a Tensor holds numbers; got {type(data).__name__} that NumPy reads as {array.dtype}")
         if requires_grad and array.dtype.kind not in "fc":
@@ -333,7 +333,14 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             raise TypeError(f"as_tensor shares memory, so {data.dtype} cannot become {np.dtype(dtype)}; use astype")
         return data
-    return tensor_of(data if type(data) is np.ndarray and dtype is None else Tensor(np.asarray(data, dtype)).data)
+    if dtype is None and (type(data) is np.ndarray or _is_foreign(data)):
+        return tensor_of(data)
+    return tensor_of(Tensor(np.asarray(data, dtype)).data)
+
+
+def _is_foreign(data: Any) -> bool:
+    """Whether `data` is an array of another library, which computes when NumPy's functions meet it."""
+    return not issubclass(type(data), np.ndarray) and hasattr(data, "__array_function__")
 
 
 def differentiate(
