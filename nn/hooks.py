@@ -29,6 +29,9 @@ class Hooks:
         self.forward: list[Callable[..., Any]] = []
         self.backward: list[Callable[..., Any]] = []
 
+    def __bool__(self) -> bool:
+        return bool(self.forward or self.backward)
+
     def add(self, kind: str, hook: Callable[..., Any]) -> Handle:
         """Another hook, called after those before it."""
         hooks: list[Callable[..., Any]] = getattr(self, kind)

@@ -196,11 +196,11 @@ class BatchNorm1d(Module):
                 f"BatchNorm1d({self.describe()}) needs inputs of shape (n, {self.num_features}) or "
                 f"(n, {self.num_features}, length); got {np.shape(x)}"
             )
-        share = 0.0 if self.momentum is None else self.momentum
+        share: Any = 0.0 if self.momentum is None else self.momentum
         if self.training and self.num_batches_tracked is not None:
             self.num_batches_tracked.assign(self.num_batches_tracked.data + 1)
             if self.momentum is None:
-                share = 1 / self.num_batches_tracked.item()
+                share = (1 / self.num_batches_tracked.data).astype(x.dtype)  # an array, so that it can be compiled
         return F.batch_norm(
             x,
             self.running_mean,

@@ -46,7 +46,7 @@ def _mean_nll_of_labels(logits: Any, *, labels: Any) -> Any:
 def _labels_rule(g: Any, _z: Any, logits: Any, *, labels: Any) -> Any:
     """`(softmax(logits) - one_hot(labels)) * g / n`"""
     n, classes = logits.shape
-    if isinstance(logits, np.ndarray):  # the same without rows of ones and zeros
+    if not isinstance(logits, Tensor):  # the same without rows of ones and zeros
         p = softmax(logits)
         p[np.arange(n), labels] -= 1
         p *= g * (1 / n)
