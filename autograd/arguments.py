@@ -104,10 +104,12 @@ def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, 
 
     An array that is being traced, and that the forward could not follow, has the op written down whole instead.
     """
-    for x in (*arrays, *params.values()):
-        for part in x if isinstance(x, tuple | list) else (x,):
-            if hasattr(part, "opaque"):
-                return part.opaque(op.forward, arrays, params)
+    waiting = [*arrays, *params.values()]
+    while waiting:
+        x = waiting.pop()
+        if hasattr(x, "opaque"):
+            return x.opaque(op.forward, arrays, params)
+        waiting += x if isinstance(x, tuple | list) else ()
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
         if isinstance(error, kind):

@@ -97,26 +97,42 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        leaves, build = flatten(args)
-        varied = [i for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.requires_grad]
-
-        def call(values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
-            """The outputs, how they nest, and the variables that stand for `values`."""
-            with enable_grad():
-                variables = [variable(value, i) for i, value in zip(varied, values, strict=True)]
-                inputs = list(leaves)
-                for i, v in zip(varied, variables, strict=True):
-                    inputs[i] = v
-                outputs, nest = flatten(function(*build(inputs), **kwargs))
-            return outputs, nest, variables
-
-        outputs, nest, variables = call([leaves[i].data for i in varied])
+        again = Again(function, args, kwargs)
+        outputs, nest, variables = again([again.leaves[i].data for i in again.varied])
         captured = _captured(outputs, {v.node for v in variables})
         arrays = [output.data if isinstance(output, Tensor) else np.asarray(output) for output in outputs]
         del outputs, variables  # and with them the graph
+        return again.recorded(arrays, nest, captured)
+
+    return wrapper
+
+
+class Again:
+    """A call of a function that can be made again, on variables in the place of the tensors that it was given."""
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self.function, self.kwargs = function, kwargs
+        self.leaves, self.build = flatten(args)
+        self.varied = [i for i, x in enumerate(self.leaves) if isinstance(x, Tensor) and x.requires_grad]
+
+    def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
+        """The outputs, how they nest, and the variables that stand for `values`."""
+        with enable_grad():
+            variables = [variable(value, i) for i, value in zip(self.varied, values, strict=True)]
+            inputs = list(self.leaves)
+            for i, v in zip(self.varied, variables, strict=True):
+                inputs[i] = v
+            outputs, nest = flatten(self.function(*self.build(inputs), **self.kwargs))
+        return outputs, nest, variables
+
+    def recorded(self, arrays: Sequence[Any], nest: Any, captured: Sequence[Tensor]) -> Any:
+        """The outputs `arrays` as tensors whose backward pass makes the call again.
+
+        `captured` are the parameters that the function reads from outside.
+        """
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
-            outputs, _, variables = call(inputs[: len(varied)])
+            outputs, _, variables = self(inputs[: len(self.varied)])
             seeds: dict[Tensor, Tensor] = {}
             start = 0
             for output in outputs:
@@ -136,14 +152,12 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
             return [found[x].data.conj() if x in found else None for x in [*origins, *captured]]
 
         row = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
-        inputs = [*(leaves[i] for i in varied), *captured]
+        inputs = [*(self.leaves[i] for i in self.varied), *captured]
         packed = _custom(inputs, run=lambda *_: row, pull=_Once(inputs, pass_back))
         if not isinstance(packed, Tensor):
             return nest(arrays)
         ends = np.cumsum([a.size for a in arrays])
         return nest(np.reshape(packed[end - a.size : end], a.shape) for a, end in zip(arrays, ends, strict=True))
-
-    return wrapper
 
 
 def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Tensor]:

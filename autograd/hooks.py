@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .graph import HOOKS, GraphError
+from .mode import TAPE
 from .tensor import Tensor, as_tensor, tensor_of
 
 
@@ -14,6 +15,8 @@ class Hook:
     """A registered hook; `remove()` takes it away."""
 
     def __init__(self, edge: Any, hook: Callable[[Tensor], Any]) -> None:
+        if tape := TAPE.get():
+            tape.refuse("a hook is registered")
         self.hook = hook
         if id(edge) not in HOOKS:
             weakref.finalize(edge, HOOKS.pop, id(edge), None)

@@ -1,7 +1,7 @@
 """Tracing: arrays that compute as NumPy does and write down every call, to be made again without the engine.
 
 Rules and ops are plain NumPy that also runs on other kinds of arrays; a Traced is one.  What an op does that no such
-array can follow (writing into an array of its own, say) is written down as one opaque call.
+array can follow (an array of its own that is made element by element, say) is written down as one opaque call.
 """
 
 from __future__ import annotations
@@ -26,18 +26,22 @@ class CompileError(TypeError):
 
 
 class Call:
-    """One line of the program: `function(*args, **kwargs)`, and what it was when the function was traced.
+    """One call of the run that is traced: `function(*args, **kwargs)`, and the `value` that it had then.
 
-    `kind` is "call", "method" (of the first argument), "item" (indexing) or "opaque"; `phase` is forward, backward or
-    update, and `module` the path of the module whose call was under way.
+    `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with some elements replaced) or
+    "opaque" (not NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose call was
+    under way.  `shares` is the argument whose memory the result lies in, if it is a view.
     """
 
-    __slots__ = ("args", "function", "kind", "kwargs", "module", "number", "phase", "value")
+    __slots__ = ("args", "function", "kind", "kwargs", "module", "phase", "shares", "value")
 
-    def __init__(self, number: int, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.number, self.kind, self.function, self.args, self.kwargs = number, kind, function, args, kwargs
-        self.value: Any = None
+    def __init__(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> None:
+        self.kind, self.function, self.args, self.kwargs, self.value = kind, function, args, kwargs, value
         self.phase, self.module = _where()
+        self.shares: Traced | None = None
+        if isinstance(value, np.ndarray) and kind != "put":
+            arrays = (x for x in traced_in((args, kwargs)) if isinstance(x.value, np.ndarray))
+            self.shares = next((x for x in arrays if np.may_share_memory(x.value, value)), None)
 
 
 class Tape:
@@ -45,8 +49,11 @@ class Tape:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.guards: list[tuple[int, Traced, bool]] = []  # how many calls there were, what was asked, the answer
+        self.guards: list[tuple[Traced, bool]] = []  # what was asked, and the answer
         self.inputs: list[tuple[str, Any]] = []
+        self.viewed: set[int] = set()  # the calls whose memory is that of another result, too
+        self.outside = False  # whether an opaque call is under way
+        self.drawn: set[int] = set()  # the generators that are drawn from by `autograd.outside`
 
     def input(self, name: str, value: Any) -> Any:
         """A value that is given anew for every run: an array, or a Python number."""
@@ -55,17 +62,30 @@ class Tape:
         self.inputs.append((name, made))
         return made
 
+    def refuse(self, what: str, place: str = "") -> None:
+        """Say that the function does what a program would not do again."""
+        raise CompileError(f"{what}{place or f', at {line_of_caller()}'}: a program would not do it again")
+
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call on the concrete values and write it down."""
         args, kwargs = _now(args), _now(kwargs)
-        call = Call(len(self.calls), kind, function, args, kwargs)
         plain_args, plain_kwargs = concrete(args), concrete(kwargs)
         if kind == "method":
             value = getattr(plain_args[0], function)(*plain_args[1:], **plain_kwargs)
+        elif kind == "put":
+            value = plain_args[0].copy()
+            value[plain_args[1]] = plain_args[2]
+        elif kind == "opaque":
+            self.outside = True
+            self.drawn.add(id(getattr(function, "__self__", None)))
+            value = function(*plain_args, **plain_kwargs)
+            self.outside = False
         else:
             value = function(*plain_args, **plain_kwargs)
-        call.value = value
+        call = Call(kind, function, args, kwargs, value)
         self.calls.append(call)
+        if call.shares is not None:
+            self.viewed |= {id(call), id(call.shares.origin)}
         if isinstance(value, tuple | list):
             arrays = np.ndarray | np.generic
             parts = [Traced(self, (call, i), x) if isinstance(x, arrays) else x for i, x in enumerate(value)]
@@ -76,41 +96,49 @@ class Tape:
 def identifier(name: str, taken: Collection[str] = ()) -> str:
     """A name as Python takes it, and nobody has it yet: `_0_weight` for `0.weight`."""
     text = re.sub(r"\W", "_", name)
-    text = (
-        f"_{text}"
-        if text[:1].isdigit() or keyword.iskeyword(text) or re.fullmatch(r"np|Changed|[tbcf]\d+", text)
-        else text
-    )
+    if (
+        text[:1].isdigit()
+        or keyword.iskeyword(text)
+        or re.fullmatch(r"np|run_blocks|Changed|([bcfnpstu]|block|scratch)\d+\w*", text)
+    ):
+        text = f"_{text}"
     while text in taken:
         text += "_"
     return text
 
 
+def nested(x: Any, change: Any) -> Any:
+    """Nested arguments, with `change` made to all that is no tuple, list, slice or dict."""
+    if isinstance(x, tuple | list):
+        items = (nested(item, change) for item in x)
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    if isinstance(x, slice):
+        return slice(nested(x.start, change), nested(x.stop, change), nested(x.step, change))
+    if isinstance(x, dict):
+        return {key: nested(value, change) for key, value in x.items()}
+    return change(x)
+
+
 def concrete(x: Any) -> Any:
     """Nested arguments with values in place of what is traced."""
-    if isinstance(x, Traced | Number):
-        return x.value
-    if isinstance(x, tuple | list):
-        return type(x)(*map(concrete, x)) if hasattr(x, "_fields") else type(x)(map(concrete, x))
-    if isinstance(x, slice):
-        return slice(concrete(x.start), concrete(x.stop), concrete(x.step))
-    return {key: concrete(value) for key, value in x.items()} if isinstance(x, dict) else x
+    return nested(x, lambda item: item.value if isinstance(item, Traced | Number) else item)
 
 
 def _now(x: Any) -> Any:
     """Nested arguments as they are now, for `out=` may give a Traced another value afterwards."""
-    if isinstance(x, Traced):
-        return Traced(x.tape, x.origin, x.value)
-    if isinstance(x, tuple | list):
-        return type(x)(*map(_now, x)) if hasattr(x, "_fields") else type(x)(map(_now, x))
-    if isinstance(x, slice):
-        return slice(_now(x.start), _now(x.stop), _now(x.step))
-    return {key: _now(value) for key, value in x.items()} if isinstance(x, dict) else x
+    return nested(x, lambda item: item.copy() if isinstance(item, Traced) else item)
+
+
+def traced_in(x: Any) -> list[Traced]:
+    """Every Traced in nested arguments."""
+    found: list[Traced] = []
+    nested(x, lambda item: found.append(item) if isinstance(item, Traced) else None)
+    return found
 
 
 def _where() -> tuple[str, str]:
     """The phase of the pass that is under way, and the module."""
-    frame: Any = sys._getframe(2)
+    frame: Any = sys._getframe(3)
     phase = "forward"
     while frame is not None:
         if frame.f_code is walk.__code__:
@@ -138,6 +166,7 @@ class Traced(NDArrayOperatorsMixin):
     def __init__(self, tape: Tape, origin: Any, value: Any) -> None:
         self.tape, self.origin, self.value = tape, origin, value
 
+    __class__ = property(lambda self: np.ndarray)  # what isinstance(x, np.ndarray) asks
     shape = property(lambda self: self.value.shape)
     dtype = property(lambda self: self.value.dtype)
     ndim = property(lambda self: self.value.ndim)
@@ -156,7 +185,7 @@ class Traced(NDArrayOperatorsMixin):
             return NotImplemented  # the Tensor records the op, and its forward comes here with arrays
         out = kwargs.pop("out", None)
         if method == "at" or (out is not None and any(isinstance(x, Traced) for x in out) and method != "__call__"):
-            raise CompileError(f"np.{ufunc.__name__}.{method} writes into an array")
+            raise CompileError(f"np.{ufunc.__name__}.{method} writes into an array, at {line_of_caller()}")
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         result = self.tape.record("call", function, inputs, kwargs)
         if out is None:
@@ -165,8 +194,15 @@ class Traced(NDArrayOperatorsMixin):
             result = result.astype(out[0].dtype)
         if not isinstance(out[0], Traced):
             return result  # a plain array stays as it is, and `array += traced` is the traced sum
-        out[0].origin, out[0].value = result.origin, result.value
-        return out[0]
+        return out[0]._become(result)
+
+    def _become(self, result: Traced) -> Traced:
+        """Take the value of `result`, which was written into this array: nobody else may have its memory."""
+        if isinstance(self.origin, str) or id(self.origin) in self.tape.viewed:
+            what = "an array that was given" if isinstance(self.origin, str) else "an array that has views"
+            raise CompileError(f"{what} is written into, at {line_of_caller()}; write x = x + y in place of x += y")
+        self.origin, self.value = result.origin, result.value
+        return self
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Tensor) for kind in types):
@@ -177,6 +213,9 @@ class Traced(NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Any:
         return self.tape.record("item", operator.getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._become(self.tape.record("put", operator.setitem, (self, index, value), {}))
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
@@ -205,7 +244,7 @@ class Traced(NDArrayOperatorsMixin):
                 f"Python code depends on the numbers in an array, at {line_of_caller()}; use autograd.where, or leave "
                 f"this line out of the function that is compiled"
             )
-        self.tape.guards.append((len(self.tape.calls), self.copy(), answer))
+        self.tape.guards.append((self.copy(), answer))
         return answer
 
     def _number(self, *_: Any, **__: Any) -> Any:
@@ -214,7 +253,7 @@ class Traced(NDArrayOperatorsMixin):
             f"that is compiled, and convert it outside"
         )
 
-    __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = __setitem__ = _number
+    __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = _number
     __hash__ = object.__hash__
 
 

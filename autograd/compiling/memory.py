@@ -1,0 +1,61 @@
+"""Which memory each result of a program lies in: arrays that are made once, and used again when nobody reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .lines import Line, Value
+
+
+def memory_of(x: Value) -> Value:
+    """The value that a view, or a view of a view, is of."""
+    while x.shares is not None:
+        x = x.shares
+    return x
+
+
+def has_out(line: Value) -> bool:
+    """Whether the result of a line can be written into an array that is given."""
+    if not isinstance(line, Line) or not line.shape or not line.size or not line.order:
+        return False
+    return line.elementwise() or line.kind in ("dot", "reduce", "spread", "take", "put", "put_flat")
+
+
+def empty(shape: Any, dtype: Any, order: str) -> str:
+    """The text of an array that is to be written into."""
+    if order == "F" and len(shape) > 1:
+        return f"np.empty({shape[::-1]}, np.{np.dtype(dtype)}).T"
+    return f"np.empty({shape}, np.{np.dtype(dtype)})"
+
+
+class Memory:
+    """Arrays named `prefix` and a number; `make(name, text)` is told of each once."""
+
+    def __init__(self, prefix: str, make: Callable[[str, str], Any]) -> None:
+        self.prefix, self.make = prefix, make
+        self.count = 0
+        self.free: dict[Any, list[str]] = {}
+        self.held: dict[int, tuple[Any, str]] = {}  # {id of a result: what kind of array it has, and its name}
+
+    def take(self, value: Value, shape: Any, order: str, wanted: Sequence[str] = ()) -> str:
+        """An array of this shape for a result: one of the `wanted` if it is free, or another, or a new one."""
+        key = shape, np.dtype(value.dtype), order
+        free = self.free.setdefault(key, [])
+        name = next((n for n in wanted if n in free), free[-1] if free else "")
+        if name:
+            free.remove(name)
+        else:
+            name = f"{self.prefix}{self.count}"
+            self.count += 1
+            self.make(name, empty(*key))
+        self.held[id(value)] = key, name
+        return name
+
+    def let_go(self, dead: Callable[[int], bool]) -> None:
+        """The results of whose ids `dead` is true are not read any more."""
+        for value in [value for value in self.held if dead(value)]:
+            key, name = self.held.pop(value)
+            self.free[key].append(name)

@@ -1,0 +1,267 @@
+"""One run of a function on traced arrays, and what it has changed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arguments import CONSTANTS
+from ..graph import HOOKS
+from ..mode import TAPE, Observer, Switch
+from ..source import line_of_caller
+from ..tensor import Tensor, assign_all, tensor_of
+from ..tree import flatten
+from . import effects
+from .surroundings import Surroundings
+from .tape import CompileError, Number, Tape, Traced, concrete
+
+CONSTANTS.add(Traced)  # type: ignore[arg-type]
+
+
+class Target(NamedTuple):
+    """Where an output goes: "result", "data" or "grad" of a tensor, "state" of an optimiser; "factor" is of the grads.
+
+    `place` says which tensor or optimiser, `item` which parameter and key of a state, and `old` which of the tape's
+    inputs the output stands in for.
+    """
+
+    kind: str
+    place: int = 0
+    item: Any = None
+    old: int | None = None
+    name: str = "result"
+
+
+class Pick(Enum):
+    """What one of a function's results is; what is no array stands for itself."""
+
+    ARRAY = 0
+    TENSOR = 1
+    ALIVE = 2  # a tensor with a graph that can still be walked
+
+
+class Run(NamedTuple):
+    """What a traced run has left: its tape, the expressions that read the inputs, and its outputs with their targets.
+
+    `build` makes the function's result of the outputs whose target is "result"; `picks` says what each is.  `flags` are
+    the places of modules' flags that the run has set, and that the next run will find set.
+    """
+
+    tape: Tape
+    texts: list[str]
+    outputs: list[Any]
+    targets: list[Target]
+    cleared: list[int]  # tensors whose gradient was taken away
+    build: Callable[[Any], Any]
+    picks: list[Any]
+    captured: list[int]  # tensors that the graphs of live results lead to
+    flags: list[str]
+
+
+class _Known(Observer):
+    """Sees to it that no parameter takes part that was not found: its gradient would be lost."""
+
+    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.node is None and x.requires_grad and not isinstance(x.data, Traced):
+                raise CompileError(
+                    f"a parameter takes part that was not found among the function's arguments and the names in its "
+                    f"code, at {line_of_caller()}; pass it, or the module that has it, as an argument"
+                )
+
+
+def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroundings) -> Run:
+    """Run the function once on traced arrays, and put everything back as it was.
+
+    Raises CompileError for what a program of its NumPy calls would not do.
+    """
+    tape = Tape()
+    texts: list[str] = []
+
+    def add(name: str, text: str, value: Any) -> Any:
+        texts.append(text)
+        return tape.input(name, value)
+
+    for module in around.modules:
+        if vars(module).get("_hooks"):
+            raise CompileError(f"{type(module).__name__} has hooks, which a program would not call")
+    tensors, optimizers = list(around.tensors.values()), around.optimizers
+    if any(HOOKS.get(id(tensor)) for tensor in tensors):
+        raise CompileError("a tensor has hooks, which a program would not call")
+    before = [(t, t.data, t.grad, t.stamp, t.requires_grad) for t in tensors]
+    states = [([dict(own) for own in o.state], [g["lr"] for g in o.groups]) for o in optimizers]
+    originals = [(place, place.get()) for place in around.arrays.values()]
+    put_back = around.keep()
+    known = {id(t) for t in tensors}
+    inputs: dict[int, int] = {}  # {id of a traced input: its place}
+
+    def install() -> tuple[list[Any], list[Any]]:
+        given: list[Any] = []
+        for i, (x, name) in enumerate(zip(leaves, _argument_names(function, len(leaves)), strict=True)):
+            if isinstance(x, Tensor):
+                given.append(x if id(x) in known else _like(x, add(name, f"a{i}.data", x.data)))
+            else:
+                given.append(add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
+        for i, (name, tensor) in enumerate(around.tensors.items()):
+            tensor.data = add(name, f"{around.refs[i]}.data", tensor.data)
+            if tensor.grad is not None:
+                tensor.grad = tensor_of(add(f"{name}.grad", f"{around.refs[i]}.grad.data", tensor.grad.data))
+        several = len(optimizers) > 1
+        for i, optimizer in enumerate(optimizers):
+            which = str(i) if several else ""
+            for j, group in enumerate(optimizer.groups):
+                group["lr"] = add(f"lr{which}" + (f"_{j}" if j else ""), f"o{i}.groups[{j}]['lr']", group["lr"])
+            names = [next(n for n, t in around.tensors.items() if t is p) for p in optimizer.params]
+            optimizer.state = [
+                {key: add(f"{key}{which}.{name}", f"o{i}.state[{j}][{key!r}]", value) for key, value in own.items()}
+                for j, (name, own) in enumerate(zip(names, optimizer.state, strict=True))
+            ]
+        placed = []
+        for name, place in around.arrays.items() if not around.constant else ():
+            placed.append(add(name, place.text, place.get()))
+            place.set(placed[-1])
+        return given, placed
+
+    token = TAPE.set(tape)
+    placed: list[Any] = []
+    try:
+        given, placed = install()
+        inputs |= {id(x): i for i, (_, x) in enumerate(tape.inputs)}
+        rates = [[group["lr"] for group in o.groups] for o in optimizers]
+        args, kwargs = build(given)
+        with effects.watched(tape, around.generators), Switch(observer=_Known()):
+            result = function(*args, **kwargs)
+        found, rebuild = flatten(result)
+        likes = [x for x, leaf in zip(given, leaves, strict=True) if isinstance(x, Tensor) and x is not leaf]
+        if any(x.grad is not None for x in likes):
+            raise CompileError(
+                "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
+                "backward() outside of the function that is compiled, or pass a leaf"
+            )
+        for optimizer, own in zip(optimizers, rates, strict=True):
+            if any(group["lr"] is not lr for group, lr in zip(optimizer.groups, own, strict=True)):
+                raise CompileError("the learning rate is changed in the function; step a schedule outside of it")
+        for tensor, _, _, _, needs in before:
+            if tensor.requires_grad is not needs:
+                raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+        run = _outcome(tape, texts, around, found, rebuild, before, inputs)
+    finally:
+        TAPE.reset(token)
+        for tensor, data, grad, stamp, needs in before:
+            tensor.data, tensor.grad, tensor.stamp, tensor.requires_grad = data, grad, stamp, needs
+        for optimizer, (own, values) in zip(optimizers, states, strict=True):
+            optimizer.state = own
+            for group, lr in zip(optimizer.groups, values, strict=True):
+                group["lr"] = lr
+        for (place, array), traced in zip(originals, placed, strict=False):
+            if place.get() is traced:
+                place.set(array)
+        changed = put_back()
+    flags: list[str] = []
+    for place, value in changed:
+        if isinstance(value, bool) and any(vars(m) is place.holder for m in around.modules):
+            place.set(value)  # eval(), or a module's own note that it has warned: the next run finds it so
+            flags.append(place.text)
+            continue
+        raise CompileError(
+            f"{place.name} is changed in the function{around.line_that_sets(place.name)}: a program would not do it "
+            f"again"
+        )
+    return run._replace(flags=flags)
+
+
+def _like(x: Tensor, traced: Any) -> Tensor:
+    made = tensor_of(traced)
+    made.requires_grad, made.name = x.requires_grad, x.name
+    return made
+
+
+def _outcome(
+    tape: Tape,
+    texts: list[str],
+    around: Surroundings,
+    found: list[Any],
+    rebuild: Any,
+    before: Any,
+    inputs: dict[int, int],
+) -> Run:
+    """The outputs of a run: its results, and what it has put in the place of tensors' data, gradients and states."""
+    own = {id(t): t for t in around.tensors.values()}
+    outputs: list[Any] = []
+    targets: list[Target] = []
+    picks: list[Any] = []
+    alive: list[Any] = []
+    for x in found:
+        if isinstance(x, Tensor) and id(x) not in own:
+            live = x.node is not None and x.node.kept is not None
+            alive += [x] * live
+            picks.append(Pick.ALIVE if live else Pick.TENSOR)
+            outputs.append(x.data)
+        elif isinstance(x, Traced | Number | np.ndarray):
+            picks.append(Pick.ARRAY)
+            outputs.append(x)
+        else:
+            picks.append(x)  # a constant, or a tensor that was there before
+            continue
+        targets.append(Target("result"))
+    cleared = []
+    for i, (name, (tensor, _, grad, _, _)) in enumerate(zip(around.tensors, before, strict=True)):
+        if id(tensor.data) not in inputs:
+            outputs.append(tensor.data)
+            targets.append(Target("data", i, None, texts.index(f"{around.refs[i]}.data"), f"new.{name}"))
+        if tensor.grad is None:
+            cleared += [i] * (grad is not None)
+        elif id(tensor.grad.data) not in inputs:
+            outputs.append(tensor.grad.data)
+            targets.append(Target("grad", i, None, None, f"grad.{name}"))
+    for i, optimizer in enumerate(around.optimizers):
+        for j, state in enumerate(optimizer.state):
+            for key, value in state.items():
+                text = f"o{i}.state[{j}][{key!r}]"
+                if id(value) not in inputs:
+                    outputs.append(value)
+                    old = texts.index(text) if text in texts else None
+                    targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
+    leaves = _leaves_behind(alive)
+    captured = [i for i, tensor in enumerate(around.tensors.values()) if id(tensor) in leaves]
+    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [])
+
+
+def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
+    """Put what a traced run computed into the places that the function would have put it; the results."""
+    tensors, optimizers = around.tensors_of(leaves), around.optimizers
+    values = [concrete(x) for x in run.outputs]
+    own = [np.array(x, order="K") if isinstance(x, np.ndarray | np.generic) else x for x in values]  # shared by nobody
+    moved = [(tensors[t.place], x) for t, x in zip(run.targets, own, strict=True) if t.kind == "data"]
+    assign_all([tensor for tensor, _ in moved], [array for _, array in moved])
+    for target, value in zip(run.targets, own, strict=True):
+        if target.kind == "grad":
+            tensors[target.place].grad = tensor_of(value)
+        elif target.kind == "state":
+            j, key = target.item
+            optimizers[target.place].state[j][key] = value
+    for i in run.cleared:
+        tensors[i].grad = None
+    return [x for x, target in zip(values, run.targets, strict=True) if target.kind == "result"]
+
+
+def _leaves_behind(alive: list[Any]) -> set[int]:
+    """The leaves that graphs lead to."""
+    waiting: list[Any] = [x.node for x in alive]
+    seen: set[int] = set()
+    while waiting:
+        edge = waiting.pop()
+        if id(edge) not in seen:
+            seen.add(id(edge))
+            waiting += [e for e in getattr(edge, "edges", None) or () if e is not None]
+    return seen
+
+
+def _argument_names(function: Any, count: int) -> list[str]:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    return [names[i] if i < len(names) and len(names) >= count else f"argument{i}" for i in range(count)]

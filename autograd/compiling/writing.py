@@ -1,0 +1,289 @@
+"""How each line is written in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .lines import Line, Value, nested
+from .memory import Memory, memory_of
+from .tape import Number
+
+COMPARISONS = {
+    np.less: "<",
+    np.less_equal: "<=",
+    np.greater: ">",
+    np.greater_equal: ">=",
+    np.equal: "==",
+    np.not_equal: "!=",
+}
+# Ufuncs that compute in the dtype of their arrays, whatever kind of number the other operand is.
+_UNIFORM = {
+    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.bitwise_and, *COMPARISONS,
+}  # fmt: skip
+FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory
+
+
+class Constants:
+    """What stands outside of a program's functions: constants, functions that are not NumPy's, and arrays made once."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, Any] = {}
+        self.functions: dict[str, Any] = {}
+        self.prepared: dict[str, str] = {}  # {name: the text that makes it}, in order
+
+    def name_of(self, x: Any, table: dict[str, Any], prefix: str) -> str:
+        """The name of an object, which is given one when it is first asked for."""
+        name = next((name for name, known in table.items() if known is x), None)
+        if name is None:
+            name = f"{prefix}{len(table)}"
+            table[name] = x
+        return name
+
+    def text(self, x: Any) -> str:
+        """How a constant is written."""
+        if isinstance(x, np.dtype):
+            return f"np.{x.name}" if np.dtype(x.name) == x else f"np.dtype({x.str!r})"
+        if isinstance(x, type) and issubclass(x, np.generic):
+            return f"np.{np.dtype(x).name}"
+        if x is None or isinstance(x, bool | int | str) or x is Ellipsis:
+            return repr(x)
+        if isinstance(x, float | complex) and not isinstance(x, np.generic) and np.isfinite(x):
+            return repr(x)
+        if isinstance(x, np.generic) or np.shape(x) == ():
+            same = (known for known in self.arrays.values() if _number_key(known) == _number_key(x))
+            x = next(same, x)
+        return self.name_of(x, self.arrays, "c")
+
+    def function(self, line: Line) -> str:
+        """How the function of a call is written: as NumPy's, or by a name that stands for it."""
+        function: Any = line.function
+        owner = getattr(function, "__self__", None)
+        if isinstance(owner, np.ufunc):
+            return f"np.{owner.__name__}.{function.__name__}"
+        called = getattr(function, "__name__", "")
+        for prefix, module in (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft)):
+            if line.kind != "opaque" and getattr(module, called, None) is function:
+                return f"{prefix}.{called}"
+        return self.name_of(function, self.functions, "f")
+
+
+def _number_key(x: Any) -> Any:
+    return type(x), getattr(x, "dtype", None), x.tobytes() if np.shape(x) == () and hasattr(x, "tobytes") else id(x)
+
+
+class Scope:
+    """Lines of one function: `names` says how each value is written, `fixed` which lie in the program's own memory."""
+
+    def __init__(self, constants: Constants, memory: Memory) -> None:
+        self.constants, self.memory = constants, memory
+        self.names: dict[int, str] = {}
+        self.fixed: dict[int, str] = {}
+        self.lines: list[str] = []
+
+    # ---- for the two kinds of function to say
+
+    def target(self, line: Line) -> str:
+        """The array that the result of a line is written into; "" for a new one."""
+        raise TypeError("a scope has a target")
+
+    def give(self, line: Line, text: str, array: str = "") -> None:
+        """The result of a line is `text`, which has been written into `array` if that is not empty."""
+        raise TypeError("a scope gives names")
+
+    def number(self, number: Number) -> str:
+        """How a number that is given anew for every run is written."""
+        return number.text
+
+    def operand(self, line: Line, x: Any) -> str:
+        """How an operand is written: a number as an array of no axes, which NumPy takes in half the time."""
+        if isinstance(x, Value) or not line.shape or line.function not in _UNIFORM:
+            return self.text(x)
+        dtypes = {a.dtype for a in line.args if isinstance(a, Value)}
+        kinds = {"f": (int, float), "i": (int,)}.get(next(iter(dtypes)).kind, ())
+        dtype = next(iter(dtypes))
+        if len(dtypes) > 1 or not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
+            return self.text(x)
+        return self.constants.text(np.array(x, dtype))
+
+    def view(self, x: Value, suffix: str, text: str) -> str:
+        """A view of x: `text` with {} in the place of x, or the name that such a view of fixed memory has."""
+        return text.format(self.names[id(x)])
+
+    def see(self, line: Line, x: Value, suffix: str, text: str) -> None:
+        """The result of a line is a view of x."""
+        self.names[id(line)] = self.view(x, suffix, text)
+        if id(x) in self.fixed:
+            self.fixed[id(line)] = self.names[id(line)]
+
+    # ---- arguments
+
+    def text(self, x: Any) -> str:
+        """How an argument is written."""
+        if isinstance(x, Value):
+            return self.names[id(x)]
+        if isinstance(x, Number):
+            return self.number(x)
+        if isinstance(x, tuple):
+            return f"({''.join(self.text(item) + ', ' for item in x)})"
+        if isinstance(x, list):
+            return f"[{', '.join(map(self.text, x))}]"
+        if isinstance(x, slice):
+            return f"slice({', '.join(map(self.text, (x.start, x.stop, x.step)))})"
+        if isinstance(x, dict):
+            return f"{{{', '.join(f'{k!r}: {self.text(v)}' for k, v in x.items())}}}"
+        return self.constants.text(x)
+
+    def index(self, index: Any) -> str:
+        """An index as one writes it: `[:, 0]` and not `[(slice(None), 0)]`."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if not parts:
+            return "()"
+        said = []
+        for part in parts:
+            if isinstance(part, slice):
+                start, stop, step = ("" if p is None else self.text(p) for p in (part.start, part.stop, part.step))
+                said.append(f"{start}:{stop}" + (f":{step}" if step else ""))
+            else:
+                said.append("..." if part is Ellipsis else self.text(part))
+        return ", ".join(said) + ("," if isinstance(index, tuple) and len(parts) < 2 else "")
+
+    def bits(self, x: Value, dtype: Any) -> str:
+        """The words of bits of a floating-point array."""
+        return self.view(x, dtype.name, f"{{}}.view(np.{dtype.name})")
+
+    # ---- lines
+
+    def write(self, line: Line) -> None:
+        """Write a line, and remember how its result is to be written."""
+        writer = getattr(self, f"_write_{line.kind}", None)
+        if writer is not None:
+            writer(line)
+            return
+        arguments = [self.text(a) for a in line.args] + [f"{k}={self.text(v)}" for k, v in line.kwargs.items()]
+        if line.kind == "method" and self._looks_otherwise(line):
+            rest = ", ".join(arguments[1:])
+            suffix = line.dtype.name if line.function == "view" else f"{line.function}{len(self.constants.prepared)}"
+            self.see(line, line.args[0], suffix, f"{{}}.{line.function}({rest})")
+        elif line.kind == "method":
+            self.give(line, f"{arguments[0]}.{line.function}({', '.join(arguments[1:])})")
+        elif line.elementwise() and (array := self.target(line)):
+            arguments = [self.operand(line, a) for a in line.args]
+            self.give(line, f"{self.constants.function(line)}({', '.join([*arguments, f'out={array}'])})", array)
+        elif line.is_call(*COMPARISONS) and not line.shape:
+            self.give(line, f"({arguments[0]} {COMPARISONS[line.function]} {arguments[1]})")
+        elif line.is_call(np.matmul) and line.order == "C" and (array := self.target(line)):
+            self.give(line, f"np.matmul({', '.join([*arguments, f'out={array}'])})", array)
+        else:
+            self.give(line, f"{self.constants.function(line)}({', '.join(arguments)})")
+
+    def _looks_otherwise(self, line: Line) -> bool:
+        """Whether a method only looks in another way at memory that is always the same."""
+        own = line.shares is line.args[0] and id(line.args[0]) in self.fixed and not line.kwargs
+        return own and not any(isinstance(a, Value | Number | dict | set) for a in line.args[1:])
+
+    def _write_T(self, line: Line) -> None:
+        self.see(line, line.args[0], "T", "{}.T")
+
+    def _write_reshape(self, line: Line) -> None:
+        x, shape = line.args
+        self.see(line, x, "x".join(map(str, shape)) or "0d", f"{{}}.reshape({shape})")
+
+    def _write_flat(self, line: Line) -> None:
+        x = line.args[0]
+        self.see(line, x, "flat", FLAT[x.order])
+
+    def _write_part(self, line: Line) -> None:
+        self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
+
+    def _write_item(self, line: Line) -> None:
+        self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")
+
+    def _write_reduce(self, line: Line) -> None:
+        axis = self.text(line.kwargs["axis"])
+        array = self.target(line)
+        out = f", out={array}" if array else ""
+        self.give(line, f"np.{line.function.__name__}.reduce({self.text(line.args[0])}, axis={axis}{out})", array)
+
+    def _write_cast(self, line: Line) -> None:
+        x, dtype = line.args
+        array = self.target(line)
+        if array:
+            casting = "" if np.can_cast(x.dtype, dtype, "same_kind") else ", casting='unsafe'"
+            self.lines.append(f"np.copyto({array}, {self.text(x)}{casting})")
+            self.give(line, array, array)
+        else:
+            self.give(line, f"{self.text(x)}.astype({self.text(np.dtype(dtype))})")
+
+    def _write_spread(self, line: Line) -> None:
+        array = self.target(line)
+        self.lines.append(f"np.copyto({array}, {self.text(line.args[0])})")
+        self.give(line, array, array)
+
+    def _write_dot(self, line: Line) -> None:
+        a, b = line.args
+        array = self.target(line)
+        if array and line.order == "F":  # np.dot writes rows only: the transpose of a product is one of transposes
+            self.names[id(line)] = array
+            x, y, out = map(self.transposed, (b, a, line))
+            self.lines.append(f"np.dot({x}, {y}, out={out})")
+            self.give(line, array, array)
+            return
+        out = f", out={array}" if array else ""
+        self.give(line, f"np.dot({self.text(a)}, {self.text(b)}{out})", array)
+
+    def transposed(self, x: Value) -> str:
+        """How the transpose of a matrix is written."""
+        is_transpose = isinstance(x, Line) and x.kind == "T"
+        return self.names[id(x.args[0])] if is_transpose else self.view(x, "T", "{}.T")  # type: ignore[attr-defined]
+
+    def _write_select(self, line: Line) -> None:
+        x, bits = line.args
+        word = np.dtype(f"i{line.dtype.itemsize}")
+        array = self.target(line)
+        if array:
+            self.names[id(line)] = array
+            self.lines.append(f"np.bitwise_and({self.bits(x, word)}, {self.text(bits)}, out={self.bits(line, word)})")
+            self.give(line, array, array)
+        else:
+            self.give(line, f"np.bitwise_and({self.bits(x, word)}, {self.text(bits)}).view(np.{line.dtype.name})")
+
+    def _write_take(self, line: Line) -> None:
+        flat, at = line.args
+        array = self.target(line)
+        text = f"{self.text(flat)}.take({self.text(at)}, None, {array or None}, 'clip')"
+        if array:
+            self.lines.append(text)
+        self.give(line, array or text, array)
+
+    def _write_put(self, line: Line) -> None:
+        x, index, value = line.args
+        array = self._over(line, x)
+        self.lines.append(f"{array}[{self.index(index)}] = {self.text(value)}")
+        self.give(line, array, array)
+
+    def _write_put_flat(self, line: Line) -> None:
+        x, at, value = line.args
+        array = self._over(line, x)
+        flat = self.view(line, "flat", FLAT[line.order])
+        self.lines.append(f"{flat}.put({self.text(at)}, {self.text(value)}, 'clip')")
+        self.give(line, array, array)
+
+    def _over(self, line: Line, x: Value) -> str:
+        """The array of a line that replaces elements of x: that of x itself if x dies here, a copy of it otherwise."""
+        array = self.target(line)
+        if not array:
+            array = f"u{len(self.lines)}"
+            self.lines.append(f"{array} = {self.text(x)}.copy()")
+        elif array != self.fixed.get(id(memory_of(x))):
+            self.lines.append(f"np.copyto({array}, {self.text(x)})")
+        self.names[id(line)] = array
+        return array
+
+
+def numbers_in(x: Any) -> list[Number]:
+    """Every Number in nested arguments."""
+    found: list[Number] = []
+    nested(x, lambda item: found.append(item) if isinstance(item, Number) else None)
+    return found

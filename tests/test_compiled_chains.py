@@ -1,0 +1,61 @@
+"""Chains over large arrays, which run block by block and on several threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_compile import same
+
+from autograd import Tensor, compile
+
+rng = np.random.default_rng(0)
+
+
+# ---- large arrays
+
+
+def chain(x, y):
+    return np.exp(-x * x) * np.sin(y) + np.tanh(x * y) * (x > 0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(
+    ("shapes", "dtype"),
+    [
+        (((300_001,), (300_001,)), np.float32),
+        (((700, 500), (500,)), np.float32),
+        (((700, 500), (700, 1)), np.float64),
+        (((500, 700), (1, 1)), np.float64),
+        (((40, 30, 300), (30, 1)), np.float64),
+        (((400_000, 2), (400_000, 2)), np.float32),
+    ],
+)
+def test_chains_over_large_arrays(shapes, dtype, exact, threads):
+    x, y = (rng.normal(size=shape).astype(dtype) for shape in shapes)
+
+    def f(x, y):
+        a, b = (Tensor(v, requires_grad=True) for v in (x, y))
+        out = chain(a, b)
+        loss = (out * out).sum()
+        loss.backward()
+        return out, loss, a.grad, b.grad
+
+    compiled = compile(f, exact=exact, threads=threads)
+    for given in ((x, y), (np.asfortranarray(x), y), (x[::-1], y)):
+        for _ in range(2):
+            for a, b in zip(compiled(*given), f(*given), strict=True):
+                assert a.shape == b.shape and a.dtype == b.dtype
+                scale = float(np.abs(b.data).max())
+                tolerance = 0.0 if exact else 1e-5 if dtype == np.float32 else 1e-12
+                np.testing.assert_allclose(a.data, b.data, rtol=tolerance, atol=tolerance * scale)
+        assert "run_blocks" in compiled.source
+
+
+def test_errors_and_interrupts_in_threads_come_out():
+    f = compile(lambda x: np.log(x * 2.0) + 1.0, threads=2)
+    x = np.ones(300_000)
+    f(x)
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        f(-x)
+    same(f(x), np.log(x * 2.0) + 1.0)
