@@ -24,13 +24,13 @@ MAY_IMPORT = {
     "functional": {"graph", "mode", "tensor", "ops", "tree"},
     "hips": {"tensor", "functional", "custom", "gradcheck"},
     "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
-    "hooks": {"graph", "tensor"},
+    "hooks": {"graph", "mode", "tensor"},
     "source": set(),
     "locking": set(),
     "anomaly": {"graph", "locking", "mode", "source"},
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
-    "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "compiling"},
+    "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "custom", "compiling"},
     "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}
