@@ -122,8 +122,19 @@ def test_a_parameter_that_cannot_be_found_is_named():
             return getattr(self, "_Hidden" + "__model")
 
     hidden = Hidden()
+    with no_grad(), pytest.raises(CompileError, match=r"a Tensor of shape .* takes part that was not found"):
+        compile(lambda x: hidden.get()(x))(X)
     with pytest.raises(CompileError, match="a parameter takes part that was not found"):
         compile(lambda x: hidden.get()(x).sum())(X)
+
+
+def test_random_numbers_are_not_drawn_again_for_a_gradient():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    with pytest.raises(CompileError, match="computed again with other numbers"):
+        compile(model)(X)
+    with no_grad():
+        compile(model)(X)
+    compile(model.eval())(X)
 
 
 def test_hooks_are_not_forgotten():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -214,6 +217,34 @@ def test_names_attributes_and_globals_that_change_are_noticed(monkeypatch):
         scaler.unread = i  # no code names it
         f(x)
     assert f.stats.compiles == compiles and f.stats.eager == 0
+
+
+class Options:
+    scale = 2.0
+
+
+def test_namespaces_classes_and_wrapped_functions_that_change_are_noticed():
+    options, queue = types.SimpleNamespace(shift=1.0), collections.deque([1.0, 2.0])
+
+    @functools.lru_cache
+    def offset():
+        return options.shift
+
+    def inner(x):
+        return x * Options.scale + options.shift + queue[-1]
+
+    f = compile(lambda x: inner(x) + offset())
+    x = np.arange(3.0)
+    for i in range(4):
+        offset.cache_clear()
+        close(f(x), inner(x) + offset())
+        if i == 0:
+            options.shift = 5.0
+        if i == 1:
+            Options.scale = 3.0
+        if i == 2:
+            queue.append(7.0)
+    assert f.stats.compiles == 4
 
 
 def test_arrays_that_are_no_arguments_may_change_in_place_and_be_replaced():

@@ -58,7 +58,8 @@ class Program:
         self.inputs, self.arguments, self.slots = main.inputs, main.arguments, list(main.slots.values())
         numbers = {key: i for i, key in enumerate(main.slots)}
         returned = [x for x in draft.outputs if id(x) not in numbers]
-        count = iter(range(len(returned)))
+        self.returned = len(returned)
+        count = iter(range(self.returned))
         self.outputs = [(True, numbers[id(x)]) if id(x) in numbers else (False, next(count)) for x in draft.outputs]
         arguments = [*main.arguments, *(slot.name for slot in self.slots)]
         body = "\n    ".join([*main.lines, f"return [{', '.join(map(main.text, returned))}]"])

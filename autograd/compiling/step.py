@@ -20,7 +20,7 @@ from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from .canonical import at_labels, canonical, checked_once, in_range, simpler, spread
 from .file import text_of_file
-from .lines import Draft, Line, draft_of
+from .lines import Draft, Line, draft_of, drawing
 from .plan import MISS, Plan
 from .program import Changed, Program
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
@@ -216,6 +216,11 @@ class Compiled:
 
     def _plan(self, run: Run, around: Surroundings, leaves: list[Any], build: Any, flat: bool) -> Plan:
         draft, targets, names = _draft(run, self.exact)
+        if any(pick is Pick.ALIVE for pick in run.picks) and drawing(draft.lines):
+            raise CompileError(
+                "numbers are drawn at random, and the result is to be differentiated outside of the function, where it "
+                "would be computed again with other numbers; call backward() inside"
+            )
         run = run._replace(targets=targets)
         name = identifier(self.name, [x for x, _ in run.tape.inputs])
         program = Program(draft, name, names, [t.old for t in targets], exact=self.exact, threads=self.threads)

@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..tensor import Tensor
 
 _LIBRARIES = {"numpy", "scipy", "autograd", "nn", "builtins", *sys.stdlib_module_names}
 _PLAIN = (int, float, complex, str, bytes, bool, type(None))
+_NAMESPACES = ("Namespace", "SimpleNamespace")  # classes of the standard library that hold somebody's options
 MANY = 1000  # items from which on a list or dict is taken for data, and not looked through
 
 
@@ -121,12 +123,14 @@ class Surroundings:
                 self._attributes(value)
         elif isinstance(value, np.random.Generator):
             self.generators.append((name, value))
-        elif not isinstance(value, (*_PLAIN, type)) and id(value) not in self.seen:
+        elif not isinstance(value, _PLAIN) and id(value) not in self.seen:
             self.seen.add(id(value))
             self._look_inside(name, value)
 
     def _look_inside(self, name: str, value: Any) -> None:
-        if isinstance(value, Tensor):
+        if isinstance(value, type):
+            self._class_attributes(value, value)
+        elif isinstance(value, Tensor):
             if value.node is None:
                 self.tensors[self._free(name, self.tensors)] = value
         elif isinstance(value, types.FunctionType):
@@ -141,16 +145,18 @@ class Surroundings:
             self._module(name, value)
         elif hasattr(value, "groups") and hasattr(value, "state") and hasattr(value, "params"):
             self._optimizer(value)
-        elif isinstance(value, list | dict):
+        elif isinstance(value, list | dict | deque):
             if len(value) < MANY:
                 self._items(name, value)
         elif isinstance(value, tuple | set | frozenset):
             for i, item in enumerate(value if len(value) < MANY else ()):
                 self._look(f"{name}.{i}", item)
-        elif not _library(type(value).__module__):
+        elif not _library(type(value).__module__) or type(value).__name__ in _NAMESPACES:
             self._attributes(value)
-        elif isinstance(getattr(value, "function", None), types.FunctionType):
-            self._look(name, value.function)  # one that is compiled itself
+        else:  # what a library has made of a function: one that is compiled, or remembers its results
+            inner = getattr(value, "function", getattr(value, "__wrapped__", None))
+            if isinstance(inner, types.FunctionType | types.MethodType):
+                self._look(name, inner)
 
     def _free(self, name: str, table: Any) -> str:
         while name in table:
@@ -209,11 +215,13 @@ class Surroundings:
         if hasattr(value, "__dict__"):
             self.holders.append(self.name(vars(value)))
             self._keys(vars(value), self.names)
-        for base in type(value).__mro__:
-            if _library(base.__module__):
-                continue
-            for name in sorted((self.names | {"__call__", "forward"}) & vars(base).keys()):
-                self._class_attribute(value, base, name)
+        self._class_attributes(value, type(value))
+
+    def _class_attributes(self, value: Any, kind: type) -> None:
+        for base in kind.__mro__:
+            if not _library(base.__module__):
+                for name in sorted((self.names | {"__call__", "forward"}) & vars(base).keys()):
+                    self._class_attribute(value, base, name)
 
     def _class_attribute(self, value: Any, base: type, name: str) -> None:
         found = vars(base)[name]

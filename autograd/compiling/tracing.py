@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -17,7 +18,7 @@ from ..tensor import Tensor, assign_all, tensor_of
 from ..tree import flatten
 from . import effects
 from .surroundings import Surroundings
-from .tape import CompileError, Number, Tape, Traced, concrete
+from .tape import CompileError, Number, Tape, Traced, concrete, nested
 
 CONSTANTS.add(Traced)  # type: ignore[arg-type]
 
@@ -148,6 +149,7 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
         for tensor, _, _, _, needs in before:
             if tensor.requires_grad is not needs:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+        _all_found(tape, known | {id(x) for x in likes})
         run = _outcome(tape, texts, around, found, rebuild, before, inputs)
     finally:
         TAPE.reset(token)
@@ -172,6 +174,24 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
             f"again"
         )
     return run._replace(flags=flags)
+
+
+def _all_found(tape: Tape, known: set[int]) -> None:
+    """See to it that no constant of the program is the value of a tensor, which may come to have another."""
+    constants: dict[int, Any] = {}
+
+    def look(x: Any) -> None:
+        if isinstance(x, np.ndarray) and not isinstance(x, Traced) and x.dtype.kind in "fc":
+            constants[id(x)] = x
+
+    for call in tape.calls:
+        nested((call.args, call.kwargs), look)
+    for holder in gc.get_referrers(*constants.values()) if constants else ():
+        if isinstance(holder, Tensor) and holder.node is None and id(holder) not in known:
+            raise CompileError(
+                f"a Tensor of shape {holder.shape} takes part that was not found among the function's arguments and "
+                f"the names in its code; pass it, or the module that has it, as an argument"
+            )
 
 
 def _like(x: Tensor, traced: Any) -> Tensor:
