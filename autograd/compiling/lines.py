@@ -10,14 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .tape import Number, Tape, Traced
+from .tape import Number, Ref, Tape, Traced, order_of
 from .tape import nested as nested
-
-
-def order_of(array: Any) -> str:
-    """How an array lies in memory: "C" (row by row), "F" (column by column), or "" (neither)."""
-    flags = getattr(array, "flags", None)
-    return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
 
 
 class Value:
@@ -235,21 +229,18 @@ def draft_of(tape: Tape, outputs: Sequence[Any], handler: Handler) -> Draft:
         found[name] = value
 
     def now(x: Any) -> Any:
-        if not isinstance(x, Traced):
+        ref = Ref(x) if isinstance(x, Traced) else x
+        if not isinstance(ref, Ref):
             return x
-        origin = x.origin
+        origin = ref.origin
         if isinstance(origin, tuple):
             whole, i = found[id(origin[0])], origin[1]
-            like = x.shape, x.dtype, order_of(x.value)
-            return draft.add("part", None, (whole, i), like, whole.place, shares=whole)
+            return draft.add("part", None, (whole, i), (ref.shape, ref.dtype, ref.order), whole.place, shares=whole)
         return found[origin if isinstance(origin, str) else id(origin)]
 
     for call in tape.calls:
-        value = call.value
-        single = isinstance(value, np.ndarray | np.generic)
-        like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
         args, kwargs = nested(call.args, now), nested(call.kwargs, now)
-        line = Line(call.kind, call.function, args, kwargs, (call.phase, call.module), like)
+        line = Line(call.kind, call.function, args, kwargs, (call.phase, call.module), call.like)
         line.shares = None if call.shares is None else now(call.shares)
         found[id(call)] = handler(draft, line, line)
     draft.outputs = nested(list(outputs), now)

@@ -25,23 +25,42 @@ class CompileError(TypeError):
     """A function cannot be compiled: its Python code depends on the numbers in an array, for one."""
 
 
+def order_of(array: Any) -> str:
+    """How an array lies in memory: "C" (row by row), "F" (column by column), or "" (neither)."""
+    flags = getattr(array, "flags", None)
+    return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
+
+
+class Ref:
+    """A traced array as the argument of a call: where it is from, and its outline; its numbers are not kept."""
+
+    __slots__ = ("dtype", "order", "origin", "shape")
+
+    def __init__(self, x: Traced) -> None:
+        self.origin, self.shape, self.dtype, self.order = x.origin, x.shape, x.dtype, order_of(x.value)
+
+
 class Call:
-    """One call of the run that is traced: `function(*args, **kwargs)`, and the `value` that it had then.
+    """One call of the run that is traced: `function(*args, **kwargs)`, with Refs in the place of traced arrays.
 
     `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with some elements replaced) or
     "opaque" (not NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose call was
-    under way.  `shares` is the argument whose memory the result lies in, if it is a view.
+    under way.  `like` is the shape, dtype and order of the result, `shares` the argument in whose memory it lies, if it
+    is a view.
     """
 
-    __slots__ = ("args", "function", "kind", "kwargs", "module", "phase", "shares", "value")
+    __slots__ = ("args", "function", "kind", "kwargs", "like", "module", "phase", "shares")
 
     def __init__(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> None:
-        self.kind, self.function, self.args, self.kwargs, self.value = kind, function, args, kwargs, value
+        self.kind, self.function = kind, function
+        self.args, self.kwargs = nested((args, kwargs), lambda x: Ref(x) if isinstance(x, Traced) else x)
         self.phase, self.module = _where()
-        self.shares: Traced | None = None
+        single = isinstance(value, np.ndarray | np.generic)
+        self.like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
+        self.shares: Ref | None = None
         if isinstance(value, np.ndarray) and kind != "put":
             arrays = (x for x in traced_in((args, kwargs)) if isinstance(x.value, np.ndarray))
-            self.shares = next((x for x in arrays if np.may_share_memory(x.value, value)), None)
+            self.shares = next((Ref(x) for x in arrays if np.may_share_memory(x.value, value)), None)
 
 
 class Tape:
@@ -49,7 +68,7 @@ class Tape:
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.guards: list[tuple[Traced, bool]] = []  # what was asked, and the answer
+        self.guards: list[tuple[Ref, bool]] = []  # what was asked, and the answer
         self.inputs: list[tuple[str, Any]] = []
         self.viewed: set[int] = set()  # the calls whose memory is that of another result, too
         self.outside = False  # whether an opaque call is under way
@@ -68,7 +87,6 @@ class Tape:
 
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Make a call on the concrete values and write it down."""
-        args, kwargs = _now(args), _now(kwargs)
         plain_args, plain_kwargs = concrete(args), concrete(kwargs)
         if kind == "method":
             value = getattr(plain_args[0], function)(*plain_args[1:], **plain_kwargs)
@@ -122,11 +140,6 @@ def nested(x: Any, change: Any) -> Any:
 def concrete(x: Any) -> Any:
     """Nested arguments with values in place of what is traced."""
     return nested(x, lambda item: item.value if isinstance(item, Traced | Number) else item)
-
-
-def _now(x: Any) -> Any:
-    """Nested arguments as they are now, for `out=` may give a Traced another value afterwards."""
-    return nested(x, lambda item: item.copy() if isinstance(item, Traced) else item)
 
 
 def traced_in(x: Any) -> list[Traced]:
@@ -244,7 +257,7 @@ class Traced(NDArrayOperatorsMixin):
                 f"Python code depends on the numbers in an array, at {line_of_caller()}; use autograd.where, or leave "
                 f"this line out of the function that is compiled"
             )
-        self.tape.guards.append((self.copy(), answer))
+        self.tape.guards.append((Ref(self), answer))
         return answer
 
     def _number(self, *_: Any, **__: Any) -> Any:
