@@ -62,10 +62,11 @@ if TYPE_CHECKING:
     from .drawing import trace as trace
     from .drawing import watch as watch
     from .ops import special as special
+    from .profiling import profile as profile
 else:
 
     def __getattr__(name: str) -> Any:
-        """Pictures and SciPy's functions load when they are first asked for: the import stays short."""
+        """Pictures, profiles and SciPy's functions load when they are first asked for: the import stays short."""
         if name in ("Page", "draw", "trace", "watch"):
             from . import drawing
 
@@ -74,6 +75,10 @@ else:
             from . import compiling
 
             return getattr(compiling, name)
+        if name == "profile":
+            from . import profiling
+
+            return profiling.profile
         if name == "special":
             from .ops import special
 

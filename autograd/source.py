@@ -56,8 +56,9 @@ def modules_running() -> tuple[Any, ...]:
 
 
 def name_within(parent: Any, module: Any) -> str:
-    """What `parent` calls the `module` that it holds, or "?"."""
-    return next((name for name, child in parent.named_children() if child is module), "?")
+    """What `parent` calls the `module` that it holds, in a list of modules too (`layers.0`), or "?"."""
+    inner = itertools.chain(parent.named_children(), getattr(parent, "named_modules", tuple)())
+    return next((name for name, child in inner if child is module), "?")
 
 
 def path_of_module() -> str:

@@ -116,6 +116,27 @@ def measure(title, functions, per, ops=1):
     return ratio
 
 
+def profiling_cost():
+    """Microseconds: what `autograd.profile()` adds to an op, forward and backward, and what entering it costs."""
+    function = partial(elementwise_chain, tanh=autograd.tanh)
+    chain = candidates(function, 1, lambda y: np.ones(y.shape), False, "plaingrad")
+
+    def several():
+        for _ in range(REPEATS):
+            chain()
+
+    def profiled():
+        with autograd.profile():
+            several()
+
+    def empty():
+        with autograd.profile():
+            pass
+
+    times = compare({"without": several, "with": profiled, "empty": empty}, 1)
+    return (times["with"] - times["empty"] - times["without"]) / 41 / REPEATS, times["empty"]
+
+
 def import_cost():
     """Milliseconds that `import autograd` takes after `import numpy`, in fresh processes whose bytecode is cached."""
     program = "import time, numpy; t = time.perf_counter(); import autograd; print(1e3 * (time.perf_counter() - t))"
@@ -163,6 +184,8 @@ def main():
             print(f"goal: at most 0.65 of PyTorch, forward+backward per op of the {name}: {spread(ratio)}")
         print(f"one op alone, with the fixed cost of a backward(): geometric mean {mean:.2f} of PyTorch")
     linearity()
+    op, block = profiling_cost()
+    print(f"autograd.profile() adds {spread(op)} us to an op, forward and backward, and {spread(block)} us to a block")
     print(f"goal: `import autograd` at most 40 ms over `import numpy`: {spread(import_cost())} ms")
 
 

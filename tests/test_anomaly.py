@@ -91,6 +91,16 @@ def test_the_module_is_named():
         model(-np.ones((3, 2), np.float32) * 9 - 9)
         model(np.ones((3, 2), np.float32) * 9 + 9)
 
+    class Net(nn.Module):
+        def __init__(self):
+            self.layers = nn.ModuleList([nn.ReLU(), Log()])
+
+        def forward(self, x):
+            return self.layers[1](x)
+
+    with pytest.raises(AnomalyError, match=r"in module layers\.1 \(Log\)"), detect_anomaly():
+        Net()(leaf(0.0))
+
 
 def test_recorded_arrays_are_locked_and_unlocked():
     x = leaf(1.0, 2.0)

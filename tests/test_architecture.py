@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
     "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "custom", "compiling"},
+    "profiling": {"graph", "mode", "op", "source", "tensor", "tree", "compiling", "profiling"},
     "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}

@@ -1,0 +1,204 @@
+"""What a profile writes down: one Span per call of an op, a module, a backward pass or a step, nested as they ran."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from time import perf_counter_ns
+from typing import Any
+
+from ..graph import Node
+from ..mode import MODE, Both, Observer
+from ..source import modules_running, name_within
+
+Path = tuple[str, ...]  # the names of the modules around something, outermost first
+
+
+class Span:
+    """One stretch of time: `name` ran from `start` to `end` (nanoseconds), `inside` of which other spans ran within it.
+
+    `kind` is "op", "module", "backward" (a whole walk), "step" (of an optimiser) or "compiled"; `phase` is the pass
+    that it was part of, "forward", "backward" or "" for neither.  With `rules` it is no call, but the turn of an op's
+    rules, or of those of a module's ops, in a walk; `origin` is then the call of that op, if it is known.  `modules`
+    are the names of the modules around it, outermost first, and the module's own; `bytes` is the size of what it made,
+    `shape` and `dtype` are those of an op's output.
+    """
+
+    __slots__ = (
+        "bytes", "dtype", "end", "inside", "kind", "modules", "name", "origin", "phase", "rules", "shape", "start",
+        "thread",
+    )  # fmt: skip
+
+    def __init__(self, name: str, kind: str, phase: str, modules: Path, thread: int) -> None:
+        self.name, self.kind, self.phase, self.modules, self.thread = name, kind, phase, modules, thread
+        self.start = self.end = self.inside = self.bytes = 0
+        self.rules = False
+        self.shape: tuple[int, ...] | None = None
+        self.dtype: Any = None
+        self.origin: Span | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.phase or self.kind} {(self.end - self.start) / 1e3:.1f} us>"
+
+
+class _Thread(threading.local):
+    """The spans that are open in this thread, innermost last, and the one that ended last."""
+
+    def __init__(self) -> None:
+        self.open: list[Span] = []
+        self.last: Span | None = None
+        self.number = threading.get_native_id()
+
+
+class Recorder(Observer):
+    """Who a profile sends to watch.  It records while at least one `with` block of its profile is `entered`."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.threads: dict[int, str] = {}  # the names of those that were seen
+        self.entered = 0
+        self.wall = 0  # nanoseconds inside the blocks, those that overlap counted once
+        self._since = 0
+        self._lock = threading.Lock()
+        self._here = _Thread()
+        self._made: dict[int, Span] = {}  # by the number of a node: the span of the op that made it
+        self._labels: dict[tuple[int, Path], tuple[Any, str]] = {}  # holds the modules, so that an id stays its own
+        self._roots: dict[str, int] = {}
+        self.kinds: dict[Path, str] = {}  # the classes of the modules
+
+    def enter(self) -> None:
+        """One more block is open."""
+        with self._lock:
+            self.threads[threading.get_native_id()] = threading.current_thread().name
+            if not self.entered:
+                self._since = perf_counter_ns()
+            self.entered += 1
+
+    @property
+    def elapsed(self) -> int:
+        """Nanoseconds inside the blocks, up to now."""
+        with self._lock:
+            return self.wall + (perf_counter_ns() - self._since if self.entered else 0)
+
+    def leave(self) -> None:
+        """One block less is open."""
+        with self._lock:
+            self.entered -= 1
+            if not self.entered:
+                self.wall += perf_counter_ns() - self._since
+
+    # ---- spans
+
+    def begin(self, name: str, kind: str, phase: str = "forward", modules: Path | None = None) -> Span:
+        """Open a span; it is among the modules of the span around it, unless told otherwise."""
+        here = self._here
+        if here.open:
+            around = here.open[-1]
+            if modules is None:
+                modules = around.modules
+            if around.phase == "backward" and phase:
+                phase = "backward"  # called by a rule
+        span = Span(name, kind, phase, modules or (), here.number)
+        here.open.append(span)
+        span.start = perf_counter_ns()
+        return span
+
+    def end(self, span: Span) -> None:
+        """Close a span, and any within it that an interrupt has left open."""
+        span.end = perf_counter_ns()
+        here = self._here
+        while here.open and here.open.pop() is not span:
+            pass
+        if here.open:
+            here.open[-1].inside += span.end - span.start
+        elif span.thread not in self.threads:
+            self.threads[span.thread] = threading.current_thread().name
+        here.last = span
+        self.spans.append(span)
+
+    def begin_module(self, module: Any) -> Span:
+        """Open the span of a module's call, named as the module around it names this one."""
+        around = self._here.open[-1].modules if self._here.open else ()
+        known = self._labels.get((id(module), around))
+        label = self._name(module, around) if known is None else known[1]
+        return self.begin(label, "module", modules=(*around, label))
+
+    def _name(self, module: Any, around: Path) -> str:
+        kind = type(module).__name__
+        running = modules_running() if around else ()  # the module itself is not yet among them
+        label = name_within(running[-1], module) if running else "?"
+        anonymous = label == "?"
+        if anonymous:
+            label = kind
+            if learns := next(iter(module.named_parameters()), None) is not None:  # two networks are two rows
+                self._roots[kind] = count = self._roots.get(kind, 0) + 1
+                label += f"#{count}" if count > 1 else ""
+        if not anonymous or learns:  # a loss that is made anew for every step is not remembered each time
+            self._labels[id(module), around] = module, label
+        self.kinds[*around, label] = kind
+        return label
+
+    # ---- what ops and walks report
+
+    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+        """An op has recorded itself: remember which span that was, for the way back."""
+        last = self._here.last
+        if self.entered and last is not None and last.name == node.op.name:
+            self._made[node.number] = last
+
+    def origin_of(self, node: Any) -> Span | None:
+        """The forward span of the op that made a node, if it ran inside this profile."""
+        return self._made.get(node.number)
+
+
+class Walk:
+    """A backward pass as spans: modules, and in them ops, each of which lasts until the next op's turn."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder, self.modules = recorder, list[Span]()
+        self.whole = recorder.begin("backward", "backward", "backward")
+        self.op: Span | None = None
+
+    def leave(self) -> None:
+        """The rules of the op whose turn it was have run, and what they returned has been added up."""
+        if self.op is not None:
+            self.recorder.end(self.op)
+            self.op = None
+
+    def enter(self, node: Node) -> None:
+        """The rules of `node` run next."""
+        origin = self.recorder.origin_of(node)
+        path = () if origin is None else origin.modules
+        while self.modules and self.modules[-1].modules != path[: len(self.modules)]:
+            self.recorder.end(self.modules.pop())
+        for i in range(len(self.modules), len(path)):
+            self.modules.append(self.recorder.begin(path[i], "module", "backward", path[: i + 1]))
+            self.modules[-1].rules = True
+        self.op = span = self.recorder.begin(node.op.name, "op", "backward", path)
+        span.rules = True
+        span.bytes = sum(_nbytes(edge) for edge in node.edges or () if edge is not None)
+        span.shape, span.dtype, span.origin = node.shape, node.dtype, origin
+
+    def finish(self) -> None:
+        """The walk is over, or an error has ended it."""
+        self.leave()
+        while self.modules:
+            self.recorder.end(self.modules.pop())
+        self.recorder.end(self.whole)
+
+
+def _nbytes(edge: Any) -> int:
+    """The size of the gradient that is sent along an edge."""
+    return int(math.prod(edge.shape) * edge.dtype.itemsize)
+
+
+def recorders() -> list[Recorder]:
+    """Those whose blocks are open in this thread or asyncio task, outermost first."""
+    return list(dict.fromkeys(_within(MODE.get().observer)))
+
+
+def _within(observer: Any) -> list[Recorder]:
+    if isinstance(observer, Both):
+        return [recorder for part in observer.observers for recorder in _within(part)]
+    return [observer] if isinstance(observer, Recorder) and observer.entered else []
