@@ -170,9 +170,10 @@ def differentiable(
         dtype = data.dtype
         if dtype.char == "O":
             raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
-        if not needs or not (mode := MODE.get()).recording:
-            if needs and mode.observer is not None:
-                mode.observer.cut(edges, "no_grad()")
+        mode = MODE.get()
+        if not needs or not mode.recording:
+            if mode.observer is not None:
+                mode.observer.unrecorded(op, data, arrays, edges)
             return tensor_of(data)
 
         node = Node()
@@ -240,6 +241,9 @@ def plain(*functions: Any, operator: str | None = None) -> None:
     for function in functions:
 
         def unwrapped(*args: Any, _function: Any = function, **kwargs: Any) -> Any:
+            if (observer := MODE.get().observer) is not None:
+                edges = [x.node or x for x in args if isinstance(x, Tensor) and x.requires_grad]
+                observer.cut(edges, f"{_function.__name__}(), which has no gradient")
             return _function(*_unwrap(args), **_unwrap(kwargs))
 
         unwrapped.__name__ = function.__name__

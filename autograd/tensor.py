@@ -190,10 +190,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array as a constant: what is computed from it sends no gradient back through here."""
-        observer = MODE.get().observer
-        if observer is not None and self.requires_grad:
-            observer.cut([self.node or self], "detach()")
-        return tensor_of(self.data)
+        return constant_of(self, "detach()")
 
     def assign(self, value: Any) -> None:
         """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how a weight is updated.
@@ -322,6 +319,14 @@ def tensor_of(data: Any, node: Node | None = None) -> Tensor:
     return tensor
 
 
+def constant_of(tensor: Tensor, how: str) -> Tensor:
+    """The same array without its history; `how` the gradient was cut off is what `why` will say."""
+    observer = MODE.get().observer
+    if observer is not None and tensor.requires_grad:
+        observer.cut([tensor.node or tensor], how)
+    return tensor_of(tensor.data)
+
+
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """`data` as a Tensor that shares its memory (a Tensor is returned as it is): changing the array changes both.
 
@@ -350,14 +355,20 @@ def differentiate(
     """
     observer = MODE.get().observer
     visit = None if observer is None else observer.backward
+    if observer is not None:
+        observer.begin(seeds)
     retain = create_graph if retain_graph is None else retain_graph
     starts = {tensor.node or tensor: (seed if create_graph else seed.data).conj() for tensor, seed in seeds.items()}
     if create_graph:
         with enable_grad():
             arrived = walk(starts, retain=retain, wanted=wanted, lift=_lift, visit=visit)
+            if observer is not None:
+                observer.arrived(arrived)
             return {edge: g.conj() for edge, g in arrived.items()}
     arrived = walk(starts, retain=retain, wanted=wanted, visit=visit)
     starts.clear()
+    if observer is not None:
+        observer.arrived(arrived)
     return {edge: tensor_of(_own(arrived, edge).conj()) for edge in list(arrived)}
 
 
