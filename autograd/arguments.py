@@ -12,6 +12,7 @@ from .tensor import Tensor
 
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
+SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that a message about shapes repeats
 CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
@@ -23,11 +24,19 @@ def constant(op: Any, x: Any) -> Any:
         raise TypeError(
             f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask"
         )
+    kind = f"{type(x).__module__.partition('.')[0]}.{type(x).__name__}".removeprefix("builtins.")
     if hasattr(x, "__array_function__"):
+        if hasattr(x, "backward"):
+            raise TypeError(f"{op.name}: a {kind} records gradients of its own, which would be lost; pass its array")
         return x
     if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
         raise TypeError(f"{op.name}: a list that holds Tensors is not an array; join them with autograd.stack")
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except Exception as error:  # whatever another library raises
+        raise TypeError(
+            f"{op.name}: NumPy cannot read this {kind} as an array ({error}); pass a NumPy array"
+        ) from error
     if array.dtype.kind not in "fciub":
         raise TypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.50}")
     return array
@@ -37,9 +46,12 @@ def one_array(op: Any, data: Any) -> Any:
     """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
     if isinstance(data, np.generic | float | int):
         return np.asarray(data)
-    if hasattr(data, "dtype"):
+    if hasattr(data, "dtype") and not isinstance(data, Tensor):
         return data
-    raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}")
+    more = (
+        " (a Tensor among its keywords? these are no inputs, and have no gradient)" if isinstance(data, Tensor) else ""
+    )
+    raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}{more}")
 
 
 def arrange(op: Any, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -108,8 +120,35 @@ def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, 
         for part in x if isinstance(x, tuple | list) else (x,):
             if hasattr(part, "opaque"):
                 return part.opaque(op.forward, arrays, params)
+    if any(a is None for a in arrays) and isinstance(error, TypeError):
+        raise TypeError(f"{op.name}: an input is None; does a function (or forward()) lack its `return`?") from error
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
+    shapes += "".join(f", {name}={value!r:.40}" for name, value in params.items() if name in SHOWN)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
         if isinstance(error, kind):
             raise kind(f"{op.name} of shapes {shapes}: {error}") from error
     raise error
+
+
+def arguments_of(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    if not inspect.isfunction(rule):
+        raise TypeError(
+            f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
+        )
+    code = rule.__code__
+    n, names = code.co_argcount, code.co_varnames
+    m = n + code.co_kwonlyargcount
+    return names[:n], names[n:m], names[m] if code.co_flags & inspect.CO_VARARGS else ""
+
+
+def check_rules(op: Any) -> None:
+    """TypeError for a rule that does not take the gradient, the output and every input."""
+    for i, rule in enumerate(op.rules):
+        names, _, star = arguments_of(rule)
+        count, needed = len(op.rules) + 2, len(names) - len(rule.__defaults__ or ())
+        if needed > count or (len(names) < count and not star):
+            raise TypeError(
+                f"{op.name} has {len(op.rules)} inputs, one per rule, so its rule {i} takes {count} arguments (the "
+                f"gradient, the output and the inputs); it takes {len(names)}: {', '.join(names)}"
+            )

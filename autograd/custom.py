@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .functional import variable
-from .graph import Node
+from .graph import GraphError, Node
 from .mode import enable_grad
 from .op import Case, differentiable, zero
 from .tensor import Tensor, as_tensor, differentiate
@@ -64,9 +64,14 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         made: list[Any] = []
 
         def run(*arrays: Any) -> Any:
-            value, back = function(*arrays, **kwargs)
-            made[:] = [back]
-            return value
+            pair = function(*arrays, **kwargs)
+            if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+                raise TypeError(
+                    f"the function of a custom_gradient returns a pair, its value and a function that takes the gradient "
+                    f"back; this one returned {type(pair).__name__}"
+                )
+            made[:] = [pair[1]]
+            return pair[0]
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             recorded = any(isinstance(x, Tensor) for x in (gradient, *inputs))
@@ -87,7 +92,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     For a long chain of such calls, memory grows with their number instead of with the number of ops.  Arguments and
     results may be nested lists, tuples and dicts.  Parameters that `function` reads from outside get their gradients
-    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).
+    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).  Raises GraphError in backward()
+    if the function computes something else than before, as one that draws random numbers does.
 
     >>> x = Tensor(0.5, requires_grad=True)
     >>> checkpoint(lambda t: np.sin(np.exp(t)))(x).backward()
@@ -117,6 +123,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             outputs, _, variables = call(inputs[: len(varied)])
+            _must_be_the_same(outputs, row)
             seeds: dict[Tensor, Tensor] = {}
             start = 0
             for output in outputs:
@@ -144,6 +151,19 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         return nest(np.reshape(packed[end - a.size : end], a.shape) for a, end in zip(arrays, ends, strict=True))
 
     return wrapper
+
+
+def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:
+    again = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in outputs]
+    same = sum(a.size for a in again) == row.size and (
+        not again
+        or np.array_equal(np.concatenate([a.reshape(-1) for a in again]), row, equal_nan=row.dtype.kind in "fc")
+    )
+    if not same:
+        raise GraphError(
+            "checkpoint: the function did not compute the same again (it draws random numbers, or what it reads has "
+            "changed), so its gradient would be that of another value; pass what changes as an argument"
+        )
 
 
 def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Tensor]:
