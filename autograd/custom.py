@@ -67,8 +67,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
             pair = function(*arrays, **kwargs)
             if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
                 raise TypeError(
-                    f"the function of a custom_gradient returns a pair, its value and a function that takes the gradient "
-                    f"back; this one returned {type(pair).__name__}"
+                    f"the function of a custom_gradient returns a pair, its value and a function that takes the "
+                    f"gradient back; this one returned {type(pair).__name__}"
                 )
             made[:] = [pair[1]]
             return pair[0]

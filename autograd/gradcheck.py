@@ -116,7 +116,7 @@ def _varies(x: Any) -> bool:
 
 def _fixed(x: Any) -> Any:
     """A copy that cannot be written to: neither a function nor a rule may change its arguments."""
-    copied = np.array(x)
+    copied = np.array(np.asarray(x))
     copied.flags.writeable = False
     return copied
 
@@ -198,8 +198,8 @@ class _Check:
         output = self.evaluate(self.values)
         if not np.array_equal(output, self.evaluate(self.values), equal_nan=output.dtype.kind in "fc"):
             raise ValueError(
-                "gradcheck needs a function that returns the same for the same input, and two calls differ: draw random "
-                "numbers outside of it, or from a generator made anew in each call"
+                "gradcheck needs a function that returns the same for the same input, and two calls differ: draw "
+                "random numbers outside of it, or from a generator made anew in each call"
             )
         if not self.values or not output.size:
             return

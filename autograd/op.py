@@ -64,7 +64,7 @@ class Op:
         self.params = frozenset(name for rule in known for name in arguments_of(rule)[1])
         self.plans: dict[int, tuple[bool, tuple[int, ...]]] = {}  # what to keep, by which inputs need gradients
         self.function: Operation
-        self.view = False  # whether the output of one input may share its memory
+        self.view: bool = False  # whether the output of one input may share its memory
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"

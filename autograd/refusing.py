@@ -61,35 +61,35 @@ def numbers_of(data: Any, requires_grad: Any, dtype: Any) -> Any:
     return array
 
 
-def copied() -> NoReturn:
+def refuse_copy() -> NoReturn:
     raise TypeError(
         "Tensor(t) of a Tensor that requires a gradient would drop it; use t itself or t.copy(), or t.detach() for its "
         "value, or pass requires_grad=True for a leaf that begins with this value"
     )
 
 
-def plain_number() -> NoReturn:
+def refuse_number() -> NoReturn:
     raise TypeError(
         "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
         "would drop the gradient; write t.item() for the number, or use NumPy's functions on t"
     )
 
 
-def plain_array() -> NoReturn:
+def refuse_array() -> NoReturn:
     raise TypeError(
         "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; use .data for the array "
         "itself, or an autograd function for the computation (autograd.stack for a list of Tensors)"
     )
 
 
-def set_item() -> NoReturn:
+def refuse_item() -> NoReturn:
     raise TypeError(
         "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
         "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf"
     )
 
 
-def written_into(ufunc: np.ufunc) -> NoReturn:
+def refuse_out(ufunc: np.ufunc) -> NoReturn:
     raise TypeError(
         f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += "
         f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
@@ -97,7 +97,7 @@ def written_into(ufunc: np.ufunc) -> NoReturn:
     )
 
 
-def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
+def refuse_function(function: Any, known: Iterable[str]) -> NoReturn:
     name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""

@@ -6,14 +6,23 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from . import refusing
 from .graph import GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
+from .refusing import (
+    missing,
+    numbers_of,
+    refuse_array,
+    refuse_copy,
+    refuse_function,
+    refuse_item,
+    refuse_number,
+    refuse_out,
+)  # fmt: skip
 
 # What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
 # A method of a ufunc is a pair, (np.add, "reduce").
@@ -53,9 +62,9 @@ class Tensor:
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
             if data.requires_grad and not requires_grad:
-                refusing.copied()
+                refuse_copy()
             data = constant_of(data, "Tensor(t)").data
-        self.data, self.grad, self.node = refusing.numbers_of(data, requires_grad, dtype), None, None
+        self.data, self.grad, self.node = numbers_of(data, requires_grad, dtype), None, None
         if name is not None and not isinstance(name, str):
             raise TypeError(f"the name of a Tensor is a string; got {name!r:.50}")
         self.requires_grad, self.stamp, self.name = bool(requires_grad), 0, name
@@ -128,7 +137,7 @@ class Tensor:
 
     def _number(self) -> Any:
         if self.requires_grad:
-            refusing.plain_number()
+            refuse_number()
         return self.item()
 
     def __bool__(self) -> bool:
@@ -217,7 +226,7 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         if params.get("out") is not None:
-            refusing.written_into(ufunc)
+            refuse_out(ufunc)
         params.pop("order", None)  # how the result lies in memory
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
 
@@ -226,11 +235,11 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
-            refusing.plain_array()
+            refuse_array()
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        refusing.set_item()
+        refuse_item()
 
     if TYPE_CHECKING:  # attached by op.py when the ops register, and by hooks.py
 
@@ -260,7 +269,7 @@ class Tensor:
     else:
 
         def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(refusing.missing(name), name=name, obj=self)
+            raise AttributeError(missing(name), name=name, obj=self)
 
 
 def set_all(objects: Sequence[Any], name: str, values: Sequence[Any]) -> None:
@@ -281,9 +290,7 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
     """
     checked = [leaf._checked(array) for leaf, array in zip(leaves, arrays, strict=True)]
     set_all(leaves, "stamp", [next_number()] * len(checked))  # a stamp too many only refuses a graph
-    targets = [*zip(leaves, repeat("data"), checked), *others]
-    if targets:
-        deque(map(setattr, *zip(*targets, strict=True)), maxlen=0)  # in one call of C, as in set_all
+    deque(starmap(setattr, [*zip(leaves, repeat("data"), checked), *others]), maxlen=0)  # in C, as in set_all
 
 
 def use_gradients(leaves: Sequence[Tensor]) -> bool:
@@ -427,4 +434,4 @@ def dispatch(function: Any) -> Callable[..., Any]:
             load()
         if function in NUMPY:
             return NUMPY[function]
-    refusing.no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+    return refuse_function(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})

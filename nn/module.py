@@ -249,8 +249,8 @@ class Module:
         """
         if not isinstance(state, Mapping):
             raise TypeError(
-                f"load_state_dict() takes a dict of arrays, as state_dict() gives; got {type(state).__name__} (a file is "
-                f"read by nn.load(path, model))"
+                f"load_state_dict() takes a dict of arrays, as state_dict() gives; got {type(state).__name__} (a file "
+                f"is read by nn.load(path, model))"
             )
         own = self._state()
         arrays = {name: v.data if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
@@ -332,9 +332,15 @@ def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
             seen.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
-        elif isinstance(value, set | frozenset | deque) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
-            if any(isinstance(item, Tensor | Module) for item in (value.flat if hasattr(value, "flat") else value)):
-                raise TypeError(
-                    f"{type(module).__name__}.{name} holds modules or Tensors in a {type(value).__name__}, where they "
-                    f"are not looked for; use a list, a tuple or a dict"
-                )
+        elif any(isinstance(item, Tensor | Module) for item in _elsewhere(value)):
+            raise TypeError(
+                f"{type(module).__name__}.{name} holds modules or Tensors in a {type(value).__name__}, where they are "
+                f"not looked for; use a list, a tuple or a dict"
+            )
+
+
+def _elsewhere(value: Any) -> Any:
+    """What is in a collection that is not walked."""
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        return value.flat
+    return value if isinstance(value, set | frozenset | deque) else ()

@@ -1,4 +1,4 @@
-"""What `detect_anomaly` notices beyond the operation that makes the first NaN, and that it changes nothing otherwise."""
+"""What `detect_anomaly` notices beyond the operation that makes the first NaN, and that it changes nothing else."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_graph_from_before_the_block_and_a_leaf():
 
 def test_what_leaves_no_graph_is_looked_at_too():
     for program in (lambda: np.log(Tensor(-1.0)), lambda: leaf(1.0) * np.sqrt(Tensor(-1.0))):
-        with pytest.raises(AnomalyError, match="out of -1.0, forward, in test_detective.py"), detect_anomaly():
+        with pytest.raises(AnomalyError, match=r"out of -1\.0, forward, in test_detective\.py"), detect_anomaly():
             program()
     with pytest.raises(AnomalyError, match="log made nan"), detect_anomaly(), autograd.no_grad():
         np.log(leaf(-1.0))
@@ -115,16 +115,14 @@ def test_the_numbers_behind_a_slope_and_what_masks_it():
         lambda y, x: nn.functional.relu(y - 0.5),
     ):
         x = leaf(4.0, 0.0)
-        with pytest.raises(AnomalyError, match="select a safe input with autograd.where before sqrt") as caught:
-            with detect_anomaly():
-                mask(np.sqrt(x), x).sum().backward()
+        with pytest.raises(AnomalyError, match=r"select a safe input .* before sqrt") as caught, detect_anomaly():
+            mask(np.sqrt(x), x).sum().backward()
         assert caught.value.values == (0.0,) and caught.value.index == (1,)
         assert "to which the gradient 0.0 came, made nan at [1] out of 0.0" in str(caught.value)
     with pytest.raises(AnomalyError, match=r"the where\(\) masks the output"), detect_anomaly():
         np.where(x > 0, np.sqrt(x), 0.0).sum().backward()
-    with pytest.raises(AnomalyError, match="if a where.. masks this output, the slope of log is infinite all the same"):
-        with detect_anomaly():
-            np.where(x > 0, np.log(x), 0.0)
+    with pytest.raises(AnomalyError, match=r"if a where\(\) masks this output, the slope of log"), detect_anomaly():
+        np.where(x > 0, np.log(x), 0.0)
 
 
 def test_hooks_and_sums_of_finite_gradients():
@@ -153,9 +151,8 @@ def test_hooks_and_sums_of_finite_gradients():
 def test_a_rule_that_writes_into_what_it_was_given_is_named():
     x = leaf(1.0, 2.0)
     for rule in (lambda g, _y, _x: np.multiply(g, 2, out=g), lambda g, _y, x: np.multiply(x, 0, out=x) + g):
-        with pytest.raises(GraphError, match="the rule of own_op for its input 0 writes into an array"):
-            with detect_anomaly():
-                own_op(rule)(x * 1.0).sum().backward()
+        with pytest.raises(GraphError, match="own_op for its input 0 writes into an array"), detect_anomaly():
+            own_op(rule)(x * 1.0).sum().backward()
     with pytest.raises(ValueError, match="planted"), detect_anomaly():
         own_op(planted)(x).sum().backward()
     assert x.tolist() == [1, 2] and x.grad is None
@@ -183,9 +180,8 @@ def test_a_leaf_that_was_given_new_data():
 
 def test_ranges_are_shown_where_an_op_does_not_work_element_by_element():
     x = Tensor(np.full((2, 2), 1e200), requires_grad=True)
-    with pytest.raises(AnomalyError, match=r"an array of \(2, 2\) from 1e\+200 to 1e\+200 and") as caught:
-        with detect_anomaly():
-            x @ x  # of the shape of its inputs
+    with pytest.raises(AnomalyError, match=r"\(2, 2\) from 1e\+200 to 1e\+200 and") as caught, detect_anomaly():
+        x @ x  # of the shape of its inputs
     assert "larger than float64 can hold" in str(caught.value)
     for program, words in (
         (lambda: np.log(Tensor([0j, 1.0], requires_grad=True)), "the logarithm of 0.0"),

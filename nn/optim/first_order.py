@@ -112,13 +112,14 @@ class Optimizer:
         """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
         try:
             moving, news, states = self._moved()
+            mixed = use_gradients(moving)
         except (TypeError, ValueError, AttributeError) as error:
             _look_at_gradients(self.params, error)
             raise
         assign_all(moving, news, (self, "state", states))  # new arrays: what a graph has recorded never changes
         if not moving:
             self._found_none()
-        if use_gradients(moving) and not self.warned:
+        if mixed and not self.warned:
             self.warned = True
             warnings.warn(
                 "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
