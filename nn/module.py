@@ -97,8 +97,9 @@ class Module:
     def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
         """Call `hook(module, grad_inputs, grad_output)` when backward() has passed through this module.
 
-        `grad_inputs` has a Tensor, or None, for each input; a tuple that the hook returns takes its place, and a
-        gradient of another shape than the input's raises ValueError.  For modules whose output is one Tensor.
+        `grad_inputs` has a Tensor for each input that needs a gradient (zeros if the output does not depend on it) and
+        None for the others; a tuple that the hook returns takes its place, and gradients of other shapes than the
+        inputs' raise ValueError.  For modules whose output is one Tensor (TypeError otherwise).
         """
         hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
         return hooks.add("backward", hook)
