@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -199,9 +200,10 @@ class Module:
         """Give all floating-point parameters and buffers another dtype; their gradients are forgotten."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.dtype.kind == "f":
-                tensor.data, tensor.grad = tensor.data.astype(dtype), None
+        tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]
+        changes: list[tuple[Tensor, str, Any]] = [(tensor, "data", tensor.data.astype(dtype)) for tensor in tensors]
+        changes += [(tensor, "grad", None) for tensor in tensors]
+        deque(starmap(setattr, changes), maxlen=0)  # in one call of C: an interrupt leaves all as they were, or none
         return self
 
     def double(self: M) -> M:
