@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .tensor import Tensor
+from .tree import flatten
 
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
@@ -152,3 +154,37 @@ def check_rules(op: Any) -> None:
                 f"{op.name} has {len(op.rules)} inputs, one per rule, so its rule {i} takes {count} arguments (the "
                 f"gradient, the output and the inputs); it takes {len(names)}: {', '.join(names)}"
             )
+
+
+def by_numpy(function: Any, numpy: Sequence[Any], wrap: Any) -> Any:
+    """`function`, but of Tensors of whole numbers what NumPy's own makes of them, for these have no gradient.
+
+    Written with other ops, `function` would compute in another dtype than NumPy does.
+    """
+    if not numpy or isinstance(numpy[0], tuple):
+        return function
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        for x in args:
+            if isinstance(x, Tensor):
+                if x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values())):
+                    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
+                    found = numpy[0](*arrays, **{k: x.data if isinstance(x, Tensor) else x for k, x in kwargs.items()})
+                    parts, build = flatten(found)
+                    return build(wrap(np.asarray(part)) for part in parts)
+                break
+        return function(*args, **kwargs)
+
+    return called
+
+
+def _all_whole(values: Sequence[Any]) -> bool:
+    """Whether the Tensors among these are arrays of whole numbers, and no list hides others."""
+    for x in values:
+        if isinstance(x, Tensor):
+            if x.data.dtype.kind not in "iub":
+                return False
+        elif isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
+            return False
+    return True

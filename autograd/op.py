@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .arguments import CONSTANTS, arguments_of, arrange, check_rules, constant, explain, one_array
+from .arguments import CONSTANTS, arguments_of, arrange, by_numpy, check_rules, constant, explain, one_array
 from .graph import Node, Outline, next_number
 from .mode import MODE
 from .tensor import NUMPY, Tensor, tensor_of
@@ -135,6 +135,7 @@ def differentiable(
     )
     if rules:
         check_rules(op)
+    beyond = beyond and by_numpy(beyond, numpy, tensor_of)
     arity = -1 if call else len(rules)  # with `call`, every call of the op goes through it
     known, plans = op.params, op.plans
     ndarray, new = np.ndarray, object.__new__
@@ -265,7 +266,7 @@ def composite(
 ) -> Operation:
     """Register a function that is written with ops, and so needs no rules of its own."""
     op = Op(name or numpy[0].__name__, function, (), numpy=numpy, cases=cases, domain=domain)
-    return _register(op, function, methods or {})
+    return _register(op, by_numpy(function, numpy, tensor_of), methods or {})
 
 
 def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], arity: int = -1) -> Operation:

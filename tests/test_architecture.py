@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "mode": set(),
     "refusing": set(),
     "tensor": {"graph", "mode", "refusing"},
-    "arguments": {"tensor"},
+    "arguments": {"tensor", "tree"},
     "op": {"graph", "mode", "tensor", "arguments"},
     "ops": {"tensor", "op", "ops"},
     "tree": set(),
