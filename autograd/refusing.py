@@ -42,15 +42,23 @@ def missing(name: str) -> str:
     return f"{said}; here that is {ELSEWHERE[name]}" if name in ELSEWHERE else said
 
 
+def is_foreign(data: Any) -> bool:
+    """Whether `data` is an array of another library, which computes when NumPy's functions meet it."""
+    return not issubclass(type(data), np.ndarray) and hasattr(data, "__array_function__")
+
+
 def numbers_of(data: Any, requires_grad: Any, dtype: Any) -> Any:
     """A copy of `data` as an array of numbers, which may have a gradient if it is to."""
     if not isinstance(requires_grad, bool | np.bool_):
         raise TypeError(f"requires_grad is True or False; got {requires_grad!r:.50} (a dtype is given as dtype=)")
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError("a masked array would lose its mask; use x.filled(0.0), and autograd.where with the mask")
-    if hasattr(data, "__array__") and not isinstance(data, np.ndarray):
-        data = np.asarray(data)  # other libraries' arrays do not all know how to copy
-    array = np.array(data, dtype=dtype)
+    if is_foreign(data):
+        array = data.astype(dtype or data.dtype)
+    elif hasattr(data, "__array__") and not isinstance(data, np.ndarray):
+        array = np.array(np.asarray(data), dtype=dtype)  # not every library's arrays know how to copy
+    else:
+        array = np.array(data, dtype=dtype)
     if array.dtype.kind not in "fciub":
         raise TypeError(f"a Tensor holds numbers; got {type(data).__name__} that NumPy reads as {array.dtype}")
     if requires_grad and array.dtype.kind not in "fc":

@@ -338,7 +338,7 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             raise TypeError(f"as_tensor shares memory, so {data.dtype} cannot become {np.dtype(dtype)}; use astype")
         return data
-    if type(data) is np.ndarray and dtype in (None, data.dtype) and data.dtype.kind in "fciub":
+    if (type(data) is np.ndarray or is_foreign(data)) and dtype in (None, data.dtype) and data.dtype.kind in "fciub":
         return tensor_of(data)
     return tensor_of(Tensor(data, dtype=dtype).data)
 
