@@ -69,43 +69,27 @@ def numbers_of(data: Any, requires_grad: Any, dtype: Any) -> Any:
     return array
 
 
-def refuse_copy() -> NoReturn:
-    raise TypeError(
-        "Tensor(t) of a Tensor that requires a gradient would drop it; use t itself or t.copy(), or t.detach() for its "
-        "value, or pass requires_grad=True for a leaf that begins with this value"
-    )
+REFUSED = {
+    "copy": "Tensor(t) of a Tensor that requires a gradient would drop it; use t itself or t.copy(), or t.detach() for "
+    "its value, or pass requires_grad=True for a leaf that begins with this value",
+    "number": "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
+    "would drop the gradient; write t.item() for the number, or use NumPy's functions on t",
+    "array": "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; use .data for the "
+    "array itself, or an autograd function for the computation (autograd.stack for a list of Tensors)",
+    "item": "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
+    "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf",
+    "out": "np.{} cannot write into an existing array when a Tensor takes part (out=, or x += tensor for an array x), "
+    "since a recorded value must not change: write x = x + tensor, or use autograd.where",
+}
 
 
-def refuse_number() -> NoReturn:
-    raise TypeError(
-        "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
-        "would drop the gradient; write t.item() for the number, or use NumPy's functions on t"
-    )
+def refuse(what: str, *about: str) -> NoReturn:
+    """Raise TypeError for one of `REFUSED`."""
+    raise TypeError(REFUSED[what].format(*about))
 
 
-def refuse_array() -> NoReturn:
-    raise TypeError(
-        "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; use .data for the array "
-        "itself, or an autograd function for the computation (autograd.stack for a list of Tensors)"
-    )
-
-
-def refuse_item() -> NoReturn:
-    raise TypeError(
-        "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
-        "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf"
-    )
-
-
-def refuse_out(ufunc: np.ufunc) -> NoReturn:
-    raise TypeError(
-        f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += "
-        f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
-        f"or use autograd.where"
-    )
-
-
-def refuse_function(function: Any, known: Iterable[str]) -> NoReturn:
+def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
+    """Raise TypeError for a NumPy function that has no rule, and name the nearest of those that have."""
     name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""

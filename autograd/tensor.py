@@ -13,16 +13,7 @@ import numpy as np
 
 from .graph import GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
-from .refusing import (
-    missing,
-    numbers_of,
-    refuse_array,
-    refuse_copy,
-    refuse_function,
-    refuse_item,
-    refuse_number,
-    refuse_out,
-)  # fmt: skip
+from .refusing import is_foreign, missing, no_rule, numbers_of, refuse
 
 # What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
 # A method of a ufunc is a pair, (np.add, "reduce").
@@ -62,7 +53,7 @@ class Tensor:
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
             if data.requires_grad and not requires_grad:
-                refuse_copy()
+                refuse("copy")
             data = constant_of(data, "Tensor(t)").data
         self.data, self.grad, self.node = numbers_of(data, requires_grad, dtype), None, None
         if name is not None and not isinstance(name, str):
@@ -137,7 +128,7 @@ class Tensor:
 
     def _number(self) -> Any:
         if self.requires_grad:
-            refuse_number()
+            refuse("number")
         return self.item()
 
     def __bool__(self) -> bool:
@@ -226,7 +217,7 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         if params.get("out") is not None:
-            refuse_out(ufunc)
+            refuse("out", ufunc.__name__)
         params.pop("order", None)  # how the result lies in memory
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
 
@@ -235,11 +226,11 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
-            refuse_array()
+            refuse("array")
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        refuse_item()
+        refuse("item")
 
     if TYPE_CHECKING:  # attached by op.py when the ops register, and by hooks.py
 
@@ -434,4 +425,4 @@ def dispatch(function: Any) -> Callable[..., Any]:
             load()
         if function in NUMPY:
             return NUMPY[function]
-    return refuse_function(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+    return no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
