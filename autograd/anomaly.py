@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import numpy as np
 
-from .graph import GraphError, Node, fit
+from .graph import HOOKS, GraphError, Node, fit
+from .hints import of_result, of_slope
 from .locking import Locks, fingerprint
 from .mode import Observer, Switch
 from .source import line_of_caller, path_of_module
 
 
 class AnomalyError(ArithmeticError):
-    """An operation made a NaN or an infinity out of finite numbers.
+    """An operation made a NaN or an infinity out of finite numbers, or backward() began with one.
 
     `op` is its name, `phase` "forward" or "backward", `index` the place of the first such element, `values` the numbers
     that it was made of, `line` the line of the program and `module` the module that ran, if any.
@@ -40,10 +42,12 @@ class detect_anomaly(Switch):
     """Inside this block, the first operation that makes a NaN or an infinity out of finite numbers raises AnomalyError.
 
     Forward and backward are checked, second derivatives too; the message names the operation, the numbers, the line of
-    the program, the module, and what usually helps.  Recorded arrays are locked against writing until the block ends,
-    so that `t.data[0] = ...` between forward and backward raises at once; a write through a view that was made before
-    raises GraphError in backward.  Places where gradients are cut off (detach,
-    no_grad, casts to integers) are noted for `why`.  Several times slower, and for this thread or asyncio task only.
+    the program, the module, and what usually helps.  A NaN that came in with the data is let pass until a backward()
+    begins with it: then the error names the operation that took it in.  Recorded arrays are locked against writing
+    until the block ends, so that `t.data[0] = ...` between forward and backward raises at once; a write through a view
+    that was made before raises GraphError in backward, as does a new `t.data`, and a rule that writes into what it was
+    given.  Places where gradients are cut off (detach, no_grad, casts to integers, functions without a gradient) are
+    noted for `why`.  Several times slower, and for this thread or asyncio task only.
 
     >>> from autograd import Tensor
     >>> x = Tensor([1.0, 0.0], requires_grad=True)
@@ -53,7 +57,11 @@ class detect_anomaly(Switch):
     autograd.anomaly.AnomalyError: log made -inf at [1] out of 0.0, forward...
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *function: Any) -> None:
+        if function:
+            raise TypeError(
+                "detect_anomaly takes no arguments: `with detect_anomaly():`, or @detect_anomaly() above def"
+            )
         super().__init__(observer=_Detective())
         self._errors: list[np.errstate] = []
 
@@ -68,7 +76,7 @@ class detect_anomaly(Switch):
         self.observer.locks.unlock()
 
 
-cuts: list[Cut] = []  # of the latest block
+cuts: deque[Cut] = deque(maxlen=1000)  # the latest of the latest block
 
 
 class _Detective(Observer):
@@ -76,126 +84,223 @@ class _Detective(Observer):
 
     def __init__(self) -> None:
         self.places: WeakKeyDictionary[Node, tuple[str, str]] = WeakKeyDictionary()
+        self.inputs: WeakKeyDictionary[Node, list[Any]] = WeakKeyDictionary()
         self.fingerprints: WeakKeyDictionary[Node, list[int | None]] = WeakKeyDictionary()
+        self.entered: WeakKeyDictionary[Node, str] = WeakKeyDictionary()  # what took in a number that is not finite
+        self.tainted: WeakSet[Node] = WeakSet()  # what has such a number in its result
+        self.senders: WeakKeyDictionary[Node, set[str]] = WeakKeyDictionary()  # the ops that sent a gradient there
+        self.excused: WeakValueDictionary[int, Any] = WeakValueDictionary()  # whose gradient cannot be finite, by id
         self.locks = Locks()
         self.cuts = cuts
         cuts.clear()
 
-    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
-        self.places[node] = line_of_caller(), path_of_module()
-        self.locks.lock(data, *arrays)
-        assert node.kept is not None
-        self.fingerprints[node] = list(map(fingerprint, node.kept))
-        if not np.isfinite(data).all() and all(_finite(a) for a in arrays):
-            index = _first(~np.isfinite(data))
-            values = tuple(_element(a, index, data.shape) for a in arrays)
-            self._raise(node, "forward", data[index], index, values, _forward_hint(node.op.name, values))
+    # ---- forward
 
-    def backward(self, node: Node, gradient: Any) -> None:
-        """Run the rules that the walk is about to run, and look at what each returns."""
+    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+        self.places[node] = place = line_of_caller(), path_of_module()
+        self.inputs[node] = arrays
+        self.locks.lock(data, *arrays)
         assert node.kept is not None and node.edges is not None
-        if node in self.fingerprints and self.fingerprints[node] != list(map(fingerprint, node.kept)):
-            line, _ = self.places[node]
-            raise GraphError(
-                f"an array that {node.op.name} read in {line} was written to since (through a view that was made "
-                f"before detect_anomaly(), which cannot be locked); give it a new array instead of writing into it"
-            )
-        g = gradient.data if hasattr(gradient, "requires_grad") else gradient
-        if not _finite(g):
-            return  # the walk began with it
-        for i, (edge, rule) in enumerate(zip(node.edges, node.op.rules, strict=False)):
-            if edge is None:
-                continue
-            like = edge if isinstance(edge, Node) else edge.data
-            gx = np.asarray(fit(np.asarray(rule(g.conj(), *node.kept, **node.params)), like, node))
-            if not np.isfinite(gx).all() and all(_finite(a) for a in node.kept if isinstance(a, np.ndarray)):
-                index = _first(~np.isfinite(gx))
-                kept = node.kept[1:]
-                values = tuple(_element(a, index, gx.shape) for a in kept if isinstance(a, np.ndarray | float | int))
-                self._raise(node, "backward", gx[index], index, values, _backward_hint(node, g, index), i)
+        self.fingerprints[node] = list(map(fingerprint, node.kept))
+        if finite(data):
+            return
+        if all(map(finite, arrays)):
+            self._made(node.op, data, arrays, place)
+        self.tainted.add(node)
+        for i, (edge, a) in enumerate(zip(node.edges, arrays, strict=True)):
+            if not finite(a) and edge not in self.tainted:
+                index = _first(a)
+                said = f"the first came in as {np.asarray(a)[index]} at {list(index)} of input {i} of {node.op.name}"
+                self.entered[node] = said + _where(*place)
+                break
+
+    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+        super().unrecorded(op, data, arrays, edges)
+        if not finite(data) and all(map(finite, arrays)):
+            self._made(op, data, arrays, (line_of_caller(), path_of_module()))
 
     def cut(self, edges: list[Any], how: str) -> None:
         self.cuts.extend(Cut(edge, how) for edge in edges if edge is not None)
 
-    def _raise(
-        self, node: Node, phase: str, made: Any, index: Any, values: Any, hint: str, i: int | None = None
-    ) -> None:
-        line, module = self.places.get(node, ("", ""))
-        what = node.op.name if i is None else f"the rule of {node.op.name} for its input {i}"
-        numbers = " and ".join(str(v) for v in values)
-        message = f"{what} made {made} at {list(index)} out of {numbers or 'finite numbers'}, {phase}"
-        message += f", in {line}" if line else ""
-        message += f", in module {module}" if module else ""
-        error = AnomalyError(f"{message}{hint and '; ' + hint}")
-        error.op, error.phase, error.index, error.values = node.op.name, phase, index, values
-        error.line, error.module = line, module
-        raise error
+    def _made(self, op: Any, data: Any, arrays: Sequence[Any], place: tuple[str, str]) -> None:
+        index = _first(data)
+        values = tuple(_operand(op, a, index, data.shape) for a in arrays)
+        numbers = [v for v in values if isinstance(v, int | float | complex)]
+        hint = of_result(op.name, np.asarray(data)[index], numbers)
+        _fail(op.name, "forward", op.name, np.asarray(data)[index], index, values, place, hint)
+
+    # ---- backward
+
+    def begin(self, seeds: Mapping[Any, Any]) -> None:
+        for tensor, seed in seeds.items():
+            start = tensor.node or tensor
+            if not finite(seed.data):
+                self._excuse(start)
+            if not finite(tensor.data):
+                self._passed(tensor, start)
+
+    def _passed(self, tensor: Any, start: Any) -> None:
+        """A backward() that begins with a number that is not finite, and no operation here made it."""
+        nodes = [node for node in behind(start) if node in self.entered]
+        first = min(nodes, key=lambda node: node.number, default=None)
+        index = _first(tensor.data)
+        if first is not None:
+            source = f"{self.entered[first]}; look at the data, and at what was computed outside of autograd"
+        elif isinstance(start, Node):
+            source = "it was computed before detect_anomaly() began: put the forward pass inside the block too"
+        else:
+            source = "it is a leaf, whose value was given"
+        name = (first or start).op.name if isinstance(start, Node) else ""
+        place = self.places.get(first, ("", "")) if first is not None else ("", "")
+        message = (
+            f"backward() begins with {tensor.data[index]} at {list(index)}, and no operation here made it: {source}"
+        )
+        _raise(message, name, "forward", index, (), place)
+
+    def backward(self, node: Node, gradient: Any) -> None:
+        """Run the rules that the walk is about to run, and look at what each returns."""
+        assert node.kept is not None and node.edges is not None
+        self._changed(node)
+        g = gradient.data if hasattr(gradient, "requires_grad") else gradient
+        if not finite(g):
+            self._arrives(node, g, f"the result of {node.op.name}", self.places.get(node, ("", "")))
+            self._excuse(*node.edges)
+            return
+        shown = np.asarray(g.conj()).view()
+        shown.flags.writeable = False
+        for i, (edge, rule) in enumerate(zip(node.edges, node.op.rules, strict=False)):
+            if edge is None:
+                continue
+            like = edge if isinstance(edge, Node) else edge.data
+            if isinstance(edge, Node):
+                self.senders.setdefault(edge, set()).add(node.op.name)
+            gx = np.asarray(fit(np.asarray(self._run(node, i, rule, shown)), like, node))
+            if finite(gx):
+                continue
+            if not all(map(finite, self.inputs.get(node, node.kept))):
+                self._excuse(edge)
+                continue
+            index = _first(gx)
+            arrays = self.inputs.get(node) or [a for a in node.kept[1:] if isinstance(a, np.ndarray | float | int)]
+            values = tuple(_operand(node.op, a, index, node.shape) for a in arrays)
+            arriving = np.asarray(g)[index] if np.shape(g) == gx.shape else None
+            senders = sorted(self.senders.get(node, ()))
+            what = f"the rule of {node.op.name} for its input {i}"
+            if arriving is not None:
+                what = f"{what}, to which the gradient {arriving} came,"
+            place = self.places.get(node, ("", ""))
+            hint = of_slope(node.op.name, arriving, senders)
+            _fail(what, "backward", node.op.name, gx[index], index, values, place, hint)
+
+    def _run(self, node: Node, i: int, rule: Any, g: Any) -> Any:
+        try:
+            return rule(g, *(node.kept or ()), **node.params)
+        except ValueError as error:
+            if "read-only" not in str(error):
+                raise
+            raise GraphError(
+                f"the rule of {node.op.name} for its input {i} writes into an array that it was given, which others "
+                f"hold too; return a new one (g * 2, not np.multiply(g, 2, out=g))"
+            ) from error
+
+    def _changed(self, node: Node) -> None:
+        """Whether what the node read is still what it was."""
+        assert node.kept is not None and node.edges is not None
+        if node in self.fingerprints and self.fingerprints[node] != list(map(fingerprint, node.kept)):
+            raise GraphError(
+                f"an array that {node.op.name} read (in {self.places[node][0]}) was written to since (through a view "
+                f"that was made before detect_anomaly(), which cannot be locked); give it a new array instead of "
+                f"writing into it"
+            )
+        for edge, array in zip(node.edges, node.kept[1:], strict=False):
+            leaf = edge is not None and not isinstance(edge, Node)
+            if leaf and array is not edge and array is not edge.data and edge.stamp <= node.number:
+                raise GraphError(
+                    f"an input of {node.op.name} was given a new .data after the forward pass that used it; use "
+                    f"assign(), and run the forward pass again"
+                )
+
+    def arrived(self, gradients: Mapping[Any, Any]) -> None:
+        for edge, gradient in gradients.items():
+            g = gradient.data if hasattr(gradient, "requires_grad") else gradient
+            if not finite(g):
+                name = getattr(edge, "name", None)
+                self._arrives(edge, g, f"the leaf {name or f'of shape {edge.shape}'}", ("", ""))
+
+    def _excuse(self, *edges: Any) -> None:
+        self.excused.update((id(edge), edge) for edge in edges if edge is not None)
+
+    def _arrives(self, edge: Any, g: Any, what: str, place: tuple[str, str]) -> None:
+        """A gradient that is not finite, made by a hook or by adding up, unless one came that was not."""
+        if self.excused.get(id(edge)) is edge:
+            return
+        index, hooked = _first(g), HOOKS.get(id(edge))
+        made = f"a hook on {what} made" if hooked else f"the gradients that come to {what} add up to"
+        message = f"{made} {np.asarray(g)[index]} at {list(index)}, backward{_where(*place)}"
+        _raise(message, "hook" if hooked else "sum", "backward", index, (), place)
 
 
-def _finite(a: Any) -> bool:
-    return not isinstance(a, np.ndarray | np.number | float) or bool(np.isfinite(a).all())
+def _fail(
+    what: str, phase: str, op: str, made: Any, index: Any, values: Any, place: tuple[str, str], hint: str
+) -> None:
+    numbers = " and ".join(str(v) for v in values)
+    message = f"{what} made {made} at {list(index)} out of {numbers or 'finite numbers'}, {phase}{_where(*place)}"
+    _raise(f"{message}{hint and '; ' + hint}", op, phase, index, values, place)
 
 
-def _first(mask: Any) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argwhere(mask)[0])
+def _raise(message: str, op: str, phase: str, index: Any, values: Any, place: tuple[str, str]) -> None:
+    error = AnomalyError(message)
+    error.op, error.phase, error.index, error.values = op, phase, index, values
+    error.line, error.module = place
+    raise error
 
 
-def _element(a: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """The element of an input that stands behind element `index` of a result, where they broadcast; else its range."""
+def _where(line: str, module: str) -> str:
+    return (f", in {line}" if line else "") + (f", in module {module}" if module else "")
+
+
+def finite(a: Any) -> bool:
+    """Whether all numbers of an array or scalar are finite; what holds no such numbers is."""
+    return not isinstance(a, np.ndarray | np.number | float | complex) or bool(np.isfinite(a).all())
+
+
+def _first(a: Any) -> tuple[int, ...]:
+    """Where the first number stands that is not finite."""
+    return tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
+
+
+def _operand(op: Any, a: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """The number that element `index` of a result was made of, if the op works element by element; else the range."""
     a = np.asarray(a)
-    try:
+    if a.size == 1:
+        return a.item()
+    if op.elementwise:
         return np.broadcast_to(a, shape)[index].item()
-    except ValueError:
-        return f"an array of {a.shape} from {a.min():.4g} to {a.max():.4g}" if a.size else f"an array of {a.shape}"
-
-
-def _forward_hint(name: str, values: tuple[Any, ...]) -> str:
-    numbers = [v for v in values if isinstance(v, int | float)]
-    if name in ("log", "log2", "log10") and numbers and numbers[0] <= 0:
-        return (
-            f"the logarithm of {numbers[0]}: add a small number, or compute in logarithms (nn.functional.log_softmax)"
-        )
-    if name == "log1p" and numbers and numbers[0] <= -1:
-        return f"log1p needs numbers above -1, and this one is {numbers[0]}"
-    if name == "sqrt":
-        return "the root of a negative number; rounding can make a sum of squares minus another negative"
-    if name == "divide" and len(numbers) == 2 and numbers[1] == 0:
-        return "a division by 0: add a small number to the divisor, or select a safe one with autograd.where first"
-    if name in ("exp", "expm1", "exp2", "sinh", "cosh") and numbers:
-        return f"{numbers[0]} is too large for it in this dtype: subtract the largest first (autograd.logsumexp)"
-    if name == "power" and numbers and numbers[0] < 0:
-        return "a negative number to a power that is not whole"
-    return ""
-
-
-def _backward_hint(node: Node, g: Any, index: tuple[int, ...]) -> str:
-    try:
-        arriving = np.broadcast_to(g, node.shape)[index] if len(index) == len(node.shape) else None
-    except IndexError:
-        arriving = None
-    if arriving is not None and arriving == 0:
-        return (
-            f"the gradient that arrives here is 0 (a where() masks the output?), but the slope of {node.op.name} is "
-            f"infinite, and 0 * inf is no number: select a safe input with autograd.where before {node.op.name}"
-        )
-    return f"the slope of {node.op.name} is infinite or not defined at this point"
+    if not a.size:
+        return f"an array of {a.shape}"
+    if a.dtype.kind == "c":
+        return f"an array of {a.shape} with absolute values up to {abs(a).max():.4g}"
+    return f"an array of {a.shape} from {float(a.min()):.4g} to {float(a.max()):.4g}"
 
 
 def cuts_of(leaf: Any) -> Iterator[Cut]:
     """The noted cuts of what was computed from `leaf`."""
-    for cut in cuts:
+    for cut in list(cuts):
         if reaches(cut.edge, leaf):
             yield cut
 
 
 def reaches(edge: Any, leaf: Any) -> bool:
     """Whether `leaf` is behind `edge` in the graph that is still there."""
+    return edge is leaf or any(e is leaf for node in behind(edge) for e in node.edges or ())
+
+
+def behind(edge: Any) -> Iterator[Node]:
+    """Every node of the graph that is still there behind `edge`, and itself."""
     stack, seen = [edge], set()
     while stack:
         edge = stack.pop()
-        if edge is leaf:
-            return True
         if isinstance(edge, Node) and edge not in seen:
             seen.add(edge)
+            yield edge
             stack.extend(e for e in edge.edges or () if e is not None)
-    return False

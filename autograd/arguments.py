@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from .tensor import Tensor
+from .tree import flatten
 
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
+SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that a message about shapes repeats
 CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
@@ -23,11 +26,19 @@ def constant(op: Any, x: Any) -> Any:
         raise TypeError(
             f"{op.name}: a masked array has no gradient; use autograd.where with a plain array and its mask"
         )
+    kind = f"{type(x).__module__.partition('.')[0]}.{type(x).__name__}".removeprefix("builtins.")
     if hasattr(x, "__array_function__"):
+        if hasattr(x, "backward"):
+            raise TypeError(f"{op.name}: a {kind} records gradients of its own, which would be lost; pass its array")
         return x
     if isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
         raise TypeError(f"{op.name}: a list that holds Tensors is not an array; join them with autograd.stack")
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except Exception as error:  # whatever another library raises
+        raise TypeError(
+            f"{op.name}: NumPy cannot read this {kind} as an array ({error}); pass a NumPy array"
+        ) from error
     if array.dtype.kind not in "fciub":
         raise TypeError(f"{op.name}: cannot compute with {type(x).__name__} {x!r:.50}")
     return array
@@ -37,9 +48,12 @@ def one_array(op: Any, data: Any) -> Any:
     """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
     if isinstance(data, np.generic | float | int):
         return np.asarray(data)
-    if hasattr(data, "dtype"):
+    if hasattr(data, "dtype") and not isinstance(data, Tensor):
         return data
-    raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}")
+    more = (
+        " (a Tensor among its keywords? these are no inputs, and have no gradient)" if isinstance(data, Tensor) else ""
+    )
+    raise TypeError(f"{op.name}: the forward of an op returns one array; this one returned {type(data).__name__}{more}")
 
 
 def arrange(op: Any, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -110,8 +124,69 @@ def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, 
         if hasattr(x, "opaque"):
             return x.opaque(op.forward, arrays, params)
         waiting += x if isinstance(x, tuple | list) else ()
+    if any(a is None for a in arrays) and isinstance(error, TypeError):
+        raise TypeError(f"{op.name}: an input is None; does a function (or forward()) lack its `return`?") from error
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)
+    shapes += "".join(f", {name}={value!r:.40}" for name, value in params.items() if name in SHOWN)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
         if isinstance(error, kind):
             raise kind(f"{op.name} of shapes {shapes}: {error}") from error
     raise error
+
+
+def arguments_of(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    if not inspect.isfunction(rule):
+        raise TypeError(
+            f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
+        )
+    code = rule.__code__
+    n, names = code.co_argcount, code.co_varnames
+    m = n + code.co_kwonlyargcount
+    return names[:n], names[n:m], names[m] if code.co_flags & inspect.CO_VARARGS else ""
+
+
+def check_rules(op: Any) -> None:
+    """TypeError for a rule that does not take the gradient, the output and every input."""
+    for i, rule in enumerate(op.rules):
+        names, _, star = arguments_of(rule)
+        count, needed = len(op.rules) + 2, len(names) - len(rule.__defaults__ or ())
+        if needed > count or (len(names) < count and not star):
+            raise TypeError(
+                f"{op.name} has {len(op.rules)} inputs, one per rule, so its rule {i} takes {count} arguments (the "
+                f"gradient, the output and the inputs); it takes {len(names)}: {', '.join(names)}"
+            )
+
+
+def by_numpy(function: Any, numpy: Sequence[Any], wrap: Any) -> Any:
+    """`function`, but of Tensors of whole numbers what NumPy's own makes of them, for these have no gradient.
+
+    Written with other ops, `function` would compute in another dtype than NumPy does.
+    """
+    if not numpy or isinstance(numpy[0], tuple):
+        return function
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        for x in args:
+            if isinstance(x, Tensor):
+                if x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values())):
+                    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
+                    found = numpy[0](*arrays, **{k: x.data if isinstance(x, Tensor) else x for k, x in kwargs.items()})
+                    parts, build = flatten(found)
+                    return build(wrap(np.asarray(part)) for part in parts)
+                break
+        return function(*args, **kwargs)
+
+    return called
+
+
+def _all_whole(values: Sequence[Any]) -> bool:
+    """Whether the Tensors among these are arrays of whole numbers, and no list hides others."""
+    for x in values:
+        if isinstance(x, Tensor):
+            if x.data.dtype.kind not in "iub":
+                return False
+        elif isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
+            return False
+    return True

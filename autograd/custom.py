@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .functional import variable
-from .graph import Node
+from .graph import GraphError, Node
 from .mode import enable_grad
 from .op import Case, differentiable, zero
 from .tensor import Tensor, as_tensor, differentiate
@@ -64,9 +64,14 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         made: list[Any] = []
 
         def run(*arrays: Any) -> Any:
-            value, back = function(*arrays, **kwargs)
-            made[:] = [back]
-            return value
+            pair = function(*arrays, **kwargs)
+            if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+                raise TypeError(
+                    f"the function of a custom_gradient returns a pair, its value and a function that takes the "
+                    f"gradient back; this one returned {type(pair).__name__}"
+                )
+            made[:] = [pair[1]]
+            return pair[0]
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             recorded = any(isinstance(x, Tensor) for x in (gradient, *inputs))
@@ -87,7 +92,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
     For a long chain of such calls, memory grows with their number instead of with the number of ops.  Arguments and
     results may be nested lists, tuples and dicts.  Parameters that `function` reads from outside get their gradients
-    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).
+    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).  Raises GraphError in backward()
+    if the function computes something else than before, as one that draws random numbers does.
 
     >>> x = Tensor(0.5, requires_grad=True)
     >>> checkpoint(lambda t: np.sin(np.exp(t)))(x).backward()
@@ -125,14 +131,17 @@ class Again:
             outputs, nest = flatten(self.function(*self.build(inputs), **self.kwargs))
         return outputs, nest, variables
 
-    def recorded(self, arrays: Sequence[Any], nest: Any, captured: Sequence[Tensor]) -> Any:
+    def recorded(self, arrays: Sequence[Any], nest: Any, captured: Sequence[Tensor], exactly: bool = True) -> Any:
         """The outputs `arrays` as tensors whose backward pass makes the call again.
 
-        `captured` are the parameters that the function reads from outside.
+        `captured` are the parameters that the function reads from outside; `exactly`, whether the call must compute the
+        same again, bit for bit.
         """
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             outputs, _, variables = self(inputs[: len(self.varied)])
+            if exactly:
+                _must_be_the_same(outputs, row)
             seeds: dict[Tensor, Tensor] = {}
             start = 0
             for output in outputs:
@@ -158,6 +167,19 @@ class Again:
             return nest(arrays)
         ends = np.cumsum([a.size for a in arrays])
         return nest(np.reshape(packed[end - a.size : end], a.shape) for a, end in zip(arrays, ends, strict=True))
+
+
+def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:
+    again = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in outputs]
+    same = sum(a.size for a in again) == row.size and (
+        not again
+        or np.array_equal(np.concatenate([a.reshape(-1) for a in again]), row, equal_nan=row.dtype.kind in "fc")
+    )
+    if not same:
+        raise GraphError(
+            "checkpoint: the function did not compute the same again (it draws random numbers, or what it reads has "
+            "changed), so its gradient would be that of another value; pass what changes as an argument"
+        )
 
 
 def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Tensor]:

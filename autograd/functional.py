@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .mode import enable_grad
+from .mode import enable_grad, no_grad
 from .ops.elementwise import positive
 from .tensor import Tensor, as_tensor, differentiate, tensor_of
 from .tree import flatten
@@ -36,12 +36,14 @@ class _Call:
     """One call of a function, recorded: its variables, its output, and walks back from it."""
 
     def __init__(self, function: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums, has_aux: bool) -> None:
-        chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+        chosen = _chosen(argnums)
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"argnums names an argument twice: {argnums}")
         for i in chosen:
             if not -len(args) <= i < len(args):
-                raise TypeError(f"argnums names argument {i}, and the function was called with {len(args)}")
+                raise TypeError(
+                    f"argnums names argument {i}, and the function was called with {len(args)} positional arguments"
+                )
         parts = {i % len(args): flatten(args[i]) for i in chosen}
         everything = [leaf for arg in args for leaf in flatten(arg)[0]]
         self.recorded = _inside.get() or any(isinstance(leaf, Tensor) for leaf in everything)
@@ -89,6 +91,8 @@ class _Call:
                     raise ValueError(
                         f"a cotangent of shape {seed.shape} was given for an output of shape {output.shape}"
                     )
+                if seed.dtype.kind == "c" and output.dtype.kind != "c":
+                    raise TypeError(f"a complex cotangent was given for an output of {output.dtype}")
                 seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
                 seeds[output] = seeds[output] + seed if output in seeds else seed
         nodes = frozenset(v.node for v in self.variables if v.node)
@@ -113,9 +117,7 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         call = _Call(function, args, kwargs, argnums, has_aux)
-        value = call.output
-        if not isinstance(value, Tensor | np.ndarray | np.number | float | int):
-            raise TypeError(f"grad needs a function that returns a number; it returned {type(value).__name__}")
+        value = _array_or_number(call.output, "grad")
         if np.size(value) != 1 or np.iscomplexobj(value):
             kind = "complex " if np.iscomplexobj(value) else ""
             raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")
@@ -124,6 +126,22 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
         return value, call.plain(call.rebuild(gradients))
 
     return wrapper
+
+
+def _array_or_number(value: Any, name: str) -> Any:
+    if not isinstance(value, Tensor | np.ndarray | np.number | float | int):
+        more = "; does it lack its `return`?" if value is None else ""
+        what = "a number" if name == "grad" else "one array or number"
+        raise TypeError(f"{name} needs a function that returns {what}; it returned {type(value).__name__}{more}")
+    return value
+
+
+def _chosen(argnums: Any) -> list[int]:
+    if not isinstance(argnums, int) and not (
+        isinstance(argnums, Sequence) and all(isinstance(i, int) for i in argnums)
+    ):
+        raise TypeError(f"argnums is the number of an argument, or a tuple of such numbers; got {argnums!r}")
+    return [argnums] if isinstance(argnums, int) else list(argnums)
 
 
 def _must_be_callable(function: Any) -> None:
@@ -162,7 +180,7 @@ def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         call = _Call(function, args, kwargs, argnums, False)
-        ones = np.ones(np.shape(call.output))
+        ones = np.ones(np.shape(_array_or_number(call.output, "elementwise_grad")))
         gradients = call.back([call.output], [ones], retain=call.recorded, record=call.recorded)
         return call.plain(call.rebuild(gradients))
 
@@ -226,8 +244,8 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
     """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
 
     One walk back per output element; with `vectorize`, one walk for all of them, for a `function` that treats a first
-    axis as a batch: called with the argument repeated along a new first axis, it must return its output so repeated
-    (ValueError otherwise).
+    axis as a batch: called with several arguments along a new first axis, it must return their outputs along it, none
+    of which depends on another's argument (ValueError otherwise, as far as three rows show it).
 
     >>> jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -240,7 +258,7 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
         if vectorize:
             return _jacobian_of_batch(function, args, kwargs, argnums)
         call = _Call(function, args, kwargs, argnums, False)
-        output = call.output
+        output = _array_or_number(call.output, "jacobian")
         shape = np.shape(output)
         rows = [
             call.back([output], [unit], retain=True, record=call.recorded)
@@ -256,23 +274,39 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
 
 
 def _jacobian_of_batch(function: Function, args: tuple[Any, ...], kwargs: Any, argnums: Argnums) -> Any:
-    once = function(*args, **kwargs)
+    once = _array_or_number(function(*args, **kwargs), "jacobian")
     shape, count = np.shape(once), np.size(once)
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    _must_treat_rows_alone(function, args, kwargs, _chosen(argnums), once)
     repeated = list(args)
-    for i in chosen:
+    for i in _chosen(argnums):
         leaves, build = flatten(args[i])
         repeated[i] = build(np.broadcast_to(leaf, (count, *np.shape(leaf))) for leaf in leaves)
     call = _Call(function, repeated, kwargs, argnums, False)
-    if np.shape(call.output) != (count, *shape):
-        raise ValueError(
-            f"jacobian(vectorize=True) needs a function that treats a first axis as a batch: from {count} copies of "
-            f"its argument it made shape {np.shape(call.output)}, not {(count, *shape)}"
-        )
     units = np.eye(count).reshape(count, *shape)
     rows = call.back([call.output], [units], retain=call.recorded, record=call.recorded)
     columns = [np.reshape(row, (*shape, *row.shape[1:])) for row in rows]
     return call.plain(call.rebuild(columns))
+
+
+def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: list[int], once: Any) -> None:
+    """ValueError unless `function` makes of rows x, z, x its results for x, for z and for x, whatever z is."""
+    batch = list(args)
+    for i in chosen:
+        leaves, build = flatten(args[i])
+        arrays = [np.asarray(leaf.data if isinstance(leaf, Tensor) else leaf, None) for leaf in leaves]
+        batch[i] = build(np.stack([x, x * 1.5 + x.dtype.type(0.25), x]) for x in arrays)
+    with no_grad(), np.errstate(all="ignore"):
+        found = function(*batch, **kwargs)
+    found, once = (x.data if isinstance(x, Tensor) else np.asarray(x) for x in (found, once))
+    fits = found.shape == (3, *once.shape)
+    rtol = float(np.sqrt(np.finfo(once.dtype).eps)) if once.dtype.kind in "fc" else 0.0
+    scale = float(np.abs(once).max(initial=0.0))
+    if not fits or not np.allclose(found[::2], [once, once], rtol=rtol, atol=rtol * scale, equal_nan=True):
+        what = "results that depend on the other rows" if fits else f"shape {found.shape}, not {(3, *once.shape)}"
+        raise ValueError(
+            f"jacobian(vectorize=True) needs a function that treats a first axis as a batch; of 3 rows this one made "
+            f"{what}: leave out vectorize=True"
+        )
 
 
 def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:
@@ -282,6 +316,8 @@ def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Fu
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    if not isinstance(argnums, int):
+        raise TypeError(f"hessian takes the number of one argument; got argnums={argnums!r}")
     return jacobian(grad(function, argnums), argnums, vectorize)
 
 
@@ -297,6 +333,10 @@ def hvp(function: Function, argnums: int = 0) -> Function:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if len(args) < 2:
+            raise TypeError(
+                f"hvp(f) is a function of the arguments of f and then the vector; got {len(args)} arguments"
+            )
         *point, vector = args
         call = _Call(gradient, point, kwargs, argnums, False)
         outputs = flatten(call.output)[0]

@@ -84,7 +84,8 @@ def gradcheck(
     gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, for elements larger than 1
     times the root of their size; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3 for float32.  What
     rounding can explain is no disagreement.  A kink of the function within the step raises KinkError; float16, in which
-    differences show nothing, a TypeError.
+    differences show nothing, a TypeError; a function that is not the same in two calls, or that writes into its
+    arguments, ValueError.
 
     >>> gradcheck(lambda x: np.exp(x) * x, np.array([1.0, 2.0]), order=2)
     True
@@ -100,7 +101,7 @@ def gradcheck(
         raise ValueError(f"order is 1 or 2; got {order!r}")
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     arrays = [x.data if isinstance(x, Tensor) else x for x in given]
-    values: Values = [np.array(x) if _varies(x) else x for x in arrays]
+    values: Values = [_fixed(x) if _varies(x) else x for x in arrays]
     check = _Check(function, values, directions, rtol, step, np.random.default_rng(seed))
     with enable_grad(), np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
         check.run(mode)
@@ -110,7 +111,20 @@ def gradcheck(
 
 
 def _varies(x: Any) -> bool:
-    return x is not None and getattr(x, "dtype", np.asarray(x).dtype).kind in "fc"
+    return x is not None and np.asarray(x).dtype.kind in "fc"
+
+
+def _fixed(x: Any) -> Any:
+    """A copy that cannot be written to: neither a function nor a rule may change its arguments."""
+    copied = np.array(np.asarray(x))
+    copied.flags.writeable = False
+    return copied
+
+
+def _leaf(x: Any) -> Tensor:
+    leaf = as_tensor(x)
+    leaf.requires_grad = True
+    return leaf
 
 
 def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
@@ -182,6 +196,11 @@ class _Check:
 
     def run(self, mode: str) -> None:
         output = self.evaluate(self.values)
+        if not np.array_equal(output, self.evaluate(self.values), equal_nan=output.dtype.kind in "fc"):
+            raise ValueError(
+                "gradcheck needs a function that returns the same for the same input, and two calls differ: draw "
+                "random numbers outside of it, or from a generator made anew in each call"
+            )
         if not self.values or not output.size:
             return
         for weights in self.seeds(output, mode):
@@ -209,12 +228,12 @@ class _Check:
             yield from _units(x)
 
     def analytic(self, weights: Any) -> list[Any]:
-        leaves = [Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values]
+        leaves = [_leaf(x) if _varies(x) else x for x in self.values]
         output = self.function(*leaves)
         if not isinstance(output, Tensor) or not output.requires_grad:
             return [np.zeros_like(x) for x in self.values]
         try:
-            found = differentiate({output: Tensor(weights)})
+            found = differentiate({output: as_tensor(_fixed(weights))})
         except GraphError as error:
             raise GradcheckError(
                 op=str(error).partition(":")[0], input=0, index=(), analytic=np.nan, numeric=np.nan,
@@ -281,7 +300,7 @@ class _Check:
         """The first op whose own rule disagrees with its own values: name, input, analytic and numeric gradient."""
         tape = _Tape()
         with Switch(True, tape):
-            self.function(*(Tensor(x, requires_grad=True) if _varies(x) else x for x in self.values))
+            self.function(*(_leaf(x) if _varies(x) else x for x in self.values))
         for op, arrays, params, node in tape.calls:
             output = np.asarray(op.forward(*arrays, **params))
             weights = _random(self.rng, 0.5, output)

@@ -6,6 +6,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .graph import HOOKS, GraphError
 from .mode import TAPE
 from .tensor import Tensor, as_tensor, tensor_of
@@ -31,20 +33,39 @@ class Hook:
     def __call__(self, gradient: Any) -> Any:
         """The gradient as users know it is shown to the hook; `gradient` is one of the walk, maybe a plain array."""
         recorded = isinstance(gradient, Tensor)
-        shown = (gradient if recorded else tensor_of(gradient)).conj()
+        shown = gradient.conj() if recorded else tensor_of(_fixed(gradient.conj()))
         found = self.hook(shown)
         if found is None:
             return gradient
         found = as_tensor(found) if not isinstance(found, float | int) else Tensor(found)
         if found.shape != gradient.shape:
             raise ValueError(f"a hook returned shape {found.shape} for a gradient of shape {gradient.shape}")
+        if found.dtype != gradient.dtype:
+            if found.dtype.kind == "c" and gradient.dtype.kind != "c":
+                raise TypeError(f"a hook returned {found.dtype} for a gradient of {gradient.dtype}")
+            found = found.astype(gradient.dtype)
         return found.conj() if recorded else found.data.conj()
+
+
+def _fixed(gradient: Any) -> Any:
+    """The same numbers, which cannot be written to: others have this array too."""
+    if not isinstance(gradient, np.ndarray | np.generic):
+        return gradient
+    view = np.asarray(gradient).view()
+    view.flags.writeable = False
+    return view
+
+
+def must_be_callable(hook: Any) -> None:
+    if not callable(hook):
+        raise TypeError(f"a hook is a function; got {type(hook).__name__}")
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
     """Call `hook(gradient)` whenever a walk has completed the gradient of this tensor; returns a removable handle.
 
-    What it returns, unless None, takes the gradient's place, and must have its shape (ValueError otherwise).
+    What it returns, unless None, takes the gradient's place, and must have its shape (ValueError otherwise); it gets
+    its dtype.  The gradient that the hook is given cannot be written to, for others hold it too.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> y = x * x
@@ -55,6 +76,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
     """
     if not self.requires_grad:
         raise GraphError("register_hook() on a Tensor that records nothing: no gradient will ever pass here")
+    must_be_callable(hook)
     return Hook(self.node or self, hook)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast, overload
 
@@ -12,13 +12,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Observer:
-    """Who watches: told of every op that records, of every gradient that a walk completes, and where one is cut off."""
+    """Who watches: told of every op, of every gradient that a walk completes, and where one is cut off."""
 
     def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
         """An op made `data` from `arrays`, which those of `inputs` that are Tensors held, and left `node` behind."""
 
+    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+        """An op made `data` and left nothing behind: no edge needs a gradient, or `no_grad` holds."""
+        if any(edge is not None for edge in edges):
+            self.cut(edges, "no_grad()")
+
+    def begin(self, seeds: Mapping[Any, Any]) -> None:
+        """A walk begins, with a gradient for each of these Tensors."""
+
     def backward(self, node: Any, gradient: Any) -> None:
         """The gradient of `node` is complete; its rules run next."""
+
+    def arrived(self, gradients: Mapping[Any, Any]) -> None:
+        """These are the gradients at the ends of a walk."""
 
     def cut(self, edges: list[Any], how: str) -> None:
         """What was computed from these nodes and leaves sends nothing back to them, for the reason `how`."""
@@ -34,9 +45,21 @@ class Both(Observer):
         for observer in self.observers:
             observer.forward(node, data, arrays, inputs)
 
+    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+        for observer in self.observers:
+            observer.unrecorded(op, data, arrays, edges)
+
+    def begin(self, seeds: Mapping[Any, Any]) -> None:
+        for observer in self.observers:
+            observer.begin(seeds)
+
     def backward(self, node: Any, gradient: Any) -> None:
         for observer in self.observers:
             observer.backward(node, gradient)
+
+    def arrived(self, gradients: Mapping[Any, Any]) -> None:
+        for observer in self.observers:
+            observer.arrived(gradients)
 
     def cut(self, edges: list[Any], how: str) -> None:
         for observer in self.observers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, repeat
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .arguments import CONSTANTS, arrange, constant, explain, one_array
+from .arguments import CONSTANTS, arguments_of, arrange, by_numpy, check_rules, constant, explain, one_array
 from .graph import Node, Outline, next_number
 from .mode import MODE
 from .tensor import NUMPY, Tensor, tensor_of
@@ -62,10 +61,10 @@ class Op:
         self.domain = domain  # an interval, or a function that makes any numbers valid, or a list of one per input
         self.cases, self.elementwise, self.beyond = cases, elementwise, beyond
         known = [rules.rule] if isinstance(rules, Every) else rules
-        self.params = frozenset(name for rule in known for name in _arguments(rule)[1])
+        self.params = frozenset(name for rule in known for name in arguments_of(rule)[1])
         self.plans: dict[int, tuple[bool, tuple[int, ...]]] = {}  # what to keep, by which inputs need gradients
         self.function: Operation
-        self.view = False  # whether the output of one input may share its memory
+        self.view: bool = False  # whether the output of one input may share its memory
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -134,6 +133,9 @@ def differentiable(
         elementwise=elementwise,
         beyond=beyond,
     )
+    if rules:
+        check_rules(op)
+    beyond = beyond and by_numpy(beyond, numpy, tensor_of)
     arity = -1 if call else len(rules)  # with `call`, every call of the op goes through it
     known, plans = op.params, op.plans
     ndarray, new = np.ndarray, object.__new__
@@ -170,9 +172,10 @@ def differentiable(
         dtype = data.dtype
         if dtype.char == "O":
             raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
-        if not needs or not (mode := MODE.get()).recording:
-            if needs and mode.observer is not None:
-                mode.observer.cut(edges, "no_grad()")
+        mode = MODE.get()
+        if not needs or not mode.recording:
+            if mode.observer is not None:
+                mode.observer.unrecorded(op, data, arrays, edges)
             return tensor_of(data)
 
         node = Node()
@@ -240,6 +243,9 @@ def plain(*functions: Any, operator: str | None = None) -> None:
     for function in functions:
 
         def unwrapped(*args: Any, _function: Any = function, **kwargs: Any) -> Any:
+            if (observer := MODE.get().observer) is not None:
+                edges = [x.node or x for x in args if isinstance(x, Tensor) and x.requires_grad]
+                observer.cut(edges, f"{_function.__name__}(), which has no gradient")
             return _function(*_unwrap(args), **_unwrap(kwargs))
 
         unwrapped.__name__ = function.__name__
@@ -260,7 +266,7 @@ def composite(
 ) -> Operation:
     """Register a function that is written with ops, and so needs no rules of its own."""
     op = Op(name or numpy[0].__name__, function, (), numpy=numpy, cases=cases, domain=domain)
-    return _register(op, function, methods or {})
+    return _register(op, by_numpy(function, numpy, tensor_of), methods or {})
 
 
 def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], arity: int = -1) -> Operation:
@@ -287,25 +293,13 @@ def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], 
     return function  # type: ignore[no-any-return]
 
 
-def _arguments(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
-    if not inspect.isfunction(rule):
-        raise TypeError(
-            f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
-        )
-    code = rule.__code__
-    n, names = code.co_argcount, code.co_varnames
-    m = n + code.co_kwonlyargcount
-    return names[:n], names[n:m], names[m] if code.co_flags & inspect.CO_VARARGS else ""
-
-
 def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:
     """Whether the output is kept, and which inputs are not, when the inputs in the bit set `needs` need gradients."""
     unread = [True] * (count + 1)
     skip = 2 if isinstance(op.rules, Every) else 1
     for i in range(count):
         if needs >> i & 1:
-            names, _, star = _arguments(op.rules[i] if skip == 1 else op.rules.rule)
+            names, _, star = arguments_of(op.rules[i] if skip == 1 else op.rules.rule)
             names = (names + (star,) * (count + 3))[skip : skip + count + 1]
             unread = [u and n.startswith("_") for u, n in zip(unread, names, strict=True)]
     plan = not unread[0], tuple(i for i in range(count) if unread[i + 1])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import repeat
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from .graph import GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
+from .refusing import is_foreign, missing, no_rule, numbers_of, refuse
 
 # What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
 # A method of a ufunc is a pair, (np.add, "reduce").
@@ -52,19 +52,13 @@ class Tensor:
 
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
-            data = data.data
-        array = data.astype(dtype or data.dtype) if _is_foreign(data) else np.array(data, dtype=dtype)
-        if array.dtype.kind not in "fciub":
-            raise TypeError(f"a Tensor holds numbers; got {type(data).__name__} that NumPy reads as {array.dtype}")
-        if requires_grad and array.dtype.kind not in "fc":
-            raise TypeError(
-                f"requires_grad=True needs a floating-point or complex array, and this one is {array.dtype}; "
-                f"pass dtype=float, or write the numbers with a decimal point"
-            )
-        self.data, self.grad, self.node = array, None, None
+            if data.requires_grad and not requires_grad:
+                refuse("copy")
+            data = constant_of(data, "Tensor(t)").data
+        self.data, self.grad, self.node = numbers_of(data, requires_grad, dtype), None, None
         if name is not None and not isinstance(name, str):
             raise TypeError(f"the name of a Tensor is a string; got {name!r:.50}")
-        self.requires_grad, self.stamp, self.name = requires_grad, 0, name
+        self.requires_grad, self.stamp, self.name = bool(requires_grad), 0, name
 
     # ---- what it is
 
@@ -95,6 +89,8 @@ class Tensor:
         return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
+        if not self.data.shape:
+            raise TypeError("a 0-d Tensor has no length; other libraries take its array, t.data")
         return len(self.data)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -132,17 +128,14 @@ class Tensor:
 
     def _number(self) -> Any:
         if self.requires_grad:
-            raise TypeError(
-                "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
-                "would drop the gradient; write t.item() for the number, or use NumPy's functions on t"
-            )
+            refuse("number")
         return self.item()
 
     def __bool__(self) -> bool:
         return bool(self.data)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec else self, spec)
+        return format(self.item(), spec) if spec else str(self)
 
     # ---- the graph
 
@@ -171,6 +164,8 @@ class Tensor:
                 f"backward() on a Tensor of shape {self.shape} and {self.dtype} needs a gradient of that shape; "
                 f"for a loss, reduce to one real number first, as in loss.mean().backward()"
             )
+        if gradient.__class__ is bool:
+            raise TypeError("backward() takes the gradient first; write retain_graph=True, or create_graph=True")
         seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
         if seed.shape != self.shape:
             raise ValueError(f"backward() got a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
@@ -190,10 +185,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array as a constant: what is computed from it sends no gradient back through here."""
-        observer = MODE.get().observer
-        if observer is not None and self.requires_grad:
-            observer.cut([self.node or self], "detach()")
-        return tensor_of(self.data)
+        return constant_of(self, "detach()")
 
     def assign(self, value: Any) -> None:
         """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how a weight is updated.
@@ -225,11 +217,7 @@ class Tensor:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         if params.get("out") is not None:
-            raise TypeError(
-                f"np.{ufunc.__name__} cannot write into an existing array when a Tensor takes part (out=, or x += "
-                f"tensor for an array x), since a recorded value must not change: write x = x + tensor, "
-                f"or use autograd.where"
-            )
+            refuse("out", ufunc.__name__)
         params.pop("order", None)  # how the result lies in memory
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
 
@@ -238,17 +226,11 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
-            raise TypeError(
-                "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; "
-                "use .data for the array itself, or an autograd function for the computation"
-            )
+            refuse("array")
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        raise TypeError(
-            "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
-            "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf"
-        )
+        refuse("item")
 
     if TYPE_CHECKING:  # attached by op.py when the ops register, and by hooks.py
 
@@ -275,16 +257,22 @@ class Tensor:
         def __ge__(self, other: Any) -> Any: ...
         def __getattr__(self, method: str) -> Any: ...
 
+    else:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(missing(name), name=name, obj=self)
+
 
 def set_all(objects: Sequence[Any], name: str, values: Sequence[Any]) -> None:
     """Set an attribute of many objects in one call of C: an interrupt falls before or after it, never between."""
     deque(map(setattr, objects, repeat(name), values), maxlen=0)
 
 
-def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any]) -> None:
+def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[Any, str, Any]) -> None:
     """Give each leaf its array, without a copy: all at once, or after an error or an interrupt none of them.
 
-    For optimisers, which made the arrays themselves; see `Tensor.assign`.
+    For optimisers, which made the arrays themselves; see `Tensor.assign`.  `others` are attributes of other objects
+    that are set in the same moment: (object, name, value).
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> assign_all([w], [w.data * 2])
@@ -293,7 +281,7 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any]) -> None:
     """
     checked = [leaf._checked(array) for leaf, array in zip(leaves, arrays, strict=True)]
     set_all(leaves, "stamp", [next_number()] * len(checked))  # a stamp too many only refuses a graph
-    set_all(leaves, "data", checked)
+    deque(starmap(setattr, [*zip(leaves, repeat("data"), checked), *others]), maxlen=0)  # in C, as in set_all
 
 
 def use_gradients(leaves: Sequence[Tensor]) -> bool:
@@ -322,6 +310,14 @@ def tensor_of(data: Any, node: Node | None = None) -> Tensor:
     return tensor
 
 
+def constant_of(tensor: Tensor, how: str) -> Tensor:
+    """The same array without its history; `how` the gradient was cut off is what `why` will say."""
+    observer = MODE.get().observer
+    if observer is not None and tensor.requires_grad:
+        observer.cut([tensor.node or tensor], how)
+    return tensor_of(tensor.data)
+
+
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """`data` as a Tensor that shares its memory (a Tensor is returned as it is): changing the array changes both.
 
@@ -333,14 +329,9 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             raise TypeError(f"as_tensor shares memory, so {data.dtype} cannot become {np.dtype(dtype)}; use astype")
         return data
-    if dtype is None and (type(data) is np.ndarray or _is_foreign(data)):
+    if (type(data) is np.ndarray or is_foreign(data)) and dtype in (None, data.dtype) and data.dtype.kind in "fciub":
         return tensor_of(data)
-    return tensor_of(Tensor(np.asarray(data, dtype)).data)
-
-
-def _is_foreign(data: Any) -> bool:
-    """Whether `data` is an array of another library, which computes when NumPy's functions meet it."""
-    return not issubclass(type(data), np.ndarray) and hasattr(data, "__array_function__")
+    return tensor_of(Tensor(data, dtype=dtype).data)
 
 
 def differentiate(
@@ -357,14 +348,20 @@ def differentiate(
     """
     observer = MODE.get().observer
     visit = None if observer is None else observer.backward
+    if observer is not None:
+        observer.begin(seeds)
     retain = create_graph if retain_graph is None else retain_graph
     starts = {tensor.node or tensor: (seed if create_graph else seed.data).conj() for tensor, seed in seeds.items()}
     if create_graph:
         with enable_grad():
             arrived = walk(starts, retain=retain, wanted=wanted, lift=_lift, visit=visit)
+            if observer is not None:
+                observer.arrived(arrived)
             return {edge: g.conj() for edge, g in arrived.items()}
     arrived = walk(starts, retain=retain, wanted=wanted, visit=visit)
     starts.clear()
+    if observer is not None:
+        observer.arrived(arrived)
     return {edge: tensor_of(_own(arrived, edge).conj()) for edge in list(arrived)}
 
 
@@ -388,8 +385,13 @@ def _own(arrays: dict[Any, Any], key: Any) -> Any:
     """Take an array out of `arrays`: the array itself if nobody else holds it or its memory, a copy otherwise."""
     alone = _holders(arrays, key) <= _ALONE
     array = arrays.pop(key)
-    if isinstance(array, np.generic):
-        return np.asarray(array)
+    if array.__class__ is not np.ndarray:
+        if isinstance(array, np.generic):
+            return np.asarray(array)
+        if isinstance(array, Tensor):
+            raise TypeError(
+                "a rule returned a Tensor, not an array; does it read an argument whose name begins with _?"
+            )
     return array if alone and array.base is None else array.copy()
 
 
@@ -423,11 +425,4 @@ def dispatch(function: Any) -> Callable[..., Any]:
             load()
         if function in NUMPY:
             return NUMPY[function]
-    name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
-    names = {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")}
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-    hint = f"; the nearest that has one is np.{near[0]}" if near else ""
-    raise TypeError(
-        f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "
-        f"Use t.data if no gradient is needed, or add the op with autograd.differentiable"
-    )
+    return no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .anomaly import cuts_of, reaches
-from .graph import GraphError, Node
+from .anomaly import behind, cuts_of, reaches
+from .graph import HOOKS, GraphError, Node
 from .mode import Observer, Switch
 from .tensor import Tensor, differentiate
 
@@ -16,8 +16,9 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
     """Why the gradient of `parameter` is None, zero or not finite, as far as it can be known, in one sentence.
 
     With the `loss` (whose graph must still be there: `backward(retain_graph=True)`) the graph itself is asked; with the
-    `optimizer`, whether it holds the parameter.  What was cut off by detach or no_grad inside the latest
-    `detect_anomaly` block is found with its line.
+    `optimizer`, whether it holds the parameter.  What was cut off inside the latest `detect_anomaly` block, by detach,
+    no_grad, a cast to integers or a function without a gradient, is found with its line.  Raises TypeError for what is
+    no Tensor and no optimizer.
 
     >>> w, x = Tensor(2.0, requires_grad=True), Tensor(-3.0)
     >>> loss = np.maximum(w * x, 0.0)
@@ -25,8 +26,16 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
     >>> why(w, loss)
     'its gradient is zero: all paths end at maximum, which sends back 0 (units that are off, or a factor 0)'
     """
+    for name, given in (("a parameter", parameter), ("a loss", loss)):
+        if not isinstance(given, Tensor) and (given is not None or name == "a parameter"):
+            more = "; ask for each: for p in model.parameters()" if hasattr(given, "parameters") else ""
+            raise TypeError(f"why() takes {name}, which is a Tensor; got {type(given).__name__}{more}")
+    if optimizer is not None and not hasattr(optimizer, "params"):
+        raise TypeError(f"why() takes an optimizer, whose params it looks at; got {type(optimizer).__name__}")
     if not parameter.requires_grad:
-        return "it has no gradient, for it was made without requires_grad=True (or detached, or under no_grad())"
+        return (
+            "it has no gradient, for it was made without requires_grad=True (or frozen, detached, or under no_grad())"
+        )
     if parameter.node is not None:
         return (
             f"it is no leaf but the result of {parameter.node.op.name}, and gradients are kept for leaves only; "
@@ -48,21 +57,21 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
 
 
 def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
-    cuts = list(cuts_of(parameter))
+    cuts = sorted(cuts_of(parameter), key=lambda cut: "no gradient" in cut.how)  # which may have been for a mask
     cut = f"what was computed from it was cut off by {cuts[0].how} in {cuts[0].line}" if cuts else ""
     if loss is None:
-        if cut:
-            return cut
-        if grad is None:
-            return (
-                "no backward() has reached it yet; if one was called, its loss does not depend on it through recorded "
-                "ops: pass the loss, or run the step inside autograd.detect_anomaly(), to learn where the path ends"
-            )
-        return "all paths pass factors that are 0; pass the loss (and retain_graph=True) to learn which"
+        if grad is not None:
+            return "all paths pass factors that are 0; pass the loss (and retain_graph=True) to learn which"
+        return cut or (
+            "no backward() has reached it yet; if one was called, its loss does not depend on it through recorded "
+            "ops (.data and .item() leave none): pass the loss, or run the step inside autograd.detect_anomaly(), to "
+            "learn where the path ends"
+        )
     if not loss.requires_grad:
         return cut or "the loss records nothing, so it does not depend on any parameter"
     if loss.node is not None and loss.node.edges is None:
-        return "the graph of the loss was already let go of by backward(); pass retain_graph=True to ask afterwards"
+        freed = "the graph of the loss was already let go of by backward(); pass retain_graph=True to ask afterwards"
+        return f"{cut}, or {freed}" if cut and grad is None else freed
     if not reaches(loss.node or loss, parameter):
         return cut or "the loss does not depend on it: no path of recorded ops leads from it to the loss"
     if grad is None:
@@ -89,20 +98,19 @@ def _killer(parameter: Tensor, loss: Tensor) -> str:
             differentiate({loss: Tensor(np.ones_like(loss.data))}, retain_graph=True)
     except GraphError as error:
         return str(error)
-    seen = set(stack := [loss.node] if loss.node in trail.alive else [])
-    ends: list[str] = []  # ops that were given a gradient and sent back 0
-    while stack:
-        node = stack.pop()
+    leading: set[Any] = {parameter}  # from where the parameter is reached; a node is younger than its inputs
+    for node in sorted(behind(loss.node), key=lambda node: node.number):
+        if any(edge in leading for edge in node.edges or () if edge is not None):
+            leading.add(node)
+    for node in sorted(trail.alive, key=lambda node: -node.number):  # nearest to the loss first
         assert node.kept is not None and node.edges is not None
         for edge, rule in zip(node.edges, node.op.rules, strict=False):
-            if edge in trail.alive and reaches(edge, parameter):
-                if edge not in seen:
-                    seen.add(edge)
-                    stack.append(edge)
-            elif edge is parameter and np.any(rule(trail.alive[node].conj(), *node.kept, **node.params)):
-                return "what arrives on its paths adds up to 0"
-            elif edge is not None and reaches(edge, parameter):
-                ends.append(node.op.name)
-    if not ends:
-        return "it is the loss itself, or backward() was given a gradient of 0"
-    return f"all paths end at {ends[0]}, which sends back 0 (units that are off, or a factor 0)"
+            if edge is None or edge not in leading or edge in trail.alive:
+                continue
+            if not np.any(rule(trail.alive[node].conj(), *node.kept, **node.params)):
+                return f"all paths end at {node.op.name}, which sends back 0 (units that are off, or a factor 0)"
+            if id(edge) in HOOKS:
+                name = f"the result of {edge.op.name}" if isinstance(edge, Node) else "the parameter"
+                return f"a hook on {name} makes it 0"
+            return "what arrives on its paths adds up to 0"
+    return "it is the loss itself, or backward() was given a gradient of 0"

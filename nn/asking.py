@@ -20,11 +20,24 @@ Metric = Callable[[Any, Any], float]
 def accuracy(prediction: Any, y: Any) -> float:
     """The share of rows whose largest score is that of the label; for one score per row, of the right sign.
 
+    Raises ValueError unless there is one label per row; for one score per row these are 0 or 1.
+
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
-    if np.ndim(prediction) == 2 and np.shape(prediction)[1] > 1:
+    prediction, y = array_of(prediction), array_of(y)
+    if prediction.ndim == 2 and prediction.shape[1] > 1:
+        if y.shape != (len(prediction),):
+            raise ValueError(
+                f"accuracy of scores of shape {prediction.shape} needs one label per row, shape ({len(prediction)},); "
+                f"got {y.shape}"
+            )
         return float(np.mean(np.argmax(prediction, axis=1) == y))
+    if prediction.size != y.size or not ((y == 0) | (y == 1)).all():
+        raise ValueError(
+            f"accuracy of one score per row, shape {prediction.shape}, needs as many labels that are 0 or 1; got shape "
+            f"{y.shape}" + (f" from {y.min()} to {y.max()}" if y.size and y.dtype.kind in "iuf" else "")
+        )
     return float(np.mean((np.reshape(prediction, -1) > 0) == np.reshape(y, -1).astype(bool)))
 
 
@@ -64,6 +77,8 @@ def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
         yield from X
         return
     X, y = array_of(X), None if y is None else array_of(y)
+    if y is not None and len(y) != len(X):
+        raise ValueError(f"one label per sample is needed; got {len(X)} samples and {len(y)} labels")
     for i in range(0, max(len(X), 1), batch_size):
         yield (X[i : i + batch_size],) if y is None else (X[i : i + batch_size], y[i : i + batch_size])
 
@@ -90,10 +105,21 @@ def evaluate(
 
     Records nothing.
     """
+    named = named_metrics(metrics)
     prediction, y = _asked(model, _batches(X, y, batch_size))
-    named = metrics if isinstance(metrics, Mapping) else {name: _metric(name) for name in metrics}
+    if y is None and (loss or named):
+        raise ValueError("evaluate compares with labels: evaluate(model, X, y), or a Dataset that has them")
     found = {} if loss is None else {"loss": float(array_of(loss(prediction, y)))}
     return found | {name: float(metric(prediction, y)) for name, metric in named.items()}
+
+
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """{name: function} of whatever names metrics; ValueError for a name that is not known."""
+    if isinstance(metrics, str):
+        metrics = [metrics]
+    if not isinstance(metrics, Mapping | Sequence):
+        raise TypeError(f"metrics are names, or {{name: function(predictions, y)}}; got {type(metrics).__name__}")
+    return dict(metrics) if isinstance(metrics, Mapping) else {name: _metric(name) for name in metrics}
 
 
 def _metric(name: str) -> Metric:

@@ -77,7 +77,7 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch, self.weights = value, run.epoch, run.model.state_dict()
         if run.epoch - self.best_epoch < self.patience:
             return None
-        if self.restore:
+        if self.restore and self.weights:  # there are none if no epoch had a number
             run.model.load_state_dict(self.weights)
         return f"{name} has not become better for {self.patience} epochs; the best was epoch {self.best_epoch}"
 
@@ -111,7 +111,7 @@ class LRSchedule(Callback):
         self.schedule, self.monitor = schedule, monitor
 
     def on_epoch_end(self, run: Run) -> str | None:
-        self.schedule.step(*([run.history[self.monitor][-1]] if self.monitor else []))
+        self.schedule.step(*([latest(run.history, self.monitor, self)] if self.monitor else []))
         return None
 
     def state_dict(self) -> dict[str, Any]:

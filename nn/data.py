@@ -8,12 +8,13 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autograd import Tensor
 
+from .forgotten import missing
 from .init import default_generator
 
 
@@ -29,7 +30,24 @@ class Dataset:
     def batch(self, rows: Any) -> tuple[Any, ...]:
         """The samples whose numbers are in `rows`, stacked: one array per element of a sample."""
         samples = [self[int(i)] for i in rows]
-        return tuple(np.stack([np.asarray(part) for part in parts]) for parts in zip(*samples, strict=True))
+        for sample in samples:
+            if not isinstance(sample, tuple | list):
+                raise TypeError(
+                    f"a sample is a tuple such as (x, y), or (x,); dataset[i] gave {type(sample).__name__} (arrays of "
+                    f"rows become samples by nn.TensorDataset(X, y))"
+                )
+        columns = [[np.asarray(part) for part in parts] for parts in zip(*samples, strict=True)]
+        for i, column in enumerate(columns):
+            if len(shapes := sorted({part.shape for part in column})) > 1:
+                raise ValueError(
+                    f"part {i} of the samples of a batch has several shapes: {', '.join(map(str, shapes))}"
+                )
+        return tuple(map(np.stack, columns))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name)
 
 
 class TensorDataset(Dataset):
@@ -43,6 +61,8 @@ class TensorDataset(Dataset):
         if not arrays:
             raise ValueError("a TensorDataset needs at least one array")
         self.arrays = [a.data if isinstance(a, Tensor) else a if hasattr(a, "shape") else np.asarray(a) for a in arrays]
+        if not all(np.ndim(a) for a in self.arrays):
+            raise ValueError("a TensorDataset takes arrays of samples, with one row per sample; got a single number")
         if len({len(a) for a in self.arrays}) != 1:
             raise ValueError(f"all arrays need one length; got {', '.join(str(len(a)) for a in self.arrays)}")
 
@@ -83,10 +103,21 @@ def _mapped(source: Any) -> Any:
 
 
 class Subset(Dataset):
-    """The samples of another dataset whose numbers are `rows`."""
+    """The samples of another dataset whose numbers are `rows`, or where the mask `rows` is True.
+
+    Raises IndexError for a number that no sample has; a negative one is none.
+    """
 
     def __init__(self, dataset: Dataset, rows: Any) -> None:
-        self.dataset, self.rows = dataset, np.asarray(rows)
+        rows, n = np.asarray(rows), len(dataset)
+        if rows.dtype == np.bool_ and rows.shape == (n,):
+            rows = np.flatnonzero(rows)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise TypeError(f"a Subset takes numbers of samples, or a mask of shape ({n},); got {rows.dtype}")
+        if rows.size and not (rows.min() >= 0 and rows.max() < n):
+            wrong = rows[(rows < 0) | (rows >= n)][0]
+            raise IndexError(f"a Subset of sample {wrong}: the samples are 0 .. {n - 1}")
+        self.dataset, self.rows = dataset, rows.astype(np.intp)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -202,6 +233,15 @@ class DataLoader:
         generator: np.random.Generator | None = None,
         prefetch: int = 0,
     ) -> None:
+        arrays = dataset if isinstance(dataset, tuple) else (dataset,)
+        has_both = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+        if not has_both or any(isinstance(array, np.ndarray | Tensor) for array in arrays):
+            raise TypeError(
+                f"a DataLoader takes a Dataset, with len() and [i]; got {type(dataset).__name__} (of arrays, "
+                f"nn.TensorDataset(X, y) makes one)"
+            )
+        if not isinstance(batch_size, int | np.integer):
+            raise TypeError(f"batch_size is a whole number; got {batch_size!r:.40}")
         if batch_size < 1 or prefetch < 0:
             raise ValueError(f"batch_size is 1 or more, prefetch 0 or more; got {batch_size} and {prefetch}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last

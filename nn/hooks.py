@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor
+from autograd import Tensor, is_grad_enabled
 
 
 class Handle:
@@ -34,53 +35,86 @@ class Hooks:
 
     def add(self, kind: str, hook: Callable[..., Any]) -> Handle:
         """Another hook, called after those before it."""
+        if not callable(hook):
+            raise TypeError(f"a hook is a function; got {type(hook).__name__}")
         hooks: list[Callable[..., Any]] = getattr(self, kind)
         hooks.append(hook)
         return Handle(hooks, hook)
 
     def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The module's forward, with the hooks around it."""
-        if self.backward:
-            # Under a node of its own, the gradient of an input is the part that comes through this module.
-            inputs = tuple(np.positive(x) if isinstance(x, Tensor) and x.requires_grad else x for x in inputs)
-        output = module.forward(*inputs, **options)
+        passed = _Pass(module, self.backward, inputs) if self.backward else None
+        output = module.forward(*(passed.inputs if passed else inputs), **options)
         for hook in list(self.forward):
             found = hook(module, inputs, output)
             output = output if found is None else found
-        if self.backward and isinstance(output, Tensor) and output.requires_grad:
-            _Pass(module, self.backward, inputs, output)
+        if passed:
+            passed.ends_at(output)
         return output
 
 
 class _Pass:
-    """One pass through a module: collects the gradients, and calls the hooks when the last has come."""
+    """One pass through a module: its inputs, under a node of their own, and the hooks that get all their gradients.
 
-    def __init__(self, module: Any, hooks: list[Callable[..., Any]], inputs: tuple[Any, ...], output: Tensor) -> None:
-        self.module, self.hooks = module, hooks
-        self.gradients: list[Tensor | None] = [None] * len(inputs)
+    Under one node for all of them, the gradients are complete at the same moment, are those that come through this
+    module alone, and can all be replaced.
+    """
+
+    def __init__(self, module: Any, hooks: list[Callable[..., Any]], inputs: tuple[Any, ...]) -> None:
+        self.module, self.hooks, self.inputs = module, hooks, inputs
+        self.needing = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
         self.output: Tensor | None = None
-        self.waiting = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
-        output.register_hook(self.begin)
-        for i in self.waiting:
-            inputs[i].register_hook(lambda g, i=i: self.arrive(i, g))
+        if not self.needing or not is_grad_enabled():
+            return
+        given = [inputs[i] for i in self.needing]
+        row: Any = np.concatenate([np.reshape(x, -1) for x in given])
+        row.register_hook(self.arrive)
+        passed = list(inputs)
+        for i, x, part in zip(self.needing, given, self.parts(row), strict=True):
+            passed[i] = part if part.dtype == x.dtype else part.astype(x.dtype)
+        self.inputs = tuple(passed)
+
+    def parts(self, row: Any) -> list[Any]:
+        """The row of all inputs that need a gradient, or of their gradients, as these were."""
+        shapes = [self.inputs[i].shape for i in self.needing]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
+        return [np.reshape(row[end - math.prod(shape) : end], shape) for shape, end in zip(shapes, ends, strict=True)]
+
+    def ends_at(self, output: Any) -> None:
+        """The output of the module, whose gradient the hooks are shown too."""
+        if not isinstance(output, Tensor):
+            if isinstance(output, tuple | list | dict):
+                raise TypeError(
+                    f"register_full_backward_hook() is for modules whose output is one Tensor; "
+                    f"{type(self.module).__name__} returned a {type(output).__name__}"
+                )
+        elif output.requires_grad:
+            output.register_hook(self.begin)
 
     def begin(self, gradient: Tensor) -> None:
         """The gradient of the output; without inputs that need one, it is all there is."""
         self.output = gradient
-        if not self.waiting:
-            self.finish()
+        if not self.needing:
+            self.call_hooks([None] * len(self.inputs))
 
-    def arrive(self, i: int, gradient: Tensor) -> Any:
-        """The gradient of input i.  The last to come can still be replaced, and so can all if there is only one."""
-        self.gradients[i] = gradient
-        if any(self.gradients[j] is None for j in self.waiting):
-            return None
-        return self.finish()[i]
+    def arrive(self, row: Tensor) -> Any:
+        """The gradients of the inputs, in one row."""
+        gradients: list[Tensor | None] = [None] * len(self.inputs)
+        for i, part in zip(self.needing, self.parts(row), strict=True):
+            gradients[i] = part
+        found = self.call_hooks(gradients)
+        return np.concatenate([np.reshape(found[i], -1) for i in self.needing])
 
-    def finish(self) -> tuple[Any, ...]:
-        """Call the hooks with all gradients."""
-        found: tuple[Any, ...] = tuple(self.gradients)
+    def call_hooks(self, gradients: list[Tensor | None]) -> list[Any]:
+        """The gradients as the hooks leave them.  ValueError for one of another shape, or another number of them."""
+        shapes = [None if g is None else g.shape for g in gradients]
+        found: list[Any] = gradients
         for hook in list(self.hooks):
-            replaced = hook(self.module, found, self.output)
-            found = found if replaced is None else tuple(replaced)
+            replaced = hook(self.module, tuple(found), self.output)
+            if replaced is None:
+                continue
+            found = [replaced] if hasattr(replaced, "shape") else list(replaced)
+            given = [None if g is None else np.shape(g) for g in found]
+            if given != shapes:
+                raise ValueError(f"a hook returned gradients of shapes {given} for inputs of shapes {shapes}")
         return found

@@ -23,6 +23,13 @@ def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) ->
     return parameter
 
 
+def _sizes(layer: Any, **sizes: Any) -> None:
+    """TypeError for a number of nodes that is no whole number."""
+    for name, n in sizes.items():
+        if not isinstance(n, int | np.integer) or isinstance(n, bool):
+            raise TypeError(f"{type(layer).__name__}: {name} is a whole number; got {n!r:.50}")
+
+
 class Linear(Module):
     """A dense layer: every output node is joined to every input node by a weighted arrow.
 
@@ -43,6 +50,7 @@ class Linear(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
+        _sizes(self, in_features=in_features, out_features=out_features)
         if in_features < 0 or out_features < 1:
             raise ValueError(f"Linear({in_features}, {out_features}): a layer has at least one node")
         self.in_features, self.out_features = in_features, out_features
@@ -52,9 +60,9 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
         if not shape or shape[-1] != self.in_features:
+            got = "None: does a forward() before it lack its `return`?" if x is None else f"shape {shape}"
             raise ValueError(
-                f"Linear({self.describe()}) needs inputs whose last axis has length {self.in_features}; "
-                f"got shape {shape}"
+                f"Linear({self.describe()}) needs inputs whose last axis has length {self.in_features}; got {got}"
             )
         return F.linear(x, self.weight, self.bias)
 
@@ -75,13 +83,17 @@ class Bilinear(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
+        _sizes(self, in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = _uniform((out_features, in1_features, in2_features), in1_features, dtype, generator)
         self.bias = _uniform((out_features,), in1_features, dtype, generator) if bias else None
 
     def forward(self, x1: Any, x2: Any) -> Any:
         if np.shape(x1)[-1:] != (self.in1_features,) or np.shape(x2)[-1:] != (self.in2_features,):
-            raise ValueError(f"Bilinear({self.describe()}) got inputs of shapes {np.shape(x1)} and {np.shape(x2)}")
+            raise ValueError(
+                f"Bilinear({self.describe()}) needs inputs whose last axes have lengths {self.in1_features} and "
+                f"{self.in2_features}; got shapes {np.shape(x1)} and {np.shape(x2)}"
+            )
         return F.bilinear(x1, x2, self.weight, self.bias)
 
     def describe(self) -> str:
@@ -100,7 +112,12 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Any:
         shape = np.shape(x)
-        start, end = self.start_dim % len(shape), self.end_dim % len(shape)
+        ends = [dim + len(shape) if dim < 0 else dim for dim in (self.start_dim, self.end_dim)]
+        if not all(0 <= dim < len(shape) for dim in ends):
+            raise ValueError(
+                f"Flatten from axis {self.start_dim} to {self.end_dim} needs these axes; got shape {shape}"
+            )
+        start, end = ends
         if start > end:
             raise ValueError(f"Flatten from axis {start} to axis {end} of shape {shape}")
         return np.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
@@ -120,7 +137,7 @@ class Dropout(Module):
     """While training, each element is 0 with probability `p`, and the others are divided by 1 - p."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: np.random.Generator | None = None) -> None:
-        if not 0 <= p <= 1:
+        if not isinstance(p, float | int) or not 0 <= p <= 1:
             raise ValueError(f"Dropout: p is a probability, from 0 to 1; got {p!r}")
         self.p, self.generator = p, generator
 
@@ -146,6 +163,7 @@ class Embedding(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
+        _sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
         init.normal_(self.weight, generator=generator)
@@ -179,6 +197,7 @@ class BatchNorm1d(Module):
         *,
         dtype: Any = np.float32,
     ) -> None:
+        _sizes(self, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
         self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None

@@ -18,11 +18,29 @@ class _Loss(Module):
     """A loss whose arguments are kept as attributes; what differs from the default stands in its repr."""
 
     reduction: str
+    _looked = False
+
+    def __new__(cls, *args: Any, **_options: Any) -> _Loss:
+        if len(args) > 1 and all(isinstance(a, Tensor | np.ndarray | list) for a in args[:2]):
+            raise TypeError(f"a loss is made first and then called: {cls.__name__}()(prediction, target)")
+        return super().__new__(cls)
 
     def __init__(self, reduction: str = "mean") -> None:
         self._keep(reduction)
 
+    def _first(self) -> bool:
+        """Whether this is the first batch; what costs as much as a small loss is looked at only then."""
+        if self._looked:
+            return False
+        self._looked = True
+        return True
+
     def _keep(self, reduction: str, *more: str) -> None:
+        if not isinstance(reduction, str):
+            raise TypeError(
+                f"reduction is a string; got {type(reduction).__name__} (a loss is made first and then called: "
+                f"{type(self).__name__}()(prediction, target))"
+            )
         if reduction not in (*REDUCTIONS, *more):
             raise ValueError(f"reduction is {', '.join(map(repr, (*REDUCTIONS, *more)))}; got {reduction!r}")
         self.reduction = reduction
@@ -86,17 +104,12 @@ class CrossEntropyLoss(_Loss):
     ) -> None:
         self._keep(reduction)
         self.weight, self.ignore_index, self.label_smoothing = weight, ignore_index, label_smoothing
-        self._looked = False
 
     def forward(self, logits: Any, target: Any) -> Any:
-        if not self._looked:  # at the first batch only, for it costs as much as the loss of a small one
-            self._looked = True
-            if _are_probabilities(logits.data if isinstance(logits, Tensor) else np.asarray(logits)):
-                warnings.warn(
-                    "CrossEntropyLoss was given probabilities (rows that add up to 1), and takes logits: leave out the "
-                    "softmax before it, or pass log-probabilities to NLLLoss",
-                    stacklevel=3,
-                )
+        if self._first():
+            self._look(_array(logits), target)
+            if getattr(target, "requires_grad", False) and not getattr(logits, "requires_grad", False):
+                _warn("CrossEntropyLoss(prediction, target) was given a target that records a gradient: swapped?")
         return F.cross_entropy(
             logits,
             target,
@@ -106,12 +119,44 @@ class CrossEntropyLoss(_Loss):
             label_smoothing=self.label_smoothing,
         )
 
+    @staticmethod
+    def _look(logits: Any, target: Any) -> None:
+        if _are_probabilities(logits):
+            _warn(
+                "CrossEntropyLoss was given probabilities (rows that add up to 1), and takes logits: leave out the "
+                "softmax before it, or pass log-probabilities to NLLLoss"
+            )
+        if logits.ndim > 1 and logits.shape[1] == 1:
+            _warn(
+                f"CrossEntropyLoss of one class is always 0; got logits of shape {logits.shape}: give it an output for "
+                f"every class, or this one to BCEWithLogitsLoss"
+            )
+        rows = _array(target)
+        if rows.shape == logits.shape and rows.dtype.kind == "f" and rows.ndim > 1 and not _are_probabilities(rows):
+            _warn("CrossEntropyLoss was given rows of targets that are no probabilities, not negative and of sum 1")
 
-def _are_probabilities(logits: Any) -> bool:
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=5)
+
+
+def _array(x: Any) -> Any:
+    """The numbers themselves; those of a first call that is being compiled are the `value` of what is traced."""
+    data = x.data if isinstance(x, Tensor) else x
+    return np.asarray(getattr(data, "value", data))
+
+
+def _are_probabilities(rows: Any) -> bool:
     """Whether every row is one of probabilities, as far as rounding can tell."""
-    if logits.ndim < 2 or not logits.size or logits.shape[1] < 2 or logits.dtype.kind != "f" or logits.min() < 0:
+    if rows.ndim < 2 or not rows.size or rows.shape[1] < 2 or rows.dtype.kind != "f" or rows.min() < 0:
         return False
-    return bool(np.abs(logits.sum(axis=1) - 1).max() < 1e-5)
+    return bool(np.abs(rows.sum(axis=1) - 1).max() < max(1e-5, 4 * np.finfo(rows.dtype).eps))
+
+
+def _look_at_logarithms(name: str, rows: Any, instead: str) -> None:
+    """The logarithm of a probability is at most 0."""
+    if rows.size and rows.dtype.kind == "f" and rows.max() > 1e-5:
+        _warn(f"{name} takes log-probabilities, which are at most 0, and was given {rows.max():.4g}: pass {instead}")
 
 
 class NLLLoss(_Loss):
@@ -122,6 +167,8 @@ class NLLLoss(_Loss):
         self.weight, self.ignore_index = weight, ignore_index
 
     def forward(self, log_probabilities: Any, target: Any) -> Any:
+        if self._first():
+            _look_at_logarithms("NLLLoss", _array(log_probabilities), "nn.functional.log_softmax(logits)")
         return F.nll_loss(
             log_probabilities, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
         )
@@ -157,6 +204,8 @@ class KLDivLoss(_Loss):
         self.log_target = log_target
 
     def forward(self, log_probabilities: Any, target: Any) -> Any:
+        if self._first():
+            _look_at_logarithms("KLDivLoss", _array(log_probabilities), "np.log(p)")
         return F.kl_div(log_probabilities, target, self.reduction, self.log_target)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from itertools import starmap
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from autograd import Tensor, assign_all
 
+from .forgotten import missing
 from .hooks import Handle, Hooks
 
 M = TypeVar("M", bound="Module")
@@ -57,6 +60,26 @@ class Module:
 
     training: bool = True
 
+    def __init_subclass__(cls) -> None:
+        for name, value in vars(cls).items():
+            if isinstance(value, Tensor | Module):
+                raise TypeError(
+                    f"{cls.__name__}.{name} stands in the body of the class, where all objects share it and none finds "
+                    f"it among its parameters; set self.{name} in __init__"
+                )
+
+    if not TYPE_CHECKING:  # a checker shall go on to know what a module has
+
+        def __getattr__(self, name: str) -> Any:
+            called = "a module is called first, as in loss_of(prediction, target).backward()"
+            raise missing(self, name, called if name in ("backward", "item") else "")
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            held = vars(self).get(name)
+            if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
+                _must_stay(self, name, held, value)
+            object.__setattr__(self, name, value)
+
     def forward(self, *inputs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
@@ -75,8 +98,9 @@ class Module:
     def register_full_backward_hook(self, hook: Callable[[Module, Any, Any], Any]) -> Handle:
         """Call `hook(module, grad_inputs, grad_output)` when backward() has passed through this module.
 
-        `grad_inputs` has a Tensor, or None, for each input; a tuple that the hook returns takes its place, and a
-        gradient of another shape than the input's raises ValueError.  For modules whose output is one Tensor.
+        `grad_inputs` has a Tensor for each input that needs a gradient (zeros if the output does not depend on it) and
+        None for the others; a tuple that the hook returns takes its place, and gradients of other shapes than the
+        inputs' raise ValueError.  For modules whose output is one Tensor (TypeError otherwise).
         """
         hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
         return hooks.add("backward", hook)
@@ -176,9 +200,10 @@ class Module:
         """Give all floating-point parameters and buffers another dtype; their gradients are forgotten."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
-        for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.dtype.kind == "f":
-                tensor.data, tensor.grad = tensor.data.astype(dtype), None
+        tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]
+        changes: list[tuple[Tensor, str, Any]] = [(tensor, "data", tensor.data.astype(dtype)) for tensor in tensors]
+        changes += [(tensor, "grad", None) for tensor in tensors]
+        deque(starmap(setattr, changes), maxlen=0)  # in one call of C: an interrupt leaves all as they were, or none
         return self
 
     def double(self: M) -> M:
@@ -225,6 +250,11 @@ class Module:
         Raises ValueError that names every missing, unexpected, wrongly shaped and wrongly typed key, before anything
         has changed.  With `strict=False` missing and unexpected keys are returned instead.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"load_state_dict() takes a dict of arrays, as state_dict() gives; got {type(state).__name__} (a file "
+                f"is read by nn.load(path, model))"
+            )
         own = self._state()
         arrays = {name: v.data if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
         given = {id(own[name]): name for name in arrays if name in own}
@@ -260,6 +290,23 @@ class Module:
         return "\n".join(lines)
 
 
+def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
+    """TypeError where a parameter or buffer would silently become something that is none."""
+    where, what = f"{type(module).__name__}.{name}", type(value).__name__
+    if isinstance(value, Tensor) and value.node is not None:
+        what = f"the result of {value.node.op.name}"
+    if _is_parameter(held) and not (isinstance(value, Tensor) and _is_parameter(value)):
+        raise TypeError(
+            f"{where} is a parameter, and {what} is none, so it would not be learned: {name}.assign(value) gives it "
+            f"another value, and nn.Parameter(value) is another parameter, for an optimiser made afterwards"
+        )
+    if isinstance(held, Buffer) and not isinstance(value, Buffer):
+        raise TypeError(
+            f"{where} is a buffer, and {what} is none, so it would not be saved: {name}.assign(value) gives it another "
+            f"value"
+        )
+
+
 def _is_parameter(tensor: Tensor) -> bool:
     return tensor.node is None and (tensor.requires_grad or isinstance(tensor, Parameter))
 
@@ -288,3 +335,15 @@ def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
             seen.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
+        elif any(isinstance(item, Tensor | Module) for item in _elsewhere(value)):
+            raise TypeError(
+                f"{type(module).__name__}.{name} holds modules or Tensors in a {type(value).__name__}, where they are "
+                f"not looked for; use a list, a tuple or a dict"
+            )
+
+
+def _elsewhere(value: Any) -> Any:
+    """What is in a collection that is not walked."""
+    if isinstance(value, np.ndarray) and value.dtype.hasobject:
+        return value.flat
+    return value if isinstance(value, set | frozenset | deque) else ()

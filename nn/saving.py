@@ -34,14 +34,18 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     or the new one, whole.  Raises ValueError for another suffix or an array of objects.
     """
     state = model.state_dict() if isinstance(model, Module) else model
+    if not isinstance(state, Mapping):
+        raise TypeError(f"save(model, path) takes a module or a dict of arrays first; got {type(model).__name__}")
     arrays = {
         name: np.ascontiguousarray(getattr(value, "data", value)).reshape(np.shape(value))
         for name, value in state.items()
     }
     for name, array in arrays.items():
         if array.dtype.kind not in "fciub":
-            raise ValueError(f"{name} holds {array.dtype}, and a file keeps numbers")
+            raise ValueError(f"{name} holds {array.dtype}, and a file keeps numbers (nn.Checkpoint keeps optimisers)")
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
     if path.suffix == ".npz":
         content = _npz(arrays)
     elif path.suffix == ".safetensors":

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd import AnomalyError, detect_anomaly
 
-from .asking import Metric, evaluate
+from .asking import Metric, evaluate, named_metrics
 from .callbacks import Callback, Run
 from .checkpoint import Checkpoint
 from .data import DataLoader, Dataset, Subset, TensorDataset
@@ -62,10 +62,18 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    if epochs < 0 or batch_size < 1:
-        raise ValueError(f"fit needs epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
+    _check(model, loss, optimizer, callbacks, validation)
+    if not isinstance(epochs, int | np.integer) or epochs < 0 or batch_size < 1:
+        raise ValueError(f"fit needs whole numbers epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
+    named_metrics(metrics)
     data = _dataset(X, y)
-    run = Run(model, optimizer or Adam(model.parameters()), loss, default_generator(generator))
+    learned = [p for p in model.parameters() if p.requires_grad]
+    run = Run(model, optimizer or Adam(learned), loss, default_generator(generator))
+    if not {id(p) for p in learned} & {id(p) for p in run.optimizer.params}:
+        raise ValueError(
+            "the optimizer holds none of the model's parameters: it was made for another model, or before its layers "
+            "were replaced; make it of model.parameters() as they are now"
+        )
     run.callbacks = list(callbacks)
     if isinstance(validation, float):
         if not 0 < validation < 1:
@@ -78,10 +86,17 @@ def fit(
     held: Any = _dataset(*validation) if isinstance(validation, tuple) else validation
     if isinstance(validation, float):
         n = max(1, round(len(data) * validation))
+        if n >= len(data):
+            raise ValueError(f"validation={validation} of {len(data)} samples leaves none to learn from")
         held, data = _part(data, run.split[:n]), _part(data, run.split[n:])
     loader = X if isinstance(X, DataLoader) else DataLoader(data, batch_size, shuffle=True, generator=run.rng)
+    if not len(loader):
+        raise ValueError(
+            f"there is no batch to learn from: drop_last leaves out {len(data)} samples, fewer than a batch of "
+            f"{loader.batch_size}"
+        )
     run.X, run.y = data.batch(np.arange(len(data))) if isinstance(data, TensorDataset) else _first(data)
-    run.loss = loss = loss or (CrossEntropyLoss() if run.y.dtype.kind in "iu" else MSELoss())
+    run.loss = loss = loss or _loss_for(run.y)
     bar = _Bar(progress, epochs, len(loader))
     try:
         for callback in callbacks:
@@ -106,6 +121,40 @@ def fit(
     finally:
         bar.close()
     return run.history
+
+
+def _check(model: Any, loss: Any, optimizer: Any, callbacks: Any, validation: Any) -> None:
+    """TypeError for arguments that are of the wrong kind."""
+    if not isinstance(model, Module):
+        kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"fit(model, X, y) takes a module first; got {kind}")
+    if loss is not None and (not callable(loss) or isinstance(loss, type)):
+        raise TypeError(
+            f"loss is a function of predictions and labels, such as nn.CrossEntropyLoss(); got {loss!r:.60}"
+        )
+    if (optimizer is not None and not hasattr(optimizer, "zero_grad")) or isinstance(optimizer, type):
+        raise TypeError(f"optimizer is one, such as nn.Adam(model.parameters()); got {optimizer!r:.60}")
+    if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
+        raise TypeError(f"callbacks are a list of nn.Callback objects; got {callbacks!r:.60}")
+    if validation is not None and not isinstance(validation, float | tuple | Dataset | DataLoader):
+        raise TypeError(
+            f"validation is a share between 0 and 1, a pair (X, y), a Dataset or a DataLoader; got "
+            f"{type(validation).__name__}"
+        )
+
+
+def _loss_for(y: Any) -> Any:
+    """The loss of labels, when none was asked for."""
+    if y.dtype.kind == "b":
+        raise ValueError(
+            "labels are True and False: pass y.astype(int) for a model with two outputs, or loss="
+            "nn.BCEWithLogitsLoss() for one with one"
+        )
+    if y.dtype.kind not in "iuf":
+        raise ValueError(
+            f"labels are numbers; got {y.dtype}: classes, y = np.unique(y, return_inverse=True) numbers them"
+        )
+    return CrossEntropyLoss() if y.dtype.kind in "iu" else MSELoss()
 
 
 def _dataset(X: Any, y: Any) -> Any:
@@ -156,11 +205,11 @@ def _epoch(run: Run, loader: Iterable[Any], bar: _Bar) -> dict[str, float]:
 
 
 def _explain(run: Run, x: Any, y: Any, batch: int) -> None:
-    """Run the batch again and watch where the first number went wrong."""
-    where = "the samples or the weights themselves are not finite, or an operation outside the graph made it"
+    """Run the batch again and watch where the first number went wrong, which raises before backward() does anything."""
+    where = "it was another one when the batch was run again"
     try:
         with detect_anomaly():
-            run.loss(run.model(x), y)
+            run.loss(run.model(x), y).backward()
     except AnomalyError as error:
         where = str(error)
     raise TrainingError(f"the loss is not finite any more in epoch {run.epoch}, batch {batch}: {where}")

@@ -2,7 +2,8 @@
 
 `python tests/mutants.py [--count 400] [--seed 0] [--only autograd/graph.py]`.  Of all errors that can be planted
 `--count` are drawn, evenly from all files, and each is written into a copy of the project in which the tests of its
-file run until the first failure.  An error that makes the tests run without end counts as noticed.
+file run until the first failure: first those that notice most, then the others.  An error that makes the tests run
+without end counts as noticed.
 """
 
 from __future__ import annotations
@@ -11,30 +12,41 @@ import argparse
 import ast
 import copy
 import itertools
+import multiprocessing
 import os
 import random
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 from typing import NamedTuple
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 240  # seconds for the tests of one mutant
-ENGINE = "engine functional anomaly errors refusals numpy threads optim gradcheck singular_points interrupts ops"
+CPU = 150  # seconds of computing for one run of tests; how long it takes depends on what else runs
+ASLEEP = 60  # seconds without computing, after which threads are taken to wait for each other
+MEMORY = 8 * 2**30
+# The tests of each file, those that notice most errors first.
+ENGINE = (
+    "functional anomaly errors refusals wrong_programs faults engine",
+    "detective numpy threads optim gradcheck singular_points interrupts ops",
+)
 TESTS = {
     "autograd/graph.py": ENGINE,
     "autograd/tensor.py": ENGINE,
     "autograd/op.py": ENGINE,
-    "nn/optim/first_order.py": "recorded optim errors interrupts",
-    "nn/optim/lr_scheduler.py": "recorded optim",
+    "nn/optim/first_order.py": ("recorded", "optim errors wrong_training interrupts"),
+    "nn/optim/lbfgs.py": ("lbfgs", "wrong_training interrupts checkpoint"),
+    "nn/optim/lr_scheduler.py": ("recorded", "optim wrong_training"),
 }
-RULES = "threads singular_points refusals numpy ops"
+RULES = ("ops", "singular_points refusals numpy threads faults")
+SLOW = "test_a_million_ops"  # and does not notice more than shorter chains do
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
@@ -138,6 +150,11 @@ def mutants(path: str) -> list[Mutant]:
     return found
 
 
+def right(path: str) -> Mutant:
+    """The file as it is, only written by the same hand."""
+    return Mutant(path, 0, "", "", ast.unparse(ast.parse((ROOT / path).read_text())))
+
+
 def _put(above: ast.AST, field: str, i: int | None, node: ast.AST) -> None:
     if i is None:
         setattr(above, field, node)
@@ -145,16 +162,16 @@ def _put(above: ast.AST, field: str, i: int | None, node: ast.AST) -> None:
         getattr(above, field)[i] = node
 
 
-def tests_of(path: str) -> list[str]:
-    """The arguments of pytest that run the tests of a file."""
+def tests_of(path: str) -> list[list[str]]:
+    """The arguments of pytest that run the tests of a file, stage by stage."""
     if path in TESTS:
-        return [f"tests/test_{name}.py" for name in TESTS[path].split()]
+        return [[*map("tests/test_{}.py".format, names.split()), "-k", f"not {SLOW}"] for names in TESTS[path]]
     names = {node.id for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.Name)}
     import autograd.ops.special  # registers its ops
 
     mine = [name for name, op in autograd.OPS.items() if name in names or _file(op.function) == path]
     some = " or ".join(f"{name}-" for name in mine)
-    return [f"tests/test_{name}.py" for name in RULES.split()] + ["-k", f"not test_ops or {some}"]
+    return [[f"tests/test_{RULES[0]}.py", "-k", some], [*map("tests/test_{}.py".format, RULES[1].split())]]
 
 
 def _file(function: object) -> str:
@@ -162,28 +179,84 @@ def _file(function: object) -> str:
     return "" if code is None else str(Path(code.co_filename).relative_to(ROOT))
 
 
-def survives(mutant: Mutant, home: Path, arguments: list[str]) -> bool:
-    """Whether all tests pass in the copy of the project at `home` with this error in it."""
-    target = home / mutant.path
+# ---- in the process of a worker, which has imported what all tests need, but nothing of the project
+
+HOMES: list[Path] = []
+
+
+def begin(folder: str) -> None:
+    """Make this worker's copy of the project."""
+    import hypothesis.strategies  # noqa: F401
+    import scipy.special  # noqa: F401
+
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    home = Path(folder, str(os.getpid()))
+    HOMES.append(Path(shutil.copytree(ROOT, home, ignore=shutil.ignore_patterns(".*", "out"))))
+
+
+def survives(mutant: Mutant, stages: list[list[str]]) -> bool:
+    """Whether all tests pass in this worker's copy of the project with the error in it."""
+    target = HOMES[0] / mutant.path
     original = target.read_text()
     target.write_text(mutant.text)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
-        run = subprocess.run(command, cwd=home, env=environment, capture_output=True, timeout=TIMEOUT)
-        if run.returncode not in (0, 1, 2):
-            raise RuntimeError(run.stdout.decode() + run.stderr.decode())
-        return run.returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+        return all(passes(arguments) for arguments in stages)
     finally:
         target.write_text(original)
+
+
+def passes(arguments: list[str]) -> bool:
+    """Run tests in a process of their own, which is forked off this one and so need not import everything again."""
+    with tempfile.TemporaryFile() as output:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                os.chdir(HOMES[0])
+                resource.setrlimit(resource.RLIMIT_CPU, (CPU, CPU))
+                resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+                sys.path[:0] = [str(HOMES[0]), str(HOMES[0] / "tests")]
+                code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *arguments]))
+            except BaseException:
+                traceback.print_exc()
+                code = 3
+            sys.stderr.flush()
+            os._exit(code)
+        awake = time.monotonic()
+        while (found := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            if not sleeps(child):
+                awake = time.monotonic()
+            elif time.monotonic() > awake + ASLEEP:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                return False
+            time.sleep(0.05)
+        code = os.waitstatus_to_exitcode(found[1])
+        if code in (3, 4):
+            output.seek(0)
+            raise RuntimeError(output.read().decode())
+        return code in (0, 5)  # 5: there is no such test
+
+
+def sleeps(process: int) -> bool:
+    """Whether every thread of the process waits for something other than the processor."""
+    try:
+        states = [Path(task, "stat").read_text().rpartition(")")[2].split()[0] for task in tasks(process)]
+    except FileNotFoundError:  # it has just ended, or this is no Linux
+        return not Path("/proc").exists()
+    return all(state == "S" for state in states)
+
+
+def tasks(process: int) -> list[Path]:
+    return list(Path(f"/proc/{process}/task").iterdir())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", help="files to plant errors in")
     options = parser.parse_args()
     rules = sorted(
@@ -195,28 +268,29 @@ def main() -> None:
     for planted in every.values():
         rng.shuffle(planted)
     drawn = [m for row in itertools.zip_longest(*every.values()) for m in row if m is not None][: options.count]
-    print(f"{sum(map(len, every.values())):,} errors can be planted in {len(paths)} files; {len(drawn)} drawn")
-    arguments = {path: tests_of(path) for path in paths}
-    start, survivors = time.time(), []
-    workers = os.cpu_count() or 1
+    print(
+        f"{sum(map(len, every.values())):,} errors can be planted in {len(paths)} files; {len(drawn)} drawn", flush=True
+    )
+    stages = {path: tests_of(path) for path in paths}
+    start, survivors = time.time(), 0
     with tempfile.TemporaryDirectory() as folder:
-        homes: Queue[Path] = Queue()
-        for i in range(workers):
-            homes.put(Path(shutil.copytree(ROOT, Path(folder, str(i)), ignore=shutil.ignore_patterns(".*", "out"))))
-
-        def check(mutant: Mutant) -> bool:
-            home = homes.get()
-            try:
-                return survives(mutant, home, arguments[mutant.path])
-            finally:
-                homes.put(home)
-
-        with ThreadPoolExecutor(workers) as pool:
-            for mutant, alive in zip(drawn, pool.map(check, drawn), strict=True):
-                if alive:
-                    survivors.append(mutant)
-                    print(f"{mutant.path}:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
-    print(f"{len(drawn) - len(survivors)} of {len(drawn)} noticed, seed {options.seed}, {time.time() - start:.0f} s")
+        pool = multiprocessing.get_context("spawn").Pool(options.workers, begin, (folder,))
+        rights = [pool.apply_async(survives, (right(path), stages[path])) for path in paths]
+        waiting = [pool.apply_async(survives, (mutant, stages[mutant.path])) for mutant in drawn]
+        for path, result in zip(paths, rights, strict=True):
+            if not result.get():
+                pool.terminate()
+                raise RuntimeError(f"the tests of {path} fail without any error in it")
+        print(f"  (without errors all tests pass, {time.time() - start:.0f} s)", flush=True)
+        for i, (mutant, result) in enumerate(zip(drawn, waiting, strict=True), 1):
+            if result.get():
+                survivors += 1
+                print(f"{mutant.path}:{mutant.line}: {mutant.before}  ->  {mutant.after}", flush=True)
+            if i % 50 == 0:
+                print(f"  ({i} of {len(drawn)}, {time.time() - start:.0f} s)", flush=True)
+        pool.close()
+        pool.join()
+    print(f"{len(drawn) - survivors} of {len(drawn)} noticed, seed {options.seed}, {time.time() - start:.0f} s")
 
 
 if __name__ == "__main__":

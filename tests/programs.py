@@ -6,72 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from steps import ONE, TWO
 
 import autograd
-import nn
-
-# Smooth functions of numbers that are not large; each array of a program is kept within about -3 .. 3.
-ONE: dict[str, Callable[[Any], Any]] = {
-    "tanh": np.tanh,
-    "sin": np.sin,
-    "cos": np.cos,
-    "arctan": np.arctan,
-    "exp": lambda x: np.exp(x * 0.3),
-    "log1p": lambda x: np.log1p(x * x),
-    "sqrt": lambda x: np.sqrt(x * x + 0.5),
-    "square": lambda x: np.square(x) * 0.3,
-    "sinh": lambda x: np.sinh(x * 0.5),
-    "cosh": lambda x: np.cosh(x * 0.5),
-    "arcsinh": np.arcsinh,
-    "negative": lambda x: -x,
-    "reciprocal": lambda x: 1.0 / (x * x + 1.0),
-    "power": lambda x: (x * x + 1.0) ** 0.7,
-    "expm1": lambda x: np.expm1(x * 0.3),
-    "exp2": lambda x: np.exp2(x * 0.3),
-    "log": lambda x: np.log(x * x + 0.3),
-    "log2": lambda x: np.log2(x * x + 1.0),
-    "cbrt": lambda x: np.cbrt(x * x + 1.0),
-    "arctanh": lambda x: np.arctanh(np.tanh(x) * 0.8),
-    "sigmoid": nn.functional.sigmoid,
-    "sinc": lambda x: np.sinc(x * 0.5),
-    "softmax": nn.functional.softmax,
-    "log_softmax": nn.functional.log_softmax,
-    "flip": np.flip,
-    "cumsum": lambda x: np.cumsum(x, axis=-1) * 0.3,
-    "cumprod": lambda x: np.cumprod(x * 0.5, axis=-1),
-    "roll": lambda x: np.roll(x, 1),
-    "ravel": lambda x: x.reshape(-1),
-    "transpose": lambda x: np.transpose(x),
-    "double": lambda x: np.concatenate([x, x * 0.5], axis=0),
-    "half": lambda x: x[: (x.shape[0] + 1) // 2],
-    "picked": lambda x: x[np.arange(x.shape[0] + 1) % x.shape[0]],
-    "pad": lambda x: np.pad(x, 1, "reflect") if min(x.shape) > 1 else x,
-    "center": lambda x: x - x.mean(axis=0),
-    "std": lambda x: x / (np.std(x + np.arange(x.size).reshape(x.shape)) + 1.0),
-    "sum": lambda x: np.sum(x, axis=-1, keepdims=True) * 0.3,
-    "logsumexp": lambda x: autograd.logsumexp(x, axis=0, keepdims=True),
-    "tile": lambda x: np.tile(x, 2),
-    "prod": lambda x: np.prod(x * 0.7 + 0.1, axis=-1, keepdims=True),
-    "diff": lambda x: np.diff(x, axis=0) if x.shape[0] > 1 else x,
-    "norm": lambda x: x / (1.0 + np.linalg.norm(x + 2.0)),
-    "gram": lambda x: x @ x.T * 0.2,
-    "einsum": lambda x: np.einsum("i...,i...->i", x, x) * 0.2 if x.ndim else x,
-    "outer": lambda x: np.outer(x, x) * 0.3 if x.size < 9 else x,
-    "var": lambda x: np.var(x, axis=0, keepdims=True) + x,
-    "clip": lambda x: np.clip(x, -9.0, 9.0),
-    "trapezoid": lambda x: np.trapezoid(x, axis=0) if x.ndim > 1 else x,
-}
-TWO: dict[str, Callable[[Any, Any], Any]] = {
-    "add": np.add,
-    "subtract": np.subtract,
-    "multiply": lambda x, y: np.multiply(x, y) * 0.7,
-    "divide": lambda x, y: x / (y * y + 1.0),
-    "hypot": lambda x, y: np.hypot(x, y + 4.0),
-    "arctan2": lambda x, y: np.arctan2(x, y * y + 1.0),
-    "logaddexp": np.logaddexp,
-    "power": lambda x, y: (x * x + 0.5) ** np.tanh(y),
-    "where": lambda x, y: np.where(x * 0.0 == 1.0, x, y),
-}
 
 
 class Step(NamedTuple):
@@ -173,3 +110,15 @@ def disagreement(program: Program) -> str:
         if abs(bent - second) > 1e-5 * max(1.0, abs(second)):
             return f"second derivative {bent!r} is not {second!r}"
     return ""
+
+
+def ops_of(program: Program) -> set[str]:
+    """The ops of the registry that are in the graph of the program."""
+    loss = program(*(autograd.Tensor(x, requires_grad=True) for x in program.inputs))
+    stack, seen = [loss.node], set()
+    while stack:
+        node = stack.pop()
+        if node not in seen and hasattr(node, "op"):
+            seen.add(node)
+            stack += [edge for edge in node.edges if edge is not None]
+    return {node.op.name for node in seen}

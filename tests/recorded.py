@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def rates(optimizer: Any, schedule: Any, groups: Any, metrics: Any = None) -> li
     found = []
     for epoch in range(11 if metrics is None else len(metrics)):
         found.append(float(groups[0]["lr"]))
-        optimizer.step()
+        with warnings.catch_warnings():  # nothing moves, but PyTorch wants a step before that of the schedule
+            warnings.filterwarnings("ignore", r"step\(\) found no gradient")
+            optimizer.step()
         schedule.step(*([] if metrics is None else [metrics[epoch]]))
     return found
 

@@ -1,7 +1,8 @@
 """`make soak`: random programs checked against differences in longdouble, and a long training run with flat memory.
 
-Not part of the suite.  Prints a line that docs/reliability.md quotes: how many programs, which seeds, how many
-disagreements.
+Not part of the suite.  Every program runs eagerly and compiled: its value, gradient and second derivative must be those
+of the differences, and the compiled ones those of the eager run, bit for bit (or with exact=False, where there is such
+a mode, to a few units in the last place).  Prints lines that docs/reliability.md quotes.
 """
 
 from __future__ import annotations
@@ -13,37 +14,68 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
-from programs import Program, disagreement
+from compiled import MODES, differences
+from programs import Program, disagreement, ops_of
 
+import autograd
 import nn
 
 
-def check(seed: int) -> tuple[int, str, int, list[str]]:
-    """One program: its seed, what disagrees, how many ops it has and which."""
+class Checked(NamedTuple):
+    """One program: what disagrees, how many ops it has, of which kinds, and which ops of the registry its graph has."""
+
+    seed: int
+    said: list[str]
+    length: int
+    kinds: set[str]
+    ops: set[str]
+    compiled: int  # in how many modes and orders it was compiled
+    refused: bool  # whether Python code in it depends on numbers, so that it cannot be
+
+
+def check(seed: int) -> Checked:
     with np.errstate(all="raise", under="ignore"):
         try:
             program = Program(seed)
-            return seed, disagreement(program), len(program.steps), [step.name for step in program.steps]
+            said = [disagreement(program)]
+            kinds, ops = {step.name for step in program.steps}, ops_of(program)
         except Exception as error:
-            return seed, f"{type(error).__name__}: {error}", 0, []
+            return Checked(seed, [f"{type(error).__name__}: {error}"], 0, set(), set(), 0, False)
+    try:
+        said += (found := differences(program))
+    except autograd.CompileError:
+        return Checked(seed, [*filter(None, said)], len(program.steps), kinds, ops, 0, True)
+    except Exception as error:
+        said, found = [*said, f"compiled: {type(error).__name__}: {error}"], []
+    return Checked(seed, [*filter(None, said)], len(program.steps), kinds, ops, len(found), False)
 
 
 def programs(count: int, first: int, workers: int) -> bool:
     """Check `count` programs; whether all agree."""
-    begun, ops, wrong, used = time.perf_counter(), 0, [], Counter()
+    begun, total, compiled, refused = time.perf_counter(), 0, 0, 0
+    wrong: Counter[str] = Counter()
+    kinds, ops = set(), set()
     with multiprocessing.Pool(workers) as pool:
-        for seed, said, length, names in pool.imap_unordered(check, range(first, first + count), chunksize=200):
-            ops += length
-            used.update(names)
-            if said:
-                wrong.append(seed)
-                print(f"seed {seed}: {said}\n  {Program(seed)}", flush=True)
+        for one in pool.imap_unordered(check, range(first, first + count), chunksize=100):
+            total += one.length
+            compiled += one.compiled
+            refused += one.refused
+            kinds |= one.kinds
+            ops |= one.ops
+            for said in one.said:
+                wrong["compiled" if said.startswith("compiled") else "eager"] += 1
+                print(f"seed {one.seed}: {said}\n  {Program(one.seed)}", flush=True)
     seconds = time.perf_counter() - begun
     print(
-        f"{count:,} programs (seeds {first} to {first + count - 1}), {ops:,} ops of {len(used)} kinds: {len(wrong)} "
-        f"disagreements of value, gradient or second derivative; {seconds:.0f} s"
+        f"{count:,} programs (seeds {first} to {first + count - 1}), {total:,} steps of {len(kinds)} kinds, "
+        f"{len(ops)} ops of the registry: {wrong['eager']} disagreements of value, gradient or second derivative"
+    )
+    print(
+        f"compiled ({', '.join(MODES)}; {refused:,} that cannot be): {compiled:,} compiled runs compared, "
+        f"{wrong['compiled']} disagreements; {seconds:.0f} s"
     )
     return not wrong
 

@@ -226,6 +226,33 @@ def test_hooks_in_recorded_gradients_and_wrong_ones():
         Tensor(1.0).register_hook(print)
 
 
+def test_a_hook_gets_the_dtype_of_its_gradient_and_cannot_write_into_what_others_hold():
+    x, other, seed = leaf(1.0, 2.0), leaf(1.0, 2.0), np.ones(2)
+    narrow = Tensor(np.float32([1, 2]), requires_grad=True)
+    for returned in (lambda g: g.data.astype(float) * 3, lambda g: [3, 3], lambda g: g * 3):
+        narrow.grad = None
+        handle = narrow.register_hook(returned)
+        (narrow * 1.0).sum().backward()
+        assert narrow.grad.dtype == np.float32 and narrow.grad.tolist() == [3, 3]
+        handle.remove()
+
+    def writes(g):
+        g.data[0] = 100.0
+
+    for hooked in (x * 1.0, x):
+        handle = hooked.register_hook(writes)
+        with pytest.raises(ValueError, match="read-only"):
+            (hooked * 1.0 + other).backward(seed)
+        handle.remove()
+    assert seed.tolist() == [1, 1] and x.grad is None and other.grad is None
+    x.register_hook(lambda g: g * 1j)
+    with pytest.raises(TypeError, match="a hook returned complex128 for a gradient of float64"):
+        x.sum().backward()
+    for register in (x.register_hook, nn.ReLU().register_forward_hook, nn.ReLU().register_full_backward_hook):
+        with pytest.raises(TypeError, match="a hook is a function; got int"):
+            register(5)
+
+
 def test_hooks_go_with_their_tensor():
     from autograd.graph import HOOKS
 

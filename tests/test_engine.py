@@ -40,7 +40,7 @@ def test_a_million_ops_forward_backward_and_deletion():
     del y  # a graph that was never walked is freed without recursion too
 
 
-class Visits:
+class Visits(autograd.mode.Observer):
     """An observer that counts how often the walk comes to each node."""
 
     def __init__(self):

@@ -25,6 +25,7 @@ class Interrupt:
     def __enter__(self):
         self.before = sys.gettrace()  # that of a debugger, or of what measures the coverage
         sys.settrace(self.trace)
+        return self
 
     def __exit__(self, *exc_info):
         sys.settrace(self.before)
@@ -48,6 +49,7 @@ def network():
 
 
 X, Y = np.ones((5, 3), np.float32), np.array([0, 1, 1, 0, 1])
+VARIED = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
@@ -88,6 +90,89 @@ def test_a_step_updates_every_parameter_or_none():
             break
     else:
         raise AssertionError("the step never ran to its end")
+
+
+OPTIMISERS = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    ("Adam", {"lr": 0.01, "amsgrad": True}),
+    ("AdamW", {"lr": 0.01}),
+    ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.5}),
+    ("Adagrad", {"lr": 0.1}),
+    ("Adadelta", {"lr": 1.0}),
+    ("LBFGS", {"lr": 0.5, "max_iter": 3}),
+    ("LBFGS", {"max_iter": 2, "line_search_fn": "strong_wolfe"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIMISERS, ids=[f"{n}-{len(o)}" for n, o in OPTIMISERS])
+def test_training_goes_on_after_an_interrupt_at_any_point_of_a_step(name, options):
+    """With the same numbers as if the interrupted step had been taken, or as if it had not."""
+
+    def begun():
+        model = network()
+        return model, getattr(nn, name)(model.parameters(), **options)
+
+    def step(model, optimizer):
+        def closure():
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(VARIED), Y)
+            loss.backward()
+            return loss
+
+        closure()
+        optimizer.step(*([closure] if name == "LBFGS" else []))
+
+    def numbers(model):
+        return [p.data.tolist() for p in model.parameters()]
+
+    allowed = []
+    for steps in (3, 4):
+        model, optimizer = begun()
+        for _ in range(steps):
+            step(model, optimizer)
+        allowed.append(numbers(model))
+    assert allowed[0] != allowed[1]
+    model, optimizer = begun()
+    step(model, optimizer)
+    with Interrupt(10**9) as clock:
+        step(model, optimizer)
+    lines, found = 10**9 - clock.left, set()
+    rng = np.random.default_rng(0)
+    for n in (*rng.integers(1, lines, 25), *range(lines - 15, lines + 2)):  # the last lines are those after the change
+        model, optimizer = begun()
+        step(model, optimizer)
+        try:
+            with Interrupt(int(n)):
+                step(model, optimizer)
+        except KeyboardInterrupt:
+            found.add("interrupted")
+        assert autograd.is_grad_enabled() and not _leaves.locked()
+        for _ in range(2):
+            step(model, optimizer)
+        found.add(allowed.index(numbers(model)))
+    assert found == {"interrupted", 0, 1}
+
+
+def test_other_changes_of_all_parameters_happen_to_all_or_none():
+    changes = {
+        "to": lambda model, state: model.to(np.float64),
+        "load": lambda model, state: model.load_state_dict(state),
+    }
+    for change in changes.values():
+        for n in range(1, 3000, 7):
+            model = network()
+            state = {name: array * 2 for name, array in model.state_dict().items()}
+            before = [p.data for p in model.parameters()]
+            try:
+                with Interrupt(n):
+                    change(model, state)
+            except KeyboardInterrupt:
+                assert len({p.data is old for p, old in zip(model.parameters(), before, strict=True)}) == 1
+            else:
+                break
+        else:
+            raise AssertionError("the change never ran to its end")
 
 
 # ---- copies

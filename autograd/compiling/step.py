@@ -169,7 +169,7 @@ class Compiled:
         if plan.live:
             arrays = [np.asarray(x) for x in results]
             captured = [plan.tensors[i] for i in plan.captured if plan.around.refs[i][0] == "t"]
-            return Again(self.function, args, kwargs).recorded(arrays, plan.build, captured)
+            return Again(self.function, args, kwargs).recorded(arrays, plan.build, captured, self.exact)
         if plan.single:
             return tensor_of(np.asarray(results[0])) if plan.picks[0] is Pick.TENSOR else results[0]
         left = iter(results)

@@ -94,6 +94,8 @@ def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
       1  multiply takes dL/d(multiply) and sends g · w to x.  sum: 2
       2  multiply takes dL/d(multiply) and sends g · x to w.  sum: 3
     """
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"trace() takes the Tensor of a loss; got {type(loss).__name__} (np.trace is of a matrix)")
     if not loss.requires_grad:
         raise GraphError("trace() of a Tensor that records nothing: none of its inputs has requires_grad=True")
     if loss.data.size != 1:

@@ -23,7 +23,7 @@ def own(index: Any) -> Any:
         index = index.data
     if isinstance(index, list):
         return np.array(index, dtype=np.intp if not index else None)
-    return index.copy() if isinstance(index, np.ndarray) else index
+    return index.copy("K") if isinstance(index, np.ndarray) else index  # its layout decides that of results
 
 
 def _is_basic(index: Any) -> bool:
@@ -172,9 +172,9 @@ def _diag(v: Any, k: int = 0) -> Any:
 
 def _triangle(lower: bool) -> Any:
     def function(m: Any, k: int = 0) -> Any:
-        rows, columns = np.shape(m)[-2:]
+        rows, columns = (np.shape(m)[-2:] * 2)[:2]  # of a row, NumPy makes a square
         below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
-        return np.where(below if lower else ~below, m, 0.0)
+        return np.where(below if lower else ~below, m, 0)
 
     return function
 

@@ -36,7 +36,7 @@ _norm2 = differentiable(
     cases=[Case((3,)), Case((2, 3), axis=0), Case((2, 3, 2), axis=(0, 2), keepdims=True)],
 )
 _p_norm = differentiable(
-    lambda x, p, axis=None, keepdims=False: np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1.0 / p),
+    lambda x, p, axis=None, keepdims=False: np.power(np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims), 1.0 / p),
     _p_norm_rule,
     call=lambda x, p, axis=None, keepdims=False: ((x,), {"p": p, "axis": axis, "keepdims": keepdims}),
     name="p_norm",

@@ -220,13 +220,13 @@ def _var_beyond(
     middle = _mean_beyond(a, axis, True, where=where) if mean is None else mean
     d = a - middle
     squares = _sum_beyond(np.real(d * d.conj()), axis, keepdims, where=where)
-    return squares / np.maximum(_count(a, axis, keepdims, where) - ddof, 0.0)
+    return squares / np.maximum(np.real(_count(a, axis, keepdims, where)) - ddof, 0.0)
 
 
 def _var_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
     n = math.prod(x.shape) // (math.prod(g.shape) or 1)
     d = x - np.mean(x, axis=axis, keepdims=True)
-    return restore(g * (2.0 / (n - ddof)), axis, keepdims) * d.conj()
+    return restore(g * (2.0 / (n - ddof) if n != ddof else math.nan), axis, keepdims) * d.conj()
 
 
 def _std_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Case, Operation, composite, differentiable
-from ..tensor import NUMPY, Tensor
+from ..tensor import NUMPY, Tensor, constant_of
 
 
 def _one_or_many(axes: tuple[Any, ...]) -> Any:
@@ -63,8 +63,12 @@ broadcast_to = differentiable(
 
 def _cast(x: Any, dtype: Any, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
     """A cast to integers or booleans has no gradient: its input counts as a constant."""
-    smooth = np.dtype(dtype).kind in "fc"
-    return (x if smooth or not hasattr(x, "detach") else x.detach(),), {"dtype": np.dtype(dtype)}
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fciub":
+        raise TypeError(f"astype: a Tensor holds numbers; got {dtype}")
+    if isinstance(x, Tensor) and dtype.kind not in "fc":
+        x = constant_of(x, f"astype({dtype})")
+    return (x,), {"dtype": dtype}
 
 
 astype = differentiable(

@@ -64,6 +64,8 @@ def _quantile(
     """
     if weights is not None or out is not None:
         raise TypeError("quantile has no derivative rule for the arguments weights and out")
+    if np.iscomplexobj(a):
+        raise TypeError("quantile: complex numbers have no order that means anything; take np.abs first")
     ndim, exact = np.ndim(a), isinstance(q, int | float)
     q = np.asarray(q) / scale
     axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)

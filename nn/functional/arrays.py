@@ -10,5 +10,5 @@ from autograd import Tensor
 
 
 def array_of(x: Any) -> Any:
-    """The array of a Tensor, an array of any library as it is, and anything else as NumPy reads it."""
-    return x.data if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x)
+    """The array of a Tensor, an array that knows NumPy's functions as it is, and anything else as NumPy reads it."""
+    return x.data if isinstance(x, Tensor) else x if hasattr(x, "__array_function__") else np.asarray(x)

@@ -82,7 +82,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     rows = np.shape(weight)[0]
     if indices.size and not (indices.min() >= 0 and indices.max() < rows):
         wrong = indices[(indices < 0) | (indices >= rows)][0]
-        raise ValueError(f"embedding: {wrong} is not one of the {rows} rows 0 .. {rows - 1}")
+        raise ValueError(f"embedding: {wrong} is not one of the {rows} rows{f' 0 .. {rows - 1}' if rows else ''}")
     found = weight[indices]
     if padding_idx is None or not isinstance(found, Tensor):
         return found
@@ -203,7 +203,10 @@ def batch_norm(
         return _affine((x - np.reshape(running_mean.data, column)) * np.reshape(scale, column), weight, bias)
     count = math.prod(np.shape(x)[a] for a in axes)
     if count < 2 and training:
-        raise ValueError(f"batch_norm in training needs more than one value per channel; got shape {np.shape(x)}")
+        raise ValueError(
+            f"batch_norm in training needs more than one value per channel; got shape {np.shape(x)} (to predict, call "
+            f"model.eval() first)"
+        )
     if training and running_mean is not None:
         values = x.data if isinstance(x, Tensor) else x
         for running, now in ((running_mean, values.mean(axis=axes)), (running_var, values.var(axis=axes, ddof=1))):

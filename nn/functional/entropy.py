@@ -90,9 +90,15 @@ def _rows_of(name: str, scores: Any, labels: Any) -> Any:
     """Scores with the classes on the last axis, where PyTorch has them on axis 1; one label per row is demanded."""
     scores = np.moveaxis(scores, 1, -1) if np.ndim(scores) > 2 else scores
     if labels.shape != scores.shape[:-1]:
+        hint = ""
+        if labels.shape == scores.shape:
+            hint = f"; rows of {labels.dtype} with a 1 for the class are probabilities as .astype(float)"
+        elif labels.shape == (*scores.shape[:-1], 1):
+            hint = "; take the last axis away: labels[..., 0]"
         raise ValueError(
-            f"{name}: scores of shape {scores.shape} need one integer label per row, shape {scores.shape[:-1]}, "
-            f"or a probability for each class, shape {scores.shape}; got shape {labels.shape}"
+            f"{name}: scores of shape {scores.shape} need one integer label per row, shape {scores.shape[:-1]}, or "
+            f"a probability for each class, floating point of shape {scores.shape}; got {labels.dtype} of shape "
+            f"{labels.shape}{hint}"
         )
     return scores
 
@@ -143,8 +149,12 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
-    logits = logits if hasattr(logits, "dtype") else np.asarray(logits)
-    given = target if hasattr(target, "dtype") else np.asarray(target, dtype=None if np.size(target) else np.intp)
+    if logits is None:
+        raise TypeError("cross_entropy: the logits are None; does a forward() lack its `return`?")
+    logits = logits if hasattr(logits, "__array_function__") else np.asarray(logits)
+    if not hasattr(target, "__array_function__"):
+        target = np.asarray(target, dtype=None if np.size(target) else np.intp)
+    given = target
     if given.shape == logits.shape and given.dtype.kind not in "iu":
         if given.dtype.kind != "f":
             raise TypeError(f"cross_entropy: probabilities are floating-point numbers; got {given.dtype}")
@@ -227,9 +237,22 @@ def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str
     same_shape("binary_cross_entropy", p, target)
     values = array_of(p)
     if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError("binary_cross_entropy needs probabilities, from 0 to 1; for logits there is another loss")
+        wrong = values[~((values >= 0) & (values <= 1))].flat[0]
+        raise ValueError(
+            f"binary_cross_entropy needs probabilities, from 0 to 1; got {wrong} (for logits, "
+            f"binary_cross_entropy_with_logits)"
+        )
+    _must_be_shares("binary_cross_entropy", target)
     losses = _entropy_of_probability(p, target)
     return reduce(losses if weight is None else losses * weight, reduction)
+
+
+def _must_be_shares(name: str, target: Any) -> None:
+    target = array_of(target)
+    if not ((target >= 0) & (target <= 1)).all():
+        wrong = target[~((target >= 0) & (target <= 1))].flat[0]
+        hint = "; labels -1 and 1 are (target + 1) / 2" if wrong == -1 else ""
+        raise ValueError(f"{name}: targets are from 0 to 1; got {wrong}{hint}")
 
 
 def _log_of_sigmoid(x: Any) -> Any:
@@ -257,6 +280,7 @@ def binary_cross_entropy_with_logits(
     array([6.93147181e-01, 1.00000000e+03])
     """
     same_shape("binary_cross_entropy_with_logits", x, target)
+    _must_be_shares("binary_cross_entropy_with_logits", target)
     losses = logistic_cross_entropy(x, target, 1.0 if pos_weight is None else pos_weight)
     return reduce(losses if weight is None else losses * weight, reduction)
 

@@ -23,11 +23,17 @@ def reduce(losses: Any, reduction: str) -> Any:
 
 
 def same_shape(name: str, prediction: Any, target: Any) -> None:
-    if np.shape(prediction) != np.shape(target):
-        raise ValueError(
-            f"{name}: prediction of shape {np.shape(prediction)} for a target of shape {np.shape(target)}; "
-            f"reshape one, for broadcasting would compare everything with everything"
-        )
+    if prediction is None or target is None:
+        which = "prediction" if prediction is None else "target"
+        raise TypeError(f"{name}: the {which} is None; does a function (or forward()) lack its `return`?")
+    if getattr(prediction, "dtype", None) == getattr(target, "dtype", None) == np.uint8:
+        raise TypeError(f"{name}: differences of uint8 wrap around at 0; pass .astype(np.float32)")
+    a, b = np.shape(prediction), np.shape(target)
+    if a != b:
+        advice = "reshape one, for broadcasting would compare everything with everything"
+        if a[:-1] == b and a[-1] > 1:
+            advice = "for scores of classes there is cross_entropy, with integer labels"
+        raise ValueError(f"{name}: prediction of shape {a} for a target of shape {b}; {advice}")
 
 
 # ---- numbers
@@ -106,6 +112,15 @@ def gaussian_nll_loss(
 # ---- pairs
 
 
+def _alike(name: str, target: Any) -> Any:
+    """Where the target is 1; ValueError where it is neither 1 nor -1."""
+    target = array_of(target)
+    if not ((target == 1) | (target == -1)).all():
+        wrong = target[(target != 1) & (target != -1)].flat[0]
+        raise ValueError(f"{name}: targets are 1 (alike) or -1 (unlike); got {wrong}")
+    return target == 1
+
+
 def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
     """The distance of a pair where the target is 1 (alike), and what it lacks to `margin` where it is -1 (unlike).
 
@@ -113,7 +128,7 @@ def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduct
     array([0.25, 0.75])
     """
     same_shape("hinge_embedding_loss", distance, target)
-    alike = array_of(target) == 1
+    alike = _alike("hinge_embedding_loss", target)
     return reduce(np.where(alike, distance, np.maximum(margin - distance, 0.0)), reduction)
 
 
@@ -126,7 +141,7 @@ def cosine_embedding_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, re
     array([0., 1.])
     """
     same_shape("cosine_embedding_loss", x1, x2)
-    alike = array_of(target) == 1
+    alike = _alike("cosine_embedding_loss", target)
     if alike.shape != np.shape(x1)[:-1]:
         raise ValueError(f"cosine_embedding_loss: targets of shape {alike.shape} for pairs of shape {np.shape(x1)}")
     lengths = (np.sum(x1 * x1, axis=-1) + 1e-12) * (np.sum(x2 * x2, axis=-1) + 1e-12)

@@ -7,12 +7,15 @@ changes nothing; `step()` applies it to every parameter and then sets all of the
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autograd import Tensor, assign_all, use_gradients
+
+from ..forgotten import missing
 
 State = dict[str, Any]
 
@@ -27,12 +30,21 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__
-        if isinstance(params, Tensor):
-            raise TypeError(f"{name} takes a list of parameters, such as model.parameters(); got one Tensor")
+        if isinstance(params, Tensor) or hasattr(params, "parameters") or not isinstance(params, Iterable):
+            kind = "one Tensor" if isinstance(params, Tensor) else type(params).__name__
+            raise TypeError(f"{name} takes a list of parameters, such as model.parameters(); got {kind}")
         given = list(params)
         if not given:
-            raise ValueError(f"{name} was given no parameters")
+            raise ValueError(
+                f"{name} was given no parameters: those of a model are the nn.Parameters (and Tensors with "
+                f"requires_grad=True, that are no results) in its attributes, lists, tuples and dicts"
+            )
         groups = given if isinstance(given[0], dict) else [{"params": given}]
+        for group in groups:
+            if not isinstance(group, dict) or not isinstance(group.get("params"), Iterable):
+                raise TypeError(f'{name} takes parameters, or groups {{"params": [...], ...}}; got {_shown(group)}')
+            if isinstance(group["params"], Tensor):
+                raise TypeError(f'{name} takes groups whose "params" is a list; got one Tensor')
         self.groups: list[dict[str, Any]] = []
         for group in groups:
             if unknown := group.keys() - options.keys() - {"params"}:
@@ -42,7 +54,7 @@ class Optimizer:
         self.params: list[Tensor] = [p for group in self.groups for p in group["params"]]
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
-                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {p!r:.60}")
+                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {_instead(p)}")
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
         self.state: list[State] = [{} for _ in self.params]
@@ -50,8 +62,14 @@ class Optimizer:
 
     def _check(self, options: Mapping[str, Any]) -> None:
         """Options that no optimiser can work with."""
-        if not options["lr"] >= 0:
-            raise ValueError(f"the learning rate must be at least 0; got {options['lr']!r}")
+        for key, value in options.items():
+            if key not in ("params", "betas", "line_search_fn") and not isinstance(value, Real):
+                raise TypeError(f"{key} is a number; got {_shown(value)}")
+        betas = options.get("betas", (0, 0))
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"betas are two numbers; got {betas!r}")
+        if not 0 <= options["lr"] < np.inf:
+            raise ValueError(f"the learning rate must be at least 0, and finite; got {options['lr']!r}")
         for name in ("weight_decay", "eps", "lr_decay"):
             if not options.get(name, 0.0) >= 0:
                 raise ValueError(f"{name} must be at least 0; got {options[name]!r}")
@@ -75,14 +93,42 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float) -> None:
         for group in self.groups:
+            self._check({**group, "lr": value})
+        for group in self.groups:
             group["lr"] = value
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise missing(self, name)
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         """The new weight and state of one parameter; the arrays given are not changed."""
-        raise TypeError(f"{type(self).__name__} has no update()")
+        raise TypeError(
+            f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
+        )
 
     def step(self) -> None:
         """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
+        try:
+            moving, news, states = self._moved()
+            mixed = use_gradients(moving)
+        except (TypeError, ValueError, AttributeError) as error:
+            _look_at_gradients(self.params, error)
+            raise
+        assign_all(moving, news, (self, "state", states))  # new arrays: what a graph has recorded never changes
+        if not moving:
+            self._found_none()
+        if mixed and not self.warned:
+            self.warned = True
+            warnings.warn(
+                "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
+                "call optimizer.zero_grad() before every backward(), or after every step()",
+                stacklevel=2,
+            )
+
+    def _moved(self) -> tuple[list[Tensor], list[Any], list[State]]:
+        """The parameters that have a gradient, their new values, and the new state of all."""
         moving, news, states, i = [], [], list(self.state), 0
         for group in self.groups:
             for p in group["params"]:
@@ -94,14 +140,15 @@ class Optimizer:
                     moving.append(p)
                     news.append(new)
                 i += 1
-        assign_all(moving, news)  # new arrays: what a graph has recorded never changes
-        self.state = states
-        if use_gradients(moving) and not self.warned:
+        return moving, news, states
+
+    def _found_none(self) -> None:
+        if not self.warned:
             self.warned = True
             warnings.warn(
-                "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
-                "call optimizer.zero_grad() before every backward(), or after every step()",
-                stacklevel=2,
+                "step() found no gradient in any parameter, so nothing moved: call zero_grad() before backward() and "
+                "step() after it, and make the optimiser of the parameters that the model has now",
+                stacklevel=3,
             )
 
     def zero_grad(self) -> None:
@@ -115,13 +162,24 @@ class Optimizer:
         return {"state": [dict(state) for state in self.state], "groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state and the options; ValueError, before anything changed, if they are of other parameters."""
+        """Take over the state and the options.
+
+        Raises ValueError, before anything changed, if they are of other parameters or of another kind of optimiser.
+        """
+        if not isinstance(state, Mapping) or not {"state", "groups"} <= state.keys():
+            raise ValueError('the state of an optimiser is {"state": ..., "groups": ...}, what its state_dict() gave')
         states, groups = list(state["state"]), list(state["groups"])
         if len(states) != len(self.params) or len(groups) != len(self.groups):
             raise ValueError(
                 f"this state is of {len(states)} parameters in {len(groups)} groups, and the optimiser has "
                 f"{len(self.params)} in {len(self.groups)}"
             )
+        for own, theirs in zip(self.groups, groups, strict=True):
+            if differing := sorted((own.keys() - {"params"}) ^ set(theirs)):
+                raise ValueError(
+                    f"this state is of another kind of optimiser than {type(self).__name__}: only one of them has "
+                    f"{', '.join(differing)}"
+                )
         for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
             for key, value in own.items():
                 if np.ndim(value) and np.shape(value) != p.shape:
@@ -323,7 +381,41 @@ class Adadelta(Optimizer):
         return w - group["lr"] * change, {"square": square, "moved": moved}
 
 
+def _look_at_gradients(params: Sequence[Tensor], error: Exception) -> None:
+    """Raise `error` in other words if a gradient is at fault that was set by hand."""
+    for i, p in enumerate(params):
+        if p.grad is not None and not (isinstance(p.grad, Tensor) and p.grad.shape == p.shape):
+            shape = np.shape(p.grad.data if isinstance(p.grad, Tensor) else p.grad)
+            raise TypeError(
+                f"the gradient of parameter {i} is a {type(p.grad).__name__} of shape {shape}, and must be a Tensor of "
+                f"shape {p.shape}: p.grad = Tensor(array)"
+            ) from error
+
+
+def _shown(x: Any) -> str:
+    return f"{x!r:.60}".replace("\n", " ")
+
+
+def _instead(p: Any) -> str:
+    """What was given in place of a parameter, and what to do about it."""
+    if not isinstance(p, Tensor):
+        return f"got {type(p).__name__}; model.parameters() is a list of them"
+    if p.node is not None:
+        return f"it is the result of {p.node.op.name}; make a leaf of its value, nn.Parameter(t.detach())"
+    return (
+        "requires_grad is False; pass [p for p in model.parameters() if p.requires_grad] if it is frozen, "
+        "or Tensor(value, requires_grad=True)"
+    )
+
+
 # ---- gradients that are too large
+
+
+def _list(params: Any) -> list[Tensor]:
+    params = [params] if isinstance(params, Tensor) else params
+    if hasattr(params, "parameters") or not isinstance(params, Iterable):
+        raise TypeError(f"pass a list of parameters, such as model.parameters(); got {type(params).__name__}")
+    return list(params)
 
 
 def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
@@ -334,7 +426,9 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
     >>> clip_grad_norm_([w], 1.0), w.grad.data.round(3).tolist()
     (10.0, [0.6, 0.8])
     """
-    held = [p for p in params if p.grad is not None]
+    if not max_norm >= 0:
+        raise ValueError(f"max_norm must be at least 0; got {max_norm!r}")
+    held = [p for p in _list(params) if p.grad is not None]
     norms = [float(np.linalg.norm(np.ravel(p.grad.data), norm_type)) for p in held if p.grad is not None]
     total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
     factor = max_norm / (total + 1e-6)
@@ -347,6 +441,8 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
 
 def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
     """Cut every element of every gradient to between -clip_value and clip_value."""
-    for p in params:
+    if not clip_value >= 0:
+        raise ValueError(f"clip_value must be at least 0; got {clip_value!r}")
+    for p in _list(params):
         if p.grad is not None:
             p.grad = Tensor(np.clip(p.grad.data, -clip_value, clip_value))

@@ -81,6 +81,14 @@ class LBFGS(Optimizer):
     def _step(self, closure: Callable[[], Any]) -> Any:
         options, memory = self.groups[0], self.memory
         first = closure()
+        if not hasattr(first, "item"):
+            raise TypeError(
+                f"the closure of LBFGS returns the loss, a Tensor; this one returned {type(first).__name__}"
+            )
+        if all(p.grad is None for p in self.params):
+            raise ValueError(
+                "the closure of LBFGS calls zero_grad() and backward(); after this one no gradient is there"
+            )
         f, g = float(first.item()), self._gradient()
         calls, n = 1, 0
         if np.abs(g).max() <= options["tolerance_grad"]:

@@ -24,6 +24,7 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        _must_be_optimizer(self, optimizer)
         self.optimizer, self.epoch = optimizer, 0
         self.base_lrs = [group["lr"] for group in optimizer.groups]
         self.set()
@@ -49,24 +50,38 @@ class Schedule:
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimiser, whose own state holds the rates."""
         state = {name: value for name, value in vars(self).items() if name != "optimizer" and not callable(value)}
-        inner = [schedule.state_dict() for schedule in state.get("schedules", [])]
-        return state | {"schedules": inner} if inner else state
+        inner = [schedule.state_dict() for schedule in state.get("schedulers", [])]
+        return state | {"schedulers": inner} if inner else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        for schedule, own in zip(getattr(self, "schedules", []), state.get("schedules", []), strict=True):
-            schedule.load_state_dict(own)
-        vars(self).update({name: value for name, value in state.items() if name != "schedules"})
+        own = {name for name in vars(self) if name != "optimizer" and not callable(vars(self)[name])}
+        if own != set(state):
+            raise ValueError(f"this state is of another kind of schedule than {type(self).__name__}: {sorted(state)}")
+        for schedule, inner in zip(getattr(self, "schedulers", []), state.get("schedulers", []), strict=True):
+            schedule.load_state_dict(inner)
+        vars(self).update({name: value for name, value in state.items() if name != "schedulers"})
 
     def get_last_lr(self) -> list[float]:
         """The rates in use, one per group."""
         return [group["lr"] for group in self.optimizer.groups]
 
 
+def _must_be_optimizer(schedule: Any, optimizer: Any) -> None:
+    if not hasattr(optimizer, "groups"):
+        raise TypeError(f"{type(schedule).__name__} takes an optimiser; got {type(optimizer).__name__}")
+
+
+def _at_least_1(name: str, n: int) -> None:
+    if not n >= 1:
+        raise ValueError(f"{name} must be at least 1; got {n!r}")
+
+
 class StepLR(Schedule):
     """Times `gamma` every `step_size` epochs."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        _at_least_1("step_size", step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
@@ -102,6 +117,7 @@ class LinearLR(Schedule):
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
     ) -> None:
+        _at_least_1("total_iters", total_iters)
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer)
 
@@ -113,6 +129,7 @@ class CosineAnnealingLR(Schedule):
     """Half a cosine from the rate down to `eta_min` over `T_max` epochs: Loshchilov and Hutter 2017."""
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        _at_least_1("T_max", T_max)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
@@ -183,6 +200,7 @@ class ReduceLROnPlateau:
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f"mode is 'min' or 'max'; got {mode!r}")
+        _must_be_optimizer(self, optimizer)
         self.optimizer, self.sign = optimizer, 1 if mode == "min" else -1
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.min_lr = cooldown, min_lr
