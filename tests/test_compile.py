@@ -316,6 +316,13 @@ def test_the_source_is_readable_numpy():
         assert text in step.source
 
 
+def test_numbers_times_numbers_times_a_sum():
+    f = compile(lambda x: (x.sum() * 0.5) * 3.0 + (x.sum(axis=0) * 2.0).sum() * 0.25)
+    x = np.arange(12.0).reshape(4, 3)
+    for _ in range(2):
+        close(f(x), np.float64(66 * 1.5 + 66 * 0.5))
+
+
 def test_dead_code_goes_and_common_expressions_are_shared():
     @compile
     def f(x):

@@ -60,7 +60,8 @@ def _scaled_sum(draft: Draft, line: Line) -> Value | None:
         if isinstance(total, Line) and total.kind == "dot" and total.shape == () and isinstance(factor, float):
             ones, x = total.args
             if isinstance(ones, np.ndarray) and total.dtype == line.dtype:
-                return draft.add("dot", np.dot, (draft.full(x.size, x.dtype, factor), x), line.like, line.place)
+                scaled = draft.full(x.size, x.dtype, factor * float(ones[0]))
+                return draft.add("dot", np.dot, (scaled, x), line.like, line.place)
     return None
 
 

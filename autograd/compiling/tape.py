@@ -248,7 +248,8 @@ class Traced(NDArrayOperatorsMixin):
 
     def opaque(self, function: Any, arrays: Any, params: dict[str, Any]) -> Any:
         """Write a whole function down as one call, for it cannot be followed."""
-        return self.tape.record("opaque", function, tuple(arrays), params)
+        known = getattr(np, getattr(function, "__name__", ""), None) is function
+        return self.tape.record("call" if known else "opaque", function, tuple(arrays), params)
 
     def __bool__(self) -> bool:
         answer = bool(self.value)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..op import Case, Operation, composite, differentiable
+from .index import getitem
 
 _AXES = [Case((5,)), Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=-2), Case((0, 3), axis=0)]
 
@@ -302,7 +303,8 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, np.shape(xp)[0] - 2)
     inside = np.clip(x, xp[0], xp[-1])
-    y = fp[i] + (fp[i + 1] - fp[i]) / (xp[i + 1] - xp[i]) * (inside - xp[i])
+    (x0, x1), (y0, y1) = ((getitem(a, index=i), getitem(a, index=i + 1)) for a in (xp, fp))
+    y = y0 + (y1 - y0) / (x1 - x0) * (inside - x0)
     y = np.where(x < xp[0], fp[0] if left is None else left, y)
     return np.where(x > xp[-1], fp[-1] if right is None else right, y)
 

@@ -90,7 +90,7 @@ class Recorder(Observer):
 
     # ---- spans
 
-    def begin(self, name: str, kind: str, phase: str = "forward", modules: Path | None = None) -> Span:
+    def open_span(self, name: str, kind: str, phase: str = "forward", modules: Path | None = None) -> Span:
         """Open a span; it is among the modules of the span around it, unless told otherwise."""
         here = self._here
         if here.open:
@@ -122,7 +122,7 @@ class Recorder(Observer):
         around = self._here.open[-1].modules if self._here.open else ()
         known = self._labels.get((id(module), around))
         label = self._name(module, around) if known is None else known[1]
-        return self.begin(label, "module", modules=(*around, label))
+        return self.open_span(label, "module", modules=(*around, label))
 
     def _name(self, module: Any, around: Path) -> str:
         kind = type(module).__name__
@@ -157,7 +157,7 @@ class Walk:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder, self.modules = recorder, list[Span]()
-        self.whole = recorder.begin("backward", "backward", "backward")
+        self.whole = recorder.open_span("backward", "backward", "backward")
         self.op: Span | None = None
 
     def leave(self) -> None:
@@ -173,9 +173,9 @@ class Walk:
         while self.modules and self.modules[-1].modules != path[: len(self.modules)]:
             self.recorder.end(self.modules.pop())
         for i in range(len(self.modules), len(path)):
-            self.modules.append(self.recorder.begin(path[i], "module", "backward", path[: i + 1]))
+            self.modules.append(self.recorder.open_span(path[i], "module", "backward", path[: i + 1]))
             self.modules[-1].rules = True
-        self.op = span = self.recorder.begin(node.op.name, "op", "backward", path)
+        self.op = span = self.recorder.open_span(node.op.name, "op", "backward", path)
         span.rules = True
         span.bytes = sum(_nbytes(edge) for edge in node.edges or () if edge is not None)
         span.shape, span.dtype, span.origin = node.shape, node.dtype, origin

@@ -99,7 +99,7 @@ def _op(op: Op, forward: Callable[..., Any]) -> Callable[..., Any]:
         if not observer.entered:
             return forward(*arrays, **params)
         data = None
-        span = observer.begin(name, "op")
+        span = observer.open_span(name, "op")
         try:
             data = forward(*arrays, **params)
         finally:
@@ -112,7 +112,7 @@ def _op(op: Op, forward: Callable[..., Any]) -> Callable[..., Any]:
 
 def _timed_by_several(name: str, forward: Callable[..., Any], arrays: Any, params: Any) -> Any:
     data = None
-    spans = [(recorder, recorder.begin(name, "op")) for recorder in recorders()]
+    spans = [(recorder, recorder.open_span(name, "op")) for recorder in recorders()]
     try:
         data = forward(*arrays, **params)
     finally:
@@ -184,11 +184,11 @@ def _method(
 
 
 def _begin_step(recorder: Recorder, optimizer: Any) -> Span:
-    return recorder.begin(f"{type(optimizer).__name__}.step", "step", "")
+    return recorder.open_span(f"{type(optimizer).__name__}.step", "step", "")
 
 
 def _begin_compiled(recorder: Recorder, compiled: Any) -> Span:
-    return recorder.begin(f"{getattr(compiled, '__name__', 'function')} (compiled)", "compiled", "")
+    return recorder.open_span(f"{getattr(compiled, '__name__', 'function')} (compiled)", "compiled", "")
 
 
 def _end_compiled(span: Span, result: Any) -> None:
