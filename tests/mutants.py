@@ -94,7 +94,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             yield ast.Pass()
-        case ast.Call(func=ast.Name(id="max" | "min")):
+        case ast.Call(func=ast.Name(id="max" | "min") | ast.Attribute(attr="add" | "multiply")):
             return  # which have no order
         case ast.Call(args=[a, b, *_]) if not isinstance(a, ast.Starred) and not isinstance(b, ast.Starred):
             new.args[:2] = [b, a]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -85,6 +86,36 @@ def test_float32_stays_float32_and_gradients_are_not_changed(name):
     assert w.dtype == np.float32 and all(a.dtype == np.float32 for a in optimizer.state[0].values() if np.ndim(a))
     np.testing.assert_array_equal(w.grad.data, kept)
     np.testing.assert_array_equal(old, [1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "arrays"),
+    [
+        ("SGD", {}, 1),
+        ("SGD", {"momentum": 0.9}, 2),
+        ("SGD", {"momentum": 0.9, "dampening": 0.1}, 2),
+        ("SGD", {"momentum": 0.9, "nesterov": True}, 2),
+        ("Adam", {}, 3),
+        ("Adam", {"amsgrad": True}, 4),
+        ("AdamW", {}, 4),
+        ("RMSprop", {}, 2),
+        ("RMSprop", {"centered": True, "momentum": 0.9}, 4),
+        ("Adagrad", {}, 2),
+        ("Adadelta", {}, 4),
+    ],
+    ids=str,
+)
+def test_a_step_makes_the_new_arrays_and_no_others_of_their_size(name, options, arrays):
+    """AdamW and Adadelta need one more, and for a moment."""
+    w = Tensor(np.ones(1 << 16), requires_grad=True)
+    optimizer = getattr(nn, name)([w], lr=0.1, **options)
+    w.grad = Tensor(np.full(1 << 16, 0.5))
+    optimizer.step()
+    tracemalloc.start()
+    optimizer.step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < (arrays + 0.1) * w.data.nbytes
 
 
 def test_groups_have_options_of_their_own():

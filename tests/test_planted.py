@@ -189,7 +189,7 @@ EQUIVALENT = {
     ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
     ("self.best, self.bad, self.resting = math.inf, 0, 0", "1"): "the first number is better than inf, which sets both",
-    ('new_state["mean"] = mean', "state.get('mean', zeros) * a - (1 - a) * g"): "only its square is read",
+    ("v = _blend(", "_blend(m"): "a product has no order",
 }
 
 

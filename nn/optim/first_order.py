@@ -20,6 +20,15 @@ from ..forgotten import missing
 State = dict[str, Any]
 
 
+def _blend(old: Any, share: float, new: Any) -> Any:
+    """A new array, `old * share + new`, and no other on the way; a copy of `new` where there is no old one yet."""
+    if old is None:
+        return new.copy()
+    blend = old * share
+    blend += new
+    return blend
+
+
 class Optimizer:
     """What all have in common: groups of parameters with options of their own, and the state of each parameter.
 
@@ -129,17 +138,20 @@ class Optimizer:
 
     def _moved(self) -> tuple[list[Tensor], list[Any], list[State]]:
         """The parameters that have a gradient, their new values, and the new state of all."""
-        moving, news, states, i = [], [], list(self.state), 0
+        moving, news, states, olds = [], [], [], iter(self.state)
         for group in self.groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    g = -p.grad.data if group.get("maximize") else p.grad.data
-                    if group.get("weight_decay") and not group.get("decoupled"):
-                        g = g + group["weight_decay"] * p.data
-                    new, states[i] = self.update(p.data, g, self.state[i], group)
+            maximize, decay = group.get("maximize"), not group.get("decoupled") and group.get("weight_decay")
+            for p, state in zip(group["params"], olds):  # noqa: B905 (the states of all groups are in one list)
+                if (grad := p.grad) is not None:
+                    g = grad.data
+                    if maximize:
+                        g = -g
+                    if decay:
+                        g = _blend(p.data, decay, g)
+                    new, state = self.update(p.data, g, state, group)
                     moving.append(p)
                     news.append(new)
-                i += 1
+                states.append(state)
         return moving, news, states
 
     def _found_none(self) -> None:
@@ -224,10 +236,16 @@ class SGD(Optimizer):
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         m = group["momentum"]
-        if m:
-            v = state["velocity"] * m + (1 - group["dampening"]) * g if state else g.copy()
-            state, g = {"velocity": v}, g + m * v if group["nesterov"] else v
-        new = g * -group["lr"]
+        if not m:
+            new = g * -group["lr"]
+        else:
+            new = g * (1 - group["dampening"])
+            v = _blend(state["velocity"], m, new) if state else g.copy()
+            if group["nesterov"]:
+                np.multiply(v, m, out=new)
+                new += g
+            np.multiply(new if group["nesterov"] else v, -group["lr"], out=new)
+            state = {"velocity": v}
         new += w
         return new, state
 
@@ -259,15 +277,15 @@ class Adam(Optimizer):
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         (b1, b2), lr = group["betas"], group["lr"]
         t = state.get("step", 0) + 1
-        mean, square = g * (1 - b1), g * g
-        square *= 1 - b2
-        if state:
-            mean += state["mean"] * b1
-            square += state["square"] * b2
+        new = g * (1 - b1)  # the array of the new weight is also where everything on the way is computed
+        mean = _blend(state.get("mean"), b1, new)
+        np.multiply(g, g, out=new)
+        new *= 1 - b2
+        square = _blend(state.get("square"), b2, new)
         new_state = {"step": t, "mean": mean, "square": square}
         if group["amsgrad"]:
             new_state["largest"] = square = np.maximum(state["largest"], square) if state else square
-        new = np.sqrt(square)
+        np.sqrt(square, out=new)
         scale = (1 - b2**t) ** 0.5  # of the root: mean / (root / scale + eps) is mean * scale / (root + eps * scale)
         new += group["eps"] * scale
         np.divide(mean, new, out=new)
@@ -319,16 +337,23 @@ class RMSprop(Optimizer):
         )  # fmt: skip
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
-        a, zeros = group["alpha"], np.zeros_like(w)
-        square = state.get("square", zeros) * a + (1 - a) * (g * g)
-        new_state, spread = {"square": square}, square
+        a, new = group["alpha"], g * g
+        new *= 1 - a
+        square = _blend(state.get("square"), a, new)
+        new_state = {"square": square}
         if group["centered"]:
-            new_state["mean"] = mean = state.get("mean", zeros) * a + (1 - a) * g
-            spread = square - mean * mean
-        change = g / (np.sqrt(spread) + group["eps"])
+            np.multiply(g, 1 - a, out=new)
+            new_state["mean"] = mean = _blend(state.get("mean"), a, new)
+            np.multiply(mean, mean, out=new)
+            square = np.subtract(square, new, out=new)
+        np.sqrt(square, out=new)
+        new += group["eps"]
+        np.divide(g, new, out=new)
         if group["momentum"]:
-            new_state["velocity"] = change = state.get("velocity", zeros) * group["momentum"] + change
-        return w - group["lr"] * change, new_state
+            new_state["velocity"] = _blend(state.get("velocity"), group["momentum"], new)
+        np.multiply(new_state.get("velocity", new), -group["lr"], out=new)
+        new += w
+        return new, new_state
 
 
 class Adagrad(Optimizer):
@@ -351,10 +376,14 @@ class Adagrad(Optimizer):
         )  # fmt: skip
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
-        t = state.get("step", 0) + 1
-        total = state.get("sum", np.full_like(w, group["initial_accumulator_value"])) + g * g
-        rate = group["lr"] / (1 + (t - 1) * group["lr_decay"])
-        return w - rate * (g / (np.sqrt(total) + group["eps"])), {"step": t, "sum": total}
+        t, new = state.get("step", 0) + 1, g * g
+        total = new + state.get("sum", group["initial_accumulator_value"])
+        np.sqrt(total, out=new)
+        new += group["eps"]
+        np.divide(g, new, out=new)
+        new *= -group["lr"] / (1 + (t - 1) * group["lr_decay"])
+        new += w
+        return new, {"step": t, "sum": total}
 
 
 class Adadelta(Optimizer):
@@ -373,12 +402,21 @@ class Adadelta(Optimizer):
         super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
-        rho, eps, zeros = group["rho"], group["eps"], np.zeros_like(w)
-        square = state.get("square", zeros) * rho + (1 - rho) * (g * g)
-        moved = state.get("moved", zeros)
-        change = np.sqrt(moved + eps) / np.sqrt(square + eps) * g
-        moved = moved * rho + (1 - rho) * (change * change)
-        return w - group["lr"] * change, {"square": square, "moved": moved}
+        rho, eps, moved = group["rho"], group["eps"], state.get("moved")
+        new = g * g
+        new *= 1 - rho
+        square = _blend(state.get("square"), rho, new)
+        np.add(square, eps, out=new)
+        np.sqrt(new, out=new)
+        change = np.full_like(w, eps) if moved is None else moved + eps
+        np.sqrt(change, out=change)
+        change /= new
+        change *= g
+        np.multiply(change, -group["lr"], out=new)
+        new += w
+        change *= change
+        change *= 1 - rho
+        return new, {"square": square, "moved": _blend(moved, rho, change)}
 
 
 def _look_at_gradients(params: Sequence[Tensor], error: Exception) -> None:
