@@ -9,7 +9,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from heapq import heappop, heappush
+from sys import getrefcount
 from typing import Any
+
+from numpy import empty, ndarray
 
 # Every node, and every change of a leaf, takes the next number, so "newer" is "larger" throughout.
 next_number = itertools.count(1).__next__
@@ -106,7 +109,7 @@ def walk(
     oldest = min((node.number for node in wanted or ()), default=0)  # what is older than every end cannot lead to one
     pending: dict[Node, Any] = {}
     arrived: dict[Any, Any] = {}
-    owned: set[Any] = set()  # edges whose gradient is a sum made here, so that it may be added to in place
+    owned: set[Any] = set()  # edges whose gradient nobody else can hold, so that it may be added to in place
     heap: list[tuple[int, Node]] = []
     for edge, gradient in gradients.items():
         if edge.__class__ is Node and (wanted is None or edge not in wanted):
@@ -145,7 +148,7 @@ def walk(
                 continue
             else:
                 like, store = edge.data, arrived
-                if edge.stamp and edge.stamp > -number and _reads(node, edge):
+                if edge.stamp > -number and _reads(node, edge):
                     raise GraphError(
                         f"an input of {node.op.name} was replaced (by an optimiser step or assign()) after the forward "
                         f"pass that used it; run the forward pass again before backward()"
@@ -163,15 +166,31 @@ def walk(
                 store[edge] = gx
                 if store is pending:
                     heappush(heap, (-edge.number, edge))
-            elif edge in owned:
+            elif edge in owned or (getrefcount(total) <= ALONE and _is_plain(total)):
                 total += gx
                 store[edge] = total
+                owned.add(edge)
             else:
                 store[edge] = total + gx
                 owned.add(edge)
+            gx = None  # so that its memory is free again before the next rule runs
         if not retain:
             node.kept = node.edges = None
     return {edge: _hooked(edge, g) for edge, g in arrived.items()} if HOOKS else arrived
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether this is an array of its own memory that may be written to."""
+    return type(array) is ndarray and array.base is None and array.flags.writeable
+
+
+def _holders(arrays: dict[Any, Any]) -> int:
+    array = arrays[0]
+    return getrefcount(array)
+
+
+# What `getrefcount(array)` says of an array that one dict and one variable hold; interpreters count differently.
+ALONE = _holders({0: empty(0)})
 
 
 def _hooked(edge: Any, gradient: Any) -> Any:

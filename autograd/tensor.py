@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat, starmap
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .graph import GraphError, Node, next_number, walk
+from .graph import ALONE, GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
 from .refusing import is_foreign, missing, no_rule, numbers_of, refuse
 
@@ -159,29 +159,31 @@ class Tensor:
                 "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, "
                 "or it was computed under no_grad() or from .data"
             )
-        if gradient is None and (self.data.size != 1 or self.data.dtype.kind == "c"):
-            raise ValueError(
-                f"backward() on a Tensor of shape {self.shape} and {self.dtype} needs a gradient of that shape; "
-                f"for a loss, reduce to one real number first, as in loss.mean().backward()"
-            )
-        if gradient.__class__ is bool:
-            raise TypeError("backward() takes the gradient first; write retain_graph=True, or create_graph=True")
-        seed = Tensor(np.ones_like(self.data)) if gradient is None else as_tensor(gradient)
-        if seed.shape != self.shape:
-            raise ValueError(f"backward() got a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
-        if seed.dtype != self.dtype:
-            if seed.dtype.kind == "c" and self.dtype.kind != "c":
-                raise TypeError(f"backward() got a complex gradient for a Tensor of {self.dtype}")
-            seed = seed.astype(self.dtype)
+        if gradient is None:
+            if self.data.size != 1 or self.data.dtype.kind == "c":
+                raise ValueError(
+                    f"backward() on a Tensor of shape {self.shape} and {self.dtype} needs a gradient of that shape; "
+                    f"for a loss, reduce to one real number first, as in loss.mean().backward()"
+                )
+            seed = tensor_of(_ones_like(self.data))
+        else:
+            if gradient.__class__ is bool:
+                raise TypeError("backward() takes the gradient first; write retain_graph=True, or create_graph=True")
+            seed = as_tensor(gradient)
+            if seed.data.shape != self.data.shape:
+                raise ValueError(f"backward() got a gradient of shape {seed.shape} for a Tensor of shape {self.shape}")
+            if seed.data.dtype != self.data.dtype:
+                if seed.dtype.kind == "c" and self.dtype.kind != "c":
+                    raise TypeError(f"backward() got a complex gradient for a Tensor of {self.dtype}")
+                seed = seed.astype(self.dtype)
         gradients = differentiate({self: seed}, retain_graph=retain_graph, create_graph=create_graph)
         if create_graph:  # recorded gradients may share their memory, with each other or with `gradient`
             gradients = {leaf: g.copy() for leaf, g in gradients.items()}
         with _leaves:
-            sums = [(leaf, g if leaf.grad is None else leaf.grad + g) for leaf, g in gradients.items()]
-            for leaf, total in sums:
-                if leaf.grad is not None and leaf.grad.stamp < 0:
-                    total.stamp = MIXED
-            set_all([leaf for leaf, _ in sums], "grad", [total for _, total in sums])
+            for leaf, g in gradients.items():
+                if leaf.grad is not None:
+                    gradients[leaf] = _sum(leaf.grad, g)
+            set_all(gradients, "grad", gradients.values())
 
     def detach(self) -> Tensor:
         """The same array as a constant: what is computed from it sends no gradient back through here."""
@@ -263,9 +265,29 @@ class Tensor:
             raise AttributeError(missing(name), name=name, obj=self)
 
 
-def set_all(objects: Sequence[Any], name: str, values: Sequence[Any]) -> None:
+_ONES = {np.dtype(kind): np.broadcast_to(kind(1), ()) for kind in (np.float16, np.float32, np.float64)}  # read-only
+
+
+def _ones_like(array: Any) -> Any:
+    """np.ones_like, which takes as long as recording an op, for the 0-d array that most walks begin at."""
+    one = _ONES.get(array.dtype) if array.shape == () else None
+    return np.ones_like(array) if one is None or array.__class__ is not np.ndarray else one
+
+
+def set_all(objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
     """Set an attribute of many objects in one call of C: an interrupt falls before or after it, never between."""
-    deque(map(setattr, objects, repeat(name), values), maxlen=0)
+    any(map(setattr, objects, repeat(name), values))  # to the end, for setattr returns None
+
+
+def _sum(old: Tensor, new: Tensor) -> Tensor:
+    """The gradient `old` of a leaf and one that nobody else has seen yet: added there, in place, if nothing records."""
+    if old.requires_grad or new.requires_grad:
+        new = old + new
+    else:
+        new.data += old.data
+    if old.stamp < 0:
+        new.stamp = MIXED
+    return new
 
 
 def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[Any, str, Any]) -> None:
@@ -279,9 +301,13 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
     >>> w
     Tensor([2., 4.], requires_grad=True)
     """
-    checked = [leaf._checked(array) for leaf, array in zip(leaves, arrays, strict=True)]
-    set_all(leaves, "stamp", [next_number()] * len(checked))  # a stamp too many only refuses a graph
-    deque(starmap(setattr, [*zip(leaves, repeat("data"), checked), *others]), maxlen=0)  # in C, as in set_all
+    for leaf, new in zip(leaves, arrays, strict=True):
+        old = leaf.data
+        if new.shape != old.shape or new.dtype is not old.dtype or leaf.node is not None:
+            arrays = [leaf._checked(new) for leaf, new in zip(leaves, arrays, strict=True)]
+            break
+    set_all(leaves, "stamp", repeat(next_number()))  # a stamp too many only refuses a graph
+    deque(starmap(setattr, [*zip(leaves, repeat("data"), arrays), *others]), maxlen=0)  # in C, as in set_all
 
 
 def use_gradients(leaves: Sequence[Tensor]) -> bool:
@@ -294,19 +320,23 @@ def use_gradients(leaves: Sequence[Tensor]) -> bool:
     False
     True
     """
-    gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
-    mixed = any(g.stamp == MIXED for g in gradients)
-    set_all(gradients, "stamp", [USED] * len(gradients))
+    gradients, mixed = [], False
+    for leaf in leaves:
+        if (g := leaf.grad) is not None:
+            gradients.append(g)
+            mixed |= g.stamp == MIXED
+    set_all(gradients, "stamp", repeat(USED))
     return mixed
+
+
+new: Any = object.__new__
 
 
 def tensor_of(data: Any, node: Node | None = None) -> Tensor:
     """The Tensor of an op: `data` as it is, made by `node` (None: a constant)."""
-    tensor: Tensor = Tensor.__new__(Tensor)
-    tensor.data, tensor.node = data, node
-    tensor.requires_grad = node is not None
-    tensor.grad = tensor.name = None
-    tensor.stamp = 0
+    tensor: Tensor = new(Tensor)
+    tensor.data, tensor.node, tensor.requires_grad = data, node, node is not None
+    tensor.grad, tensor.name, tensor.stamp = None, None, 0
     return tensor
 
 
@@ -362,7 +392,12 @@ def differentiate(
     starts.clear()
     if observer is not None:
         observer.arrived(arrived)
-    return {edge: tensor_of(_own(arrived, edge).conj()) for edge in list(arrived)}
+    for edge in arrived:
+        g = arrived[edge]
+        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or g.base is not None:
+            g = _own(g)
+        arrived[edge] = tensor_of(g.conj())
+    return arrived
 
 
 def _lift(node: Node) -> list[Any]:
@@ -381,26 +416,13 @@ def _lift(node: Node) -> list[Any]:
     return lifted
 
 
-def _own(arrays: dict[Any, Any], key: Any) -> Any:
-    """Take an array out of `arrays`: the array itself if nobody else holds it or its memory, a copy otherwise."""
-    alone = _holders(arrays, key) <= _ALONE
-    array = arrays.pop(key)
-    if array.__class__ is not np.ndarray:
-        if isinstance(array, np.generic):
-            return np.asarray(array)
-        if isinstance(array, Tensor):
-            raise TypeError(
-                "a rule returned a Tensor, not an array; does it read an argument whose name begins with _?"
-            )
-    return array if alone and array.base is None else array.copy()
-
-
-def _holders(arrays: dict[Any, Any], key: Any) -> int:
-    array = arrays[key]
-    return sys.getrefcount(array)
-
-
-_ALONE = _holders({0: np.empty(0)}, 0)  # measured, because interpreters count their own references differently
+def _own(array: Any) -> Any:
+    """A copy of a gradient that others hold, or that is no array of its own memory."""
+    if isinstance(array, np.generic):
+        return np.asarray(array)
+    if isinstance(array, Tensor):
+        raise TypeError("a rule returned a Tensor, not an array; does it read an argument whose name begins with _?")
+    return array.copy()
 
 
 def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | None, grad: Tensor | None) -> Tensor:

@@ -173,6 +173,43 @@ def test_memory_of_an_intermediate_gradient_is_let_go_of():
     assert peak < 6 * x.data.nbytes
 
 
+def peak_of_backward(y):
+    tracemalloc.start()
+    y.backward(np.ones(y.shape))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_gradients_add_up_in_place_when_nobody_else_holds_them():
+    x = leaf(*np.ones(100_000))
+    assert peak_of_backward(x * 2.0 + x * 3.0 + x * 4.0) < 3.5 * x.data.nbytes  # the seed, the sum, what is added
+    first, kept = x.grad, x.grad.data
+    assert peak_of_backward(x * 2.0) < 2.5 * x.data.nbytes  # the old gradient is added to the new one
+    assert first.data is kept and kept[0] == 9 and x.grad.data[0] == 11
+
+
+def test_what_a_rule_holds_on_to_is_not_added_to():
+    held = [np.ones(2), np.ones(4)[::2], np.broadcast_to(1.0, (2,)), np.ones(2)]
+    held[3].flags.writeable = False
+    for array in held:
+        made = iter([array, np.full(2, 5.0), np.full(2, 7.0)])
+        op = autograd.differentiable(lambda x: x * 1.0, lambda g, *_, made=made: next(made), name="held", cases=[])
+        x = leaf(0.0, 0.0)
+        (op(x) + op(x) + op(x)).sum().backward()
+        assert x.grad.data.tolist() == [13, 13] and array.tolist() == [1, 1]
+        del autograd.OPS["held"]
+
+
+def test_the_gradient_that_a_walk_begins_with_is_nobodys():
+    for _ in range(2):
+        x = leaf(2.0).sum().detach()
+        x.requires_grad = True
+        x.backward()
+        assert x.grad.item() == 1
+        x.grad.data += 1.0
+
+
 # ---- modes
 
 

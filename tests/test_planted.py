@@ -52,6 +52,11 @@ def grads(y, *leaves, **options):
     return [x.grad.data.tolist() for x in leaves]
 
 
+def note(array, seen):
+    seen.append(id(array))
+    return array
+
+
 def raises(kind, words, function):
     with pytest.raises(kind, match=words):
         function()
@@ -121,6 +126,10 @@ def check_walk():
     raises(TypeError, "which is no array", bad(x).sum().backward)
     BAD[:] = [np.ones((4, 2))]
     assert grads(bad(x).sum(), x) == [[4, 4]]
+    fresh = []
+    noted = autograd.differentiable(lambda a: a * 1.0, lambda g, _z, _a: note(g * 1.0, fresh), name="noted", cases=[])
+    assert grads((noted(x) + noted(x)).sum(), x) == [[2, 2]]
+    assert id(x.grad.data) == fresh[0]  # the second gradient was added to the first, which nobody else holds
     numbers = Tensor([1, 2])
     numbers.requires_grad = True
     raises(TypeError, "whole numbers", (numbers * 1.5).sum().backward)
@@ -170,7 +179,7 @@ def check_walk():
 
 
 BAD = [None]
-WALK = functions("autograd/graph.py", "sum_to", "fit", "walk", "_hooked", "_reads")
+WALK = functions("autograd/graph.py", "sum_to", "fit", "walk", "_is_plain", "_hooked", "_reads")
 SOURCES = {
     path: (ROOT / path).read_text().splitlines()
     for path in ("autograd/graph.py", "nn/optim/first_order.py", "nn/optim/lr_scheduler.py")
@@ -184,7 +193,7 @@ EQUIVALENT = {
     ("if HOOKS:", "if not HOOKS:"): "without hooks a gradient passes through unchanged",
     ("elif edge.number < oldest:", "edge.number <= oldest"): "the oldest is itself wanted, and was taken before",
     ("continue", "pass"): "the walk goes on to what cannot lead to a wanted node: the same result, later",
-    ("if edge.stamp and", "edge.stamp >= -number"): "no two stamps and numbers are equal",
+    ("if edge.stamp >", "edge.stamp >= -number"): "no two stamps and numbers are equal",
     ("owned.add(edge)", "pass"): "the sum is made anew instead of in place: the same result, later",
     ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
@@ -220,13 +229,13 @@ def test_an_error_in_the_walk_is_noticed(mutant, monkeypatch):
         with pytest.raises(BaseException), np.errstate(all="ignore"):  # noqa: PT011, B017 (noticed, in whatever way)
             check_walk()
     finally:
-        for name in ("counted", "bad"):
+        for name in ("counted", "bad", "noted"):
             autograd.OPS.pop(name, None)
 
 
 def test_the_right_walk_passes():
     check_walk()
-    for name in ("counted", "bad"):
+    for name in ("counted", "bad", "noted"):
         del autograd.OPS[name]
 
 
