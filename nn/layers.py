@@ -58,13 +58,16 @@ class Linear(Module):
         self.bias = _uniform((out_features,), in_features, dtype, generator) if bias else None
 
     def forward(self, x: Any) -> Any:
-        shape = np.shape(x)
-        if not shape or shape[-1] != self.in_features:
+        try:
+            return F.linear(x, self.weight, self.bias)
+        except (AttributeError, TypeError, ValueError) as error:
+            shape = np.shape(x)
+            if shape[-1:] == (self.in_features,):
+                raise
             got = "None: does a forward() before it lack its `return`?" if x is None else f"shape {shape}"
             raise ValueError(
                 f"Linear({self.describe()}) needs inputs whose last axis has length {self.in_features}; got {got}"
-            )
-        return F.linear(x, self.weight, self.bias)
+            ) from error
 
     def describe(self) -> str:
         return f"{self.in_features} -> {self.out_features}{'' if self.bias is not None else ', bias=False'}"

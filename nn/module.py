@@ -59,6 +59,7 @@ class Module:
     """
 
     training: bool = True
+    _hooks: Hooks | None = None  # most modules never have any
 
     def __init_subclass__(cls) -> None:
         for name, value in vars(cls).items():
@@ -84,8 +85,9 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        hooks = vars(self).get("_hooks")
-        return hooks.call(self, inputs, options) if hooks else self.forward(*inputs, **options)
+        if self._hooks is not None:
+            return self._hooks.call(self, inputs, options)
+        return self.forward(*inputs, **options) if options else self.forward(*inputs)
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
         """Call `hook(module, inputs, output)` after every forward; what it returns, unless None, is the output.
