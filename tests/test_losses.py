@@ -7,7 +7,7 @@ import pytest
 
 import nn
 import nn.functional as F
-from autograd import Tensor, gradcheck
+from autograd import Tensor, gradcheck, hessian
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=(2, 5, 3)) * 2
@@ -129,3 +129,65 @@ def test_a_target_of_probabilities_that_are_no_numbers_with_a_point():
         F.cross_entropy(A, ROWS > 0.5)
     with pytest.raises(ValueError, match="'sum'"):
         nn.MSELoss("average")
+
+
+# ---- labels: few classes and many take different ways
+
+
+def by_rows(x, labels):
+    """Cross-entropy of rows of ones and zeros, the general way."""
+    return F.softmax_cross_entropy(x, F.one_hot(labels, x.shape[1], x.dtype)).mean()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 31, 32, 40])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_labels_are_rows_of_ones_and_zeros(classes, order):
+    x = np.asarray(RNG.normal(size=(7, classes)) * 3, order=order)
+    for kind in (np.int64, np.uint8, np.int32, np.uint64):
+        labels = RNG.integers(0, classes, 7).astype(kind)
+        found = []
+        for loss in (F.cross_entropy, by_rows):
+            t = Tensor(x, requires_grad=True)
+            y = loss(t, labels)
+            y.backward(retain_graph=True)
+            once = t.grad.data.copy()
+            y.backward()
+            np.testing.assert_allclose(t.grad.data, 2 * once, rtol=1e-14)
+            found.append((y.item(), once, F.cross_entropy(x, labels)))
+        for mine, right in zip(*found, strict=True):
+            np.testing.assert_allclose(mine, right, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(x, np.array(x))
+
+
+@pytest.mark.parametrize("classes", [3, 40])
+def test_higher_derivatives_by_labels(classes):
+    x, labels = RNG.normal(size=(2, classes)), np.array([classes - 1, 0])
+    mine = hessian(lambda t: F.cross_entropy(t, labels) ** 2)(x)
+    right = hessian(lambda t: by_rows(t, labels) ** 2)(x)
+    np.testing.assert_allclose(mine, right, rtol=1e-9, atol=1e-12)
+
+
+def test_labels_of_extreme_logits():
+    for kind in (np.float16, np.float32, np.float64):
+        big = np.finfo(kind).max / 2
+        x = Tensor(np.array([[big, 0, -big], [-np.inf, 1, 1]], kind), requires_grad=True)
+        loss = F.cross_entropy(x, np.array([0, 1]))
+        loss.backward()
+        assert loss.dtype == x.grad.dtype == kind
+        np.testing.assert_allclose(loss.item(), np.log(2) / 2, rtol=1e-3)
+        np.testing.assert_allclose(x.grad.data, [[0, 0, 0], [0, -0.25, 0.25]], rtol=1e-3)
+
+
+def test_labels_are_checked_and_kept():
+    x = Tensor(A, requires_grad=True)
+    for wrong in (-1, 3, 2**63):
+        with pytest.raises(ValueError, match="is not one of the 3 classes"):
+            F.cross_entropy(x, np.full(5, wrong, np.uint64 if wrong > 3 else np.int64))
+    labels = LABELS.copy()
+    loss = F.cross_entropy(x, labels)
+    labels[:] = 0
+    loss.backward()
+    np.testing.assert_allclose(x.grad.data, (np.exp(LOGS) - F.one_hot(LABELS, 3)) / 5, rtol=1e-6)
+    assert F.cross_entropy(np.array([[1, 1], [2, 2]]), [0, 1]).item() == pytest.approx(np.log(2))  # integers
+    ignored = F.cross_entropy(A, np.array([0, 2, 1, 1, 2]), ignore_index=1)
+    assert ignored.item() == pytest.approx(PICKED[LABELS != 1].mean())

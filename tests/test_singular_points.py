@@ -103,3 +103,18 @@ def test_infinities_and_nan():
         y = f(x)
         y.backward(np.ones(y.shape))
         np.testing.assert_array_equal(x.grad.data, expected)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_relu_of_every_kind_of_number(kind):
+    x = Tensor(np.array([np.nan, -np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0] * 5, kind), requires_grad=True)
+    for order in ("C", "F"):
+        t = Tensor(np.asarray(x.data.reshape(8, 5), order=order), requires_grad=True)
+        y = nn.functional.relu(t)
+        assert y.dtype == kind
+        np.testing.assert_array_equal(y.data, np.maximum(t.data, 0))
+        for g in (np.inf, np.nan, -0.0, 3.0):
+            t.grad = None
+            y.backward(np.full((8, 5), g, kind), retain_graph=True)
+            np.testing.assert_array_equal(t.grad.data, np.where((t.data > 0) | np.isnan(t.data), kind(g), 0))
+    assert nn.functional.relu(np.array([-1, 2])).tolist() == [0, 2] and nn.functional.relu(2.0) == 2

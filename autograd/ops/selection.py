@@ -16,30 +16,30 @@ from .index import own, set_at
 _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
-def _zero_where(x: Any, *, mask: Any) -> Any:
-    """np.where(mask, 0, x), without a branch per element: a word of ones or of zeros is laid over the bits.
+def _keep_where(x: Any, *, mask: Any) -> Any:
+    """np.where(mask, x, 0), without a branch per element: the bits of x, read as an integer, are multiplied by 1 or 0.
 
-    np.where takes 10 times as long where the mask follows no pattern, as after a ReLU.
+    np.where takes 15 times as long where the mask follows no pattern, as after a ReLU.
     """
     word = _WORDS.get(x.dtype)
     if word is None or not x.shape or mask.shape != x.shape:
-        return np.where(mask, 0.0, x)
+        return np.where(mask, x, 0.0)
     bits = mask.astype(word)
-    bits -= 1
-    return np.bitwise_and(x.view(word), bits, out=bits).view(x.dtype)
+    bits *= x.view(word)
+    return bits.view(x.dtype)
 
 
-zero_where: Operation = differentiable(
-    _zero_where,
-    lambda g, _y, _x, *, mask: zero_where(g, mask=mask),
-    name="zero_where",
+keep_where: Operation = differentiable(
+    _keep_where,
+    lambda g, _y, _x, *, mask: keep_where(g, mask=mask),
+    name="keep_where",
     cases=[
         Case((2, 3), mask=np.array([[True, False, True], [False, False, True]])),
         Case((3,), mask=np.array(True)),
         Case((), mask=np.array(False)),
     ],
 )
-"""`zero_where(x, mask=...)`: x, and 0 where the mask is true, also in place of infinity and NaN."""
+"""`keep_where(x, mask=...)`: x where the mask is true, and 0 elsewhere, also in place of infinity and NaN."""
 
 
 def _signed(g: Any, x: Any) -> Any:

