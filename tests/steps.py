@@ -121,7 +121,6 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "conjugate": lambda x: np.conj(x) * 0.9,
     "clip": lambda x: np.clip(x, -9.0, 9.0),
     "polyval": lambda x: np.polyval([0.1, -0.2, 0.3], x),
-    "interp": _narrow(lambda x: np.interp(x, np.array([-9.0, 9.0]), np.array([-1.0, 2.0]))),
     "unwrap": lambda x: np.unwrap(x * 0.3),
     "sigmoid": F.sigmoid,
     "softplus": F.softplus,
