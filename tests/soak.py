@@ -77,8 +77,8 @@ def programs(count: int, first: int, workers: int, every: int) -> bool:
     seconds = time.perf_counter() - begun
     rules = sum(bool(op.rules) for op in autograd.OPS.values())
     print(
-        f"{count:,} programs (seeds {first} to {first + count - 1}), {total:,} steps of {len(kinds)} kinds, {len(ops)} of "
-        f"the {rules} ops that have rules: {wrong['eager']} disagreements of value, gradient or second derivative"
+        f"{count:,} programs (seeds {first} to {first + count - 1}), {total:,} steps of {len(kinds)} kinds, {len(ops)} "
+        f"of the {rules} ops that have rules: {wrong['eager']} disagreements of value, gradient or second derivative"
     )
     print(
         f"{compiled:,} of them compiled ({', '.join(MODES)}; {refused} could not be), value, gradient and second "

@@ -142,6 +142,15 @@ class Optimizer:
                 i += 1
         return moving, news, states
 
+    def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
+        """ValueError for a state with which no step can be taken."""
+        options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
+        for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
+            try:
+                self.update(p.data, np.zeros_like(p.data), state, given)
+            except Exception as error:
+                raise ValueError(f"the state of parameter {i} is none of {type(self).__name__}: {error!r}") from error
+
     def _found_none(self) -> None:
         if not self.warned:
             self.warned = True
@@ -180,10 +189,15 @@ class Optimizer:
                     f"this state is of another kind of optimiser than {type(self).__name__}: only one of them has "
                     f"{', '.join(differing)}"
                 )
+        for own, options in zip(self.groups, groups, strict=True):
+            self._check({**own, **options})
         for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
             for key, value in own.items():
+                if np.asarray(value).dtype.kind not in "fciub":
+                    raise ValueError(f"{key} of parameter {i} is {_shown(value)}, and must be numbers")
                 if np.ndim(value) and np.shape(value) != p.shape:
                     raise ValueError(f"{key} of parameter {i} has shape {np.shape(value)}, the parameter {p.shape}")
+        self._try_on(states, groups)
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
         self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
