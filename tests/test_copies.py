@@ -103,7 +103,7 @@ def test_modules_and_optimisers_with_graphs_refuse_and_without_do_not(way):
             way(thing)
     optimizer.zero_grad()
     model.last = model(x)  # a result that somebody keeps
-    with pytest.raises(TypeError, match="made by linear .*holds a graph"):
+    with pytest.raises(TypeError, match=r"made by linear .*holds a graph"):
         way(model)
     model.last = model.last.detach()
     np.testing.assert_array_equal(way(model)(x).data, model(x).data)
