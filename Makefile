@@ -24,10 +24,10 @@ coverage: .venv/test.done  ## the whole suite, and failure if it runs less than 
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 
 mutants: .venv/test.done  ## plant hundreds of errors, one by one, and list those that no test notices (an hour)
-	$(ONE_THREAD) $(BIN)/python tests/mutants.py
+	$(ONE_THREAD) PYTHONPATH=. $(BIN)/python tests/mutants.py
 
-soak: .venv/test.done  ## 100,000 random programs against differences, 100,000 training steps (minutes)
-	$(ONE_THREAD) PYTHONPATH=tests $(BIN)/python tests/soak.py
+soak: .venv/test.done  ## 100,000 random programs against differences and compiled, 100,000 training steps (half an hour)
+	$(ONE_THREAD) PYTHONPATH=.:tests $(BIN)/python tests/soak.py
 
 nightly: .venv/test.done  ## the suite with ten times as many examples of every property
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=nightly

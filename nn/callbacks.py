@@ -46,9 +46,19 @@ class Callback:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Take over what `state_dict` gave; ValueError for anything else."""
+        if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
+            raise ValueError(f"this is no state of {type(self).__name__}: {state!r:.60}")
+        for name, now in self.state_dict().items():
+            if _kind(state[name]) != _kind(now):
+                raise ValueError(f"{type(self).__name__}.{name} is {now!r:.40}, and in this state {state[name]!r:.40}")
         for name, value in state.items():
             setattr(self, name, value)
+
+
+def _kind(value: Any) -> str:
+    """What a value is in a file, where a number may come back as another kind of number."""
+    return "number" if isinstance(value, float | int) else type(value).__name__
 
 
 class EarlyStopping(Callback):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,25 +33,15 @@ class Checkpoint(Callback):
         if not last.exists():
             return
         state = unpack(load(last))
-        names = [type(callback).__name__ for callback in run.callbacks]
-        if [name for name, _ in state["callbacks"]] != names:
-            raise ValueError(
-                f"{last} is of a run with the callbacks {', '.join(name for name, _ in state['callbacks'])}, and this "
-                f"one has {', '.join(names)}; remove the file to begin anew"
-            )
-        before = run.model.state_dict()
-        run.model.load_state_dict(state["model"])
+        if faults := list(_faults(state, run)):
+            raise ValueError(f"{last} is no checkpoint of this run: {'; '.join(faults)}; remove the file to begin anew")
+        before, model = _state(run), run.model.state_dict()
         try:
-            run.optimizer.load_state_dict(state["optimizer"])
-        except BaseException:
-            run.model.load_state_dict(before)
-            raise
-        for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
-            callback.load_state_dict(own)
-        for generator, own in zip(_generators(run), state["generators"], strict=True):
-            generator.bit_generator.state = own
-        run.history.update(state["history"])
-        run.history.stopped, run.epoch, run.split = state["stopped"], state["epoch"], state["split"]
+            _take_over(run, state)
+        except Exception as error:
+            if any(array is not model[name] for name, array in run.model.state_dict().items()):
+                _take_over(run, before)
+            raise ValueError(f"{last} is no checkpoint of this run: {error}") from error
 
     def on_epoch_end(self, run: Run) -> str | None:
         name = self.monitor or monitored(run.history)
@@ -64,17 +54,7 @@ class Checkpoint(Callback):
 
     def on_epoch_done(self, run: Run) -> None:
         """When all callbacks have seen the epoch: everything that the next one depends on, in one file."""
-        state = {
-            "model": run.model.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in run.callbacks],
-            "generators": [generator.bit_generator.state for generator in _generators(run)],
-            "history": dict(run.history),
-            "stopped": run.history.stopped,
-            "epoch": run.epoch,
-            "split": run.split,
-        }
-        save(pack(state), self.folder / "last.npz")
+        save(pack(_state(run)), self.folder / "last.npz")
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -85,6 +65,57 @@ def _generators(run: Run) -> list[np.random.Generator]:
     own = [value for module in run.model.modules() for value in vars(module).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
     return list({id(generator): generator for generator in found}.values())
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """Everything that the next epoch depends on."""
+    return {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in run.callbacks],
+        "generators": [generator.bit_generator.state for generator in _generators(run)],
+        "history": {name: list(column) for name, column in run.history.items()},
+        "stopped": run.history.stopped,
+        "epoch": run.epoch,
+        "split": run.split,
+    }
+
+
+def _take_over(run: Run, state: Mapping[str, Any]) -> None:
+    """What `_state` gave."""
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
+        callback.load_state_dict(own)
+    for generator, own in zip(_generators(run), state["generators"], strict=True):
+        generator.bit_generator.state = own
+    run.history.clear()
+    run.history.update(state["history"])
+    run.history.stopped, run.epoch, run.split = state["stopped"], state["epoch"], state["split"]
+
+
+def _faults(state: Any, run: Run) -> Iterator[str]:
+    """What in this state cannot be of this run, in words."""
+    if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
+        yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
+        return
+    kinds = {"model": dict, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
+    yield from (f"its {key} is {state[key]!r:.40}" for key, kind in kinds.items() if not isinstance(state[key], kind))
+    if type(state["epoch"]) is not int or state["epoch"] < 1:
+        yield f"its epoch is {state['epoch']!r:.40}"
+    split, known = state["split"], run.split
+    if (split is None) != (known is None) or (known is not None and np.shape(split) != np.shape(known)):
+        yield "it held out other samples"
+    elif known is not None and sorted(split.tolist()) != sorted(known.tolist()):
+        yield "it held out samples that are not there"
+    names = [type(callback).__name__ for callback in run.callbacks]
+    given = state["callbacks"] if isinstance(state["callbacks"], list) else []
+    theirs = [str(one[0]) if isinstance(one, list) and len(one) == 2 else "?" for one in given]
+    if names != theirs:
+        yield f"it has the callbacks {', '.join(theirs)}, and this run {', '.join(names)}"
+    columns = state["history"].values() if isinstance(state["history"], dict) else ()
+    if not all(isinstance(column, list) and all(isinstance(x, float | int) for x in column) for column in columns):
+        yield "its history holds more than numbers"
 
 
 def pack(tree: Any) -> dict[str, Any]:
@@ -119,5 +150,5 @@ def unpack(arrays: Mapping[str, Any]) -> Any:
 
     try:
         return part(json.loads(arrays["tree"].tobytes().decode("utf-8")))
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"these arrays are no checkpoint: {error}") from error

@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
     before = other[0].weight.data
     with pytest.raises(ValueError, match="does not fit"):
         fitted(tmp_path, model=other)
-    with pytest.raises(ValueError, match="of a run with the callbacks Checkpoint, and this one has Checkpoint, Early"):
+    with pytest.raises(ValueError, match="has the callbacks Checkpoint, and this run Checkpoint, Early"):
         fitted(tmp_path, extra=[nn.EarlyStopping()])
     assert other[0].weight.data is before
     (tmp_path / "last.npz").write_bytes(b"nothing")

@@ -69,6 +69,48 @@ def test_an_optimiser_goes_on_with_its_model_as_if_nothing_had_been(way, name):
 
 
 @every_way
+def test_lbfgs_goes_on_too(way):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 1))
+    model = nn.Linear(3, 1, dtype=float, generator=rng)
+    optimizer = nn.LBFGS(model.parameters(), max_iter=3, line_search_fn="strong_wolfe")
+
+    def train(model, optimizer):
+        def closure():
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        return model.state_dict()
+
+    train(model, optimizer)
+    again = way((model, optimizer))
+    found, expected = train(*again), train(model, optimizer)
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key], array, strict=True)
+
+
+@every_way
+def test_modules_and_optimisers_with_graphs_refuse_and_without_do_not(way):
+    model = nn.Linear(2, 1)
+    optimizer = nn.SGD(model.parameters(), lr=0.1)
+    x = np.ones((3, 2), np.float32)
+    (model(x) ** 2).sum().backward(create_graph=True)  # the gradients have graphs now
+    for thing in (model, optimizer, {"all": [model, optimizer]}):
+        with pytest.raises(TypeError, match=r"holds a graph; use its .detach\(\)"):
+            way(thing)
+    optimizer.zero_grad()
+    model.last = model(x)  # a result that somebody keeps
+    with pytest.raises(TypeError, match=r"made by linear .*holds a graph"):
+        way(model)
+    model.last = model.last.detach()
+    np.testing.assert_array_equal(way(model)(x).data, model(x).data)
+    assert way(optimizer).params[0].tolist() == model.weight.tolist()
+
+
+@every_way
 def test_what_is_shared_stays_shared(way):
     layer = nn.Linear(2, 2)
     model = nn.Sequential(layer, nn.ReLU(), layer)

@@ -254,6 +254,28 @@ def test_no_grad_as_a_decorator():
     assert not asyncio.run(later()).requires_grad
 
 
+def test_a_block_around_a_yield_holds_for_the_caller_and_a_decorated_generator_does_not():
+    def leaking():
+        with no_grad():
+            yield autograd.is_grad_enabled()
+        yield autograd.is_grad_enabled()
+
+    @no_grad()
+    def tight():
+        yield autograd.is_grad_enabled()
+        yield autograd.is_grad_enabled()
+
+    steps = leaking()
+    assert next(steps) is False and autograd.is_grad_enabled() is False  # as docs/threads.md says
+    assert next(steps) is True and autograd.is_grad_enabled() is True
+    steps = leaking()
+    next(steps)
+    steps.close()  # as when it is garbage
+    assert autograd.is_grad_enabled()
+    for inside in tight():
+        assert inside is False and autograd.is_grad_enabled() is True
+
+
 def test_no_grad_does_not_leak_between_tasks():
     x = leaf(2.0)
 

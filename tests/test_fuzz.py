@@ -217,3 +217,96 @@ def test_sizes_that_overlap_or_lie(tmp_path):
     attempt(tmp_path, ".npz", content, limit=2**40)
     with pytest.raises(ValueError, match="overlap"):
         nn.load(tmp_path / "model.npz")
+
+
+# ---- checkpoints
+
+
+X, Y = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.array([0, 1, 1, 0, 1, 0])
+
+
+def resumed(folder, epochs):
+    """The numbers of a run that took up what is in the folder, or that was refused and has changed nothing."""
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    optimizer = nn.Adam(model.parameters())
+    stopping, generator = nn.EarlyStopping(), np.random.default_rng(0)
+    parts = {
+        "model": lambda: {name: array.tolist() for name, array in model.state_dict().items()},
+        "optimizer": lambda: repr(optimizer.state_dict()),
+        "callback": lambda: repr(stopping.state_dict()),
+        "generator": lambda: repr(generator.bit_generator.state),
+    }
+    before = {name: part() for name, part in parts.items()}
+    try:
+        nn.fit(
+            model, X, Y, optimizer=optimizer, epochs=epochs, callbacks=[stopping, nn.Checkpoint(folder)],
+            generator=generator, validation=0.34, progress=False,
+        )  # fmt: skip
+    except (ValueError, OSError):
+        now = {name: part() for name, part in parts.items()}
+        before["generator"] = now["generator"] = ""  # which has drawn the samples to hold out
+        assert now == before
+        return None
+    return parts["model"]()
+
+
+@pytest.fixture(scope="module")
+def last(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    resumed(folder, 2)
+    return (folder / "last.npz").read_bytes()
+
+
+def place(tmp_path, content):
+    folder = tmp_path / "altered"
+    folder.mkdir(exist_ok=True)
+    (folder / "last.npz").write_bytes(content)
+    return folder
+
+
+def test_a_whole_checkpoint_is_taken_up(tmp_path, last):
+    assert resumed(place(tmp_path, last), 4) == resumed(tmp_path, 4)
+
+
+@fuzz
+@given(data=st.data())
+def test_a_checkpoint_with_bytes_changed_is_refused_or_of_use(tmp_path, last, data):
+    content = bytearray(last)
+    for _ in range(data.draw(st.integers(1, 3))):
+        a = data.draw(st.integers(0, len(content)))
+        b = data.draw(st.integers(a, min(len(content), a + 40)))
+        content[a:b] = data.draw(st.binary(min_size=0, max_size=40))
+    resumed(place(tmp_path, bytes(content)), 3)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["best", "state", "lr", "a"]), inner),
+    max_leaves=5,
+)
+
+
+@fuzz
+@given(data=st.data())
+def test_a_checkpoint_with_values_changed_is_refused_before_anything_changes(tmp_path, last, data):
+    state = nn.checkpoint.unpack(nn.load(place(tmp_path, last) / "last.npz"))
+    place_in, key = state, data.draw(st.sampled_from(sorted(state)))
+    while isinstance(place_in[key], dict | list) and place_in[key] and data.draw(st.booleans()):
+        place_in = place_in[key]
+        keys = sorted(place_in) if isinstance(place_in, dict) else range(len(place_in))
+        key = data.draw(st.sampled_from(keys))
+    place_in[key] = data.draw(VALUES)
+    folder = tmp_path / "altered"
+    nn.save(nn.checkpoint.pack(state), folder / "last.npz")
+    resumed(folder, 2)  # nothing is left to do: what is in the file is only taken over
+
+
+TREES = [b"[" * 200_000, b"5", b"\xff\xfe", b'{"epoch": NaN}', b'{"\\u0000array": "array0"}', b""]
+
+
+@pytest.mark.parametrize("text", TREES, ids=lambda text: text[:9].decode("latin1"))
+def test_a_tree_that_is_none(tmp_path, text):
+    folder = place(tmp_path, b"")
+    nn.save({"tree": np.frombuffer(text, np.uint8)}, folder / "last.npz")
+    assert resumed(folder, 2) is None

@@ -7,6 +7,7 @@ import pytest
 
 import nn
 from autograd import Tensor
+from nn.optim.lbfgs import Point, strong_wolfe
 
 SEARCHES = [None, "strong_wolfe"]
 
@@ -120,3 +121,15 @@ def test_what_it_refuses():
         nn.LBFGS([x], line_search_fn="armijo")
     with pytest.raises(ValueError, match="one group"):
         nn.LBFGS([{"params": [x]}, {"params": [Tensor(1.0, requires_grad=True)]}])
+
+
+def test_a_hump_in_the_way_is_not_passed():
+    """Behind it the loss falls again, and a search that looks at the slope alone would go on."""
+    places = []
+
+    def look(t):
+        places.append(t)
+        return Point(t, *((5.0, np.array([-1.0]), -1.0) if t > 0.5 else (-t, np.array([-0.1]), -0.1)))
+
+    found, used = strong_wolfe(look, Point(0.0, 0.0, np.array([-1.0]), -1.0), 1.0, np.array([1.0]), tries=9)
+    assert max(places) == 1.0 and found.t <= 0.5 and used == len(places)

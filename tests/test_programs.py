@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import ONE, TWO, Program, disagreement
+from compiled import differences
+from programs import ONE, TWO, Program, disagreement, ops_of
 
-from autograd import OPS
+import autograd
+from autograd import OPS, Tensor
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -17,7 +19,31 @@ def test_a_random_program_agrees_with_differences(seed):
 def test_programs_are_made_of_everything():
     used = {step.name for seed in range(300) for step in Program(seed).steps}
     assert used == {*ONE, *TWO}
+    assert len({name for seed in range(300) for name in ops_of(Program(seed))}) > 100
     assert max(len(Program(seed).steps) for seed in range(50)) > 40
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_compiled_program_agrees_with_the_eager_one(seed):
+    assert not any(differences(Program(seed, 12)))
+
+
+def test_a_compiled_program_that_is_off_by_a_bit_does_not_pass(monkeypatch):
+    def compile_wrongly(function, exact=True):
+        def off(*leaves):
+            out = function(*leaves)
+            leaves[0].grad = Tensor(np.nextafter(leaves[0].grad.data, np.inf))
+            return out
+
+        return off
+
+    program = Program(3, 12)
+    monkeypatch.setattr("compiled.MODES", {"exact": {"exact": True}})
+    monkeypatch.setattr(autograd, "compile", compile_wrongly)
+    found = differences(program)
+    assert found[0].startswith("compiled, exact: gradient of input 0 is off by") and "second derivative" in found[1]
+    monkeypatch.setattr("compiled.MODES", {"not exact": {"exact": False}})
+    assert not any(differences(program))
 
 
 def test_a_wrong_rule_does_not_pass():

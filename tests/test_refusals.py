@@ -89,7 +89,7 @@ def test_what_is_refused_is_named(program, kind, words):
 # Calls that do not come up in the cases of the ops, and which give what NumPy gives; their gradients are checked too.
 TAKEN = [
     lambda x: np.pad(x, [(1, 2)], mode="edge"),
-    lambda x: np.pad(x, {0: 1, -1: (0, 2)}),
+    lambda x: np.pad(x, {0: 1, -1: (0, 2)} if isinstance(x, Tensor) else [(1, 1), (0, 2)]),  # NumPy 2.2 has it too
     lambda x: np.take(x, [0, 5, 2]),
     lambda x: np.median(x, axis=None, keepdims=True),
     lambda x: np.quantile(x, [0.25, 0.75], axis=1),
@@ -134,7 +134,39 @@ TAKEN = [
 @pytest.mark.parametrize("call", TAKEN, ids=range(len(TAKEN)))
 def test_what_is_taken_is_numpys_and_has_its_gradient(call):
     np.testing.assert_allclose(call(Tensor(X)).data, call(X), rtol=1e-14)
+    assert call(Tensor(X)).dtype == call(X).dtype
     assert autograd.gradcheck(call, (X,))
+
+
+def test_parts_are_numpys_one_by_one():
+    row = np.arange(10.0)
+    for call in (
+        lambda x: np.array_split(x, 3),
+        lambda x: np.array_split(x, [2, 3, 7]),
+        lambda x: np.array_split(x.reshape(2, 5), 4, axis=1),
+        lambda x: np.split(x, 5),
+        lambda x: np.hsplit(x.reshape(2, 5), [1]),
+    ):
+        theirs, mine = call(row), call(Tensor(row))
+        assert [a.tolist() for a in theirs] == [t.tolist() for t in mine]
+
+
+def test_tensorsolve_moves_axes():
+    a = np.arange(16.0).reshape(2, 4, 2) % 7 + 8.0 * np.eye(4).reshape(2, 2, 4).transpose(0, 2, 1)
+    b = np.array([1.0, -2.0, 0.5, 3.0])
+    np.testing.assert_allclose(
+        np.linalg.tensorsolve(Tensor(a), b, axes=(0, 2)).data, np.linalg.tensorsolve(a, b, axes=(0, 2)), rtol=1e-12
+    )
+    assert autograd.gradcheck(lambda t: np.linalg.tensorsolve(t, b, axes=(0, 2)), (a,))
+
+
+def test_scipys_softmax_along_every_axis():
+    special = pytest.importorskip("scipy.special")
+    for axis in (None, 0, 1, -1):
+        for function in (special.softmax, special.log_softmax):
+            np.testing.assert_allclose(
+                getattr(autograd.special, function.__name__)(Tensor(X), axis=axis).data, function(X, axis=axis)
+            )
 
 
 def test_a_count_of_what_is_not_zero_is_a_step():

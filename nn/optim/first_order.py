@@ -154,6 +154,15 @@ class Optimizer:
                 states.append(state)
         return moving, news, states
 
+    def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
+        """ValueError for a state with which no step can be taken."""
+        options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
+        for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
+            try:
+                self.update(p.data, np.zeros_like(p.data), state, given)
+            except Exception as error:
+                raise ValueError(f"the state of parameter {i} is none of {type(self).__name__}: {error!r}") from error
+
     def _found_none(self) -> None:
         if not self.warned:
             self.warned = True
@@ -192,10 +201,15 @@ class Optimizer:
                     f"this state is of another kind of optimiser than {type(self).__name__}: only one of them has "
                     f"{', '.join(differing)}"
                 )
+        for own, options in zip(self.groups, groups, strict=True):
+            self._check({**own, **options})
         for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
             for key, value in own.items():
+                if np.asarray(value).dtype.kind not in "fciub":
+                    raise ValueError(f"{key} of parameter {i} is {_shown(value)}, and must be numbers")
                 if np.ndim(value) and np.shape(value) != p.shape:
                     raise ValueError(f"{key} of parameter {i} has shape {np.shape(value)}, the parameter {p.shape}")
+        self._try_on(states, groups)
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
         self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
@@ -444,43 +458,3 @@ def _instead(p: Any) -> str:
         "requires_grad is False; pass [p for p in model.parameters() if p.requires_grad] if it is frozen, "
         "or Tensor(value, requires_grad=True)"
     )
-
-
-# ---- gradients that are too large
-
-
-def _list(params: Any) -> list[Tensor]:
-    params = [params] if isinstance(params, Tensor) else params
-    if hasattr(params, "parameters") or not isinstance(params, Iterable):
-        raise TypeError(f"pass a list of parameters, such as model.parameters(); got {type(params).__name__}")
-    return list(params)
-
-
-def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
-    """Shrink all gradients together so that their common norm is at most `max_norm`; returns the norm that it was.
-
-    >>> w = Tensor([3.0, 4.0], requires_grad=True)
-    >>> (w * w).sum().backward()
-    >>> clip_grad_norm_([w], 1.0), w.grad.data.round(3).tolist()
-    (10.0, [0.6, 0.8])
-    """
-    if not max_norm >= 0:
-        raise ValueError(f"max_norm must be at least 0; got {max_norm!r}")
-    held = [p for p in _list(params) if p.grad is not None]
-    norms = [float(np.linalg.norm(np.ravel(p.grad.data), norm_type)) for p in held if p.grad is not None]
-    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
-    factor = max_norm / (total + 1e-6)
-    if factor < 1:
-        for p in held:
-            assert p.grad is not None
-            p.grad = Tensor(p.grad.data * factor)
-    return total
-
-
-def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
-    """Cut every element of every gradient to between -clip_value and clip_value."""
-    if not clip_value >= 0:
-        raise ValueError(f"clip_value must be at least 0; got {clip_value!r}")
-    for p in _list(params):
-        if p.grad is not None:
-            p.grad = Tensor(np.clip(p.grad.data, -clip_value, clip_value))

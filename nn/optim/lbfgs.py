@@ -165,6 +165,10 @@ class LBFGS(Optimizer):
         f, g = float(closure().item()), self._gradient()
         return Point(t, f, g, float(g @ d))
 
+    def update(self, w: Any, g: Any, state: Any, group: Any) -> Any:
+        """All parameters move together; nothing is kept for one alone."""
+        return w, state
+
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {"memory": dict(self.memory)}
 
