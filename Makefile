@@ -4,11 +4,10 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-PINNED := $(shell command -v taskset >/dev/null && echo taskset -c 0)
 REQUIREMENTS := setup.cfg
 EXAMPLES := digits cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples test coverage mutants soak nightly lint lint-js format pictures bench clean
+.PHONY: demo examples test coverage mutants soak nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -52,19 +51,28 @@ format: .venv/lint.done  ## mend what can be mended
 pictures: .venv/test.done  ## the pictures of the README; needs chromium
 	$(ONE_THREAD) $(BIN)/python docs/make_pictures.py
 
-bench: .venv/demo.done  ## the cost of an operation, beside NumPy and (where installed) PyTorch
-	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/overhead.py
-	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/mlp.py --memory
-	$(ONE_THREAD) $(PINNED) $(BIN)/python benchmarks/training.py
+bench: .venv/bench.done  ## everything measured, beside NumPy by hand and the peers that are there (ten minutes)
+	$(BIN)/python benchmarks/run.py
+
+peers: .venv/peers.done .venv-hips/peers.done  ## what `make bench` compares with
 
 clean:
-	rm -rf .venv out build *.egg-info
+	rm -rf .venv .venv-hips out build *.egg-info
 
 .venv/demo.done: EXTRA := examples
 .venv/test.done: EXTRA := test
 .venv/lint.done: EXTRA := lint
+.venv/bench.done: EXTRA := bench
+.venv/peers.done: EXTRA := peers
 .venv/%.done: $(REQUIREMENTS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
+	@touch $@
+
+# HIPS's package imports as `autograd`, so it lives by itself, with the same NumPy.
+.venv-hips/peers.done: .venv/peers.done
+	$(PYTHON) -m venv .venv-hips
+	.venv-hips/bin/pip install --quiet --disable-pip-version-check autograd \
+	    numpy==$$($(BIN)/python -c 'import numpy; print(numpy.__version__)')
 	@touch $@
 
 $(BIN)/python:

@@ -80,6 +80,8 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
         "test",
         "lint",
         "oracle",
+        "bench",
+        "peers",
     }
     assert set(metadata.get_all("Provides-Extra")) == extras
 

@@ -1,0 +1,11 @@
+"""What is measured: one file per family of cases.  Libraries are imported by the functions that use them."""
+
+from . import chain, derivatives, graphs, mlp, overhead, recurrent, training
+
+FAMILIES = (mlp, chain, overhead, graphs, recurrent, derivatives, training)
+CASES = [case for family in FAMILIES for case in family.CASES]
+
+
+def find(name):
+    """The case of this name."""
+    return next(case for case in CASES if case.name == name)

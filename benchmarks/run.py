@@ -1,0 +1,61 @@
+"""Everything that is measured here, or a part of it.
+
+    make bench                                                   all of it; writes RESULTS.md and its plots
+    python benchmarks/run.py --only mlp                          the cases with "mlp" in their names, printed
+    python benchmarks/run.py --only chain --contenders by_hand,compiled,jax_jit --rounds 31
+
+Peers that are not installed are skipped by name; `make peers` installs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+
+from cases import CASES
+from footprint import footprints
+from harness import CONTENDERS, HERE, Outcomes, installed, measure
+from results import affinity, footprint_table, table, write
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="WORD", help="cases with this in their names; nothing is written")
+    parser.add_argument("--contenders", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; nothing is written")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--core", type=int, help="to pin to (default: the last that is allowed; -1: none)")
+    parser.add_argument("--list", action="store_true", help="the names of the cases")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(case.name for case in CASES), "import and size", sep="\n")
+        return
+    wanted = arguments.contenders.split(",") if arguments.contenders else list(CONTENDERS)
+    if unknown := set(wanted) - set(CONTENDERS):
+        parser.error(f"no contender is called {', '.join(sorted(unknown))}")
+    core = max(affinity()) if arguments.core is None else arguments.core
+    if core < 0 or not hasattr(os, "sched_setaffinity"):
+        core = None
+    who = [name for name in wanted if installed(name)]
+    missing = [name for name in wanted if name not in who]
+    for name in missing:
+        print(f"{CONTENDERS[name].title} is not installed and is left out")
+    cases = [case for case in CASES if arguments.only in case.name]
+    results: dict[str, Outcomes] = {}
+    for case in cases:
+        start = time.perf_counter()
+        results[case.name] = measure(case, who, arguments.rounds, core)
+        print(f"\n{table([case], results, who)}\n{time.perf_counter() - start:.0f} s", flush=True)
+    found = footprints(who, arguments.rounds, core) if arguments.only in "import and size" else {}
+    if found:
+        print("\n" + footprint_table(found))
+    if not arguments.only and not arguments.contenders:
+        write(HERE / "RESULTS.md", cases, results, found, who, missing, arguments.rounds)
+        from plots import draw  # matplotlib is in the extra "bench"
+
+        draw(HERE, cases, results)
+        print(f"\nwrote {HERE / 'RESULTS.md'}")
+
+
+if __name__ == "__main__":
+    main()
