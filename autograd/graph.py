@@ -181,7 +181,7 @@ def walk(
 
 def _is_plain(array: Any) -> bool:
     """Whether this is an array of its own memory that may be written to."""
-    return type(array) is ndarray and array.base is None and array.flags.writeable
+    return array.__class__ is ndarray and array.base is None and array.flags.writeable
 
 
 def _holders(arrays: dict[Any, Any]) -> int:

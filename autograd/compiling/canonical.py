@@ -5,13 +5,13 @@ Nothing here changes a bit of a result.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .lines import Draft, Line, Value
+from .lines import Draft, Line, Value, values_in
+from .memory import memory_of
 
 MANY = 2**15  # elements from which on writing words of bits costs more than making them anew from bytes
 FEW = 2**12  # elements up to which repeating a vector before it is added is faster
@@ -25,29 +25,43 @@ def canonical(draft: Draft, line: Line, _old: Line) -> Value:
     if line.kind == "call" and line.function in _FUNCTIONS:
         name = _FUNCTIONS[line.function]
     if name in _REDUCTIONS:
-        return _reduction(draft, line, _REDUCTIONS[name])
+        return _reduction(draft, line, _REDUCTIONS[name], None)
+    owner = getattr(line.function, "__self__", None)
+    if line.kind == "call" and owner in _REDUCTIONS.values() and line.function.__name__ == "reduce":
+        return _reduction(draft, line, owner, 0)
     if _is_transpose(line, name):
         return transposed(draft, line.args[0], line)
     if name == "astype" and len(line.args) == 2 and not line.kwargs:
         return draft.add("cast", None, line.args, line.like, line.place)
     if name == "view":
-        return _masked(draft, line) or draft.again(line)
+        return _selected(draft, line) or draft.again(line)
+    if (
+        line.is_call(np.dot)
+        and line.ndim > 0
+        and all(np.ndim(x) in (1, 2) and _dtype(x) == line.dtype for x in line.args)
+    ):
+        return draft.add("dot", np.dot, line.args, line.like, line.place)
     return draft.again(line)
 
 
-def simpler(draft: Draft, line: Line, old: Line, outputs: Sequence[Any]) -> Any:
-    """A copy (+x) or a product with 1 is the array itself, unless it leaves the program; so is x[()], a view."""
+def simpler(draft: Draft, line: Line, old: Line, outputs: Sequence[Any], exact: bool) -> Any:
+    """A copy or a product with 1 is the array itself, unless it leaves the program; so is x[()], a view.
+
+    Where every bit counts, the array must lie in memory as its copy does, for sums depend on it.
+    """
     if line.elementwise() and line.kind == "call":
         line.args = tuple(_as_number(x, line) for x in line.args)
     if line.kind == "item" and isinstance(line.args[1], tuple) and not line.args[1]:
         inside = bool(line.shape) or isinstance(line.args[0], Line)
         return line.args[0] if inside else draft.again(line)  # () makes a number of an array that has no axes
-    leaves = any(old is output for output in outputs)
-    if line.is_call(np.positive, np.multiply) and not leaves:
-        one = [x for x in line.args if not isinstance(x, Value)]
+    if any(memory_of(output) is old for output in values_in(outputs)):
+        return draft.again(line)
+    if line.kind == "copy" or line.is_call(np.positive, np.multiply):
+        one = [x for x in line.args if not isinstance(x, Value | str)]
         rest = [x for x in line.args if isinstance(x, Value)]
-        if len(rest) == 1 and rest[0].like == line.like and all(_is_one(x) for x in one):
-            return rest[0]
+        if len(rest) == 1 and all(_is_one(x) for x in one):
+            same = rest[0].like == line.like if exact else rest[0].like[:2] == line.like[:2]
+            return rest[0] if same else draft.again(line)
     return draft.again(line)
 
 
@@ -64,10 +78,10 @@ def _as_number(x: Any, line: Line) -> Any:
     return x
 
 
-def _reduction(draft: Draft, line: Line, ufunc: Any) -> Value:
+def _reduction(draft: Draft, line: Line, ufunc: Any, axis: int | None) -> Value:
     """The ufunc's own `reduce`, which np.sum and x.sum() call in the end; a view puts back the axes that are kept."""
     x, *axes = line.args
-    given: dict[str, Any] = {"axis": None, "keepdims": False} | line.kwargs | ({"axis": axes[0]} if axes else {})
+    given: dict[str, Any] = {"axis": axis, "keepdims": False} | line.kwargs | ({"axis": axes[0]} if axes else {})
     if len(given) > 2 or len(axes) > 1 or not isinstance(x, Value) or line.shape is None or not line.order:
         return draft.again(line)
     axis = given["axis"]
@@ -106,37 +120,38 @@ def transposed(draft: Draft, x: Value, line: Line) -> Value:
     return draft.add("T", None, (x,), (x.shape[::-1], x.dtype, order), line.place, shares=x)
 
 
-def _masked(draft: Draft, line: Line) -> Value | None:
-    """`zero_where`, which lays words of bits over an array, as one line; its words are made by way of single bytes."""
-    both = line.args[0]
-    if line.dtype.kind != "f" or not (isinstance(both, Line) and both.is_call(np.bitwise_and)):
-        return None
-    x, bits = both.args
-    if not (
-        is_method(x, "view")
-        and isinstance(bits, Line)
-        and bits.is_call(np.subtract)
-        and type(bits.args[1]) is int
-        and bits.args[1] == 1
-    ):
-        return None
-    mask = bits.args[0]
-    if not (isinstance(mask, Line) and mask.kind == "cast" and mask.args[0].dtype == np.bool_):
-        return None
-    off: Value = mask.args[0]
-    if x.args[0].dtype != line.dtype or off.shape != line.shape or not line.shape:
-        return None
-    return draft.add("select", None, (x.args[0], words(draft, off, mask.dtype, line)), line.like, line.place)
+def _dtype(x: Any) -> Any:
+    return getattr(x, "dtype", None)
 
 
-def words(draft: Draft, off: Value, dtype: Any, line: Line) -> Value:
-    """0 where the mask `off` is true, and a word of ones elsewhere; for many, a byte, which NumPy makes a word of."""
-    place = line.place
-    byte = draft.add(
-        "method", "view", (off, np.dtype(np.int8)), (off.shape, np.dtype(np.int8), off.order), place, shares=off
-    )
-    ones = draft.add("call", np.subtract, (byte, np.int8(1)), (off.shape, np.dtype(np.int8), off.order), place)
-    return ones if off.size > MANY else draft.add("cast", None, (ones, dtype), (off.shape, dtype, off.order), place)
+def _selected(draft: Draft, line: Line) -> Value | None:
+    """`keep_where`, which multiplies the bits of an array by a mask, as one line."""
+    product = line.args[0]
+    if line.dtype.kind != "f" or not (isinstance(product, Line) and product.is_call(np.multiply)):
+        return None
+    mask, x = product.args
+    if not (isinstance(mask, Line) and mask.kind == "cast" and is_method(x, "view")):
+        return None
+    keep, x = mask.args[0], x.args[0]
+    if keep.dtype != np.bool_ or x.dtype != line.dtype or keep.shape != line.shape or not line.shape:
+        return None
+    return draft.add("select", None, (x, keep), line.like, line.place, {"keep": True})
+
+
+def worded(draft: Draft, line: Line, _old: Line) -> Value:
+    """The mask of a selection as words of bits, all 1 for what is kept; where there are many, as bytes."""
+    if line.kind != "select":
+        return draft.again(line)
+    x, mask = line.args
+    place, byte = line.place, np.dtype(np.int8)
+    like = mask.shape, byte, mask.order
+    bits = draft.add("method", "view", (mask, byte), like, place, shares=mask)
+    function, args = (np.negative, (bits,)) if line.kwargs["keep"] else (np.subtract, (bits, np.int8(1)))
+    words: Value = draft.add("call", function, args, like, place)
+    if mask.size <= MANY:
+        word = np.dtype(f"i{line.dtype.itemsize}")
+        words = draft.add("cast", None, (words, word), (mask.shape, word, mask.order), place)
+    return draft.add("select", None, (x, words), line.like, place)
 
 
 def is_method(x: Any, name: str) -> bool:
@@ -162,74 +177,50 @@ def spread(draft: Draft, line: Line, _old: Line) -> Value:
 # ---- labels: one element of each row
 
 
-def _bound(asked: Any, answer: bool) -> tuple[Value, str, int] | None:
-    """(labels, "low" or "high", n) where it is checked that no label is below 0, or that all are below n."""
-    if not (answer and isinstance(asked, Line) and len(asked.args) == 2 and isinstance(asked.args[0], Line)):
-        return None
-    extreme, n = asked.args
-    if extreme.kind != "reduce" or extreme.kwargs["axis"] is not None or not isinstance(n, int):
-        return None
-    if asked.is_call(np.greater_equal) and extreme.function is np.minimum and n == 0:
-        return extreme.args[0], "low", 0
-    if asked.is_call(np.less) and extreme.function is np.maximum:
-        return extreme.args[0], "high", n
+def in_range(draft: Draft) -> dict[int, int]:
+    """{id of an array of whole numbers: n} where the program checks that all of them are in 0 .. n - 1.
+
+    The check is that of the largest, read as a number without a sign, for so none is below 0.
+    """
+    found = {}
+    for asked, answer in draft.guards:
+        if answer or not (
+            isinstance(asked, Line) and asked.is_call(np.greater_equal) and isinstance(asked.args[1], int)
+        ):
+            continue
+        largest = asked.args[0]
+        if isinstance(largest, Line) and largest.kind == "reduce" and largest.function is np.maximum:
+            unsigned = largest.args[0]
+            if is_method(unsigned, "view") and unsigned.dtype.kind == "u" and unsigned.args[0].dtype.kind == "i":
+                found[id(unsigned.args[0])] = asked.args[1]
+    return found
+
+
+def _bounds(x: Any, known: dict[int, int]) -> tuple[int, int] | None:
+    """Between which numbers all of x are: labels that were checked, times a number, plus constants."""
+    if id(x) in known:
+        return 0, known[id(x)] - 1
+    if isinstance(x, np.ndarray) and x.size:
+        return int(x.min()), int(x.max())
+    if isinstance(x, Line) and x.is_call(np.add):
+        a, b = (_bounds(part, known) for part in x.args)
+        return (a[0] + b[0], a[1] + b[1]) if a and b else None
+    if isinstance(x, Line) and x.is_call(np.multiply) and isinstance(x.args[1], int) and x.args[1] >= 0:
+        inner = _bounds(x.args[0], known)
+        return (inner[0] * x.args[1], inner[1] * x.args[1]) if inner else None
     return None
 
 
-def in_range(draft: Draft) -> dict[int, int]:
-    """{id of an array of whole numbers: n} where the program checks that all of them are in 0 .. n - 1."""
-    found: dict[str, dict[int, int]] = {"low": {}, "high": {}}
-    for guard in draft.guards:
-        bound = _bound(*guard)
-        if bound is not None:
-            labels, side, n = bound
-            if is_method(labels, "view") and labels.dtype.kind == "u":  # as unsigned numbers none is below 0
-                labels = labels.args[0]  # type: ignore[attr-defined]
-                found["low"][id(labels)] = 0
-            found[side][id(labels)] = n
-    return {key: n for key, n in found["high"].items() if key in found["low"]}
-
-
-def checked_once(draft: Draft) -> Draft:
-    """Whole numbers in 0 .. n - 1 are checked by one maximum: that of the same bits as unsigned numbers."""
-    known, guards = in_range(draft), []
-    for asked, answer in draft.guards:
-        bound = _bound(asked, answer)
-        if bound is None or id(bound[0]) not in known or bound[0].dtype.kind != "i":
-            guards.append((asked, answer))
-        elif bound[1] == "high":
-            x, place, kind = bound[0], asked.place, np.dtype(f"u{bound[0].dtype.itemsize}")
-            raw = draft.add("method", "view", (x, kind), (x.shape, kind, x.order), place, shares=x)
-            top = draft.add("reduce", np.maximum, (raw,), ((), kind, "C"), place, {"axis": None})
-            guards.append((draft.call(np.less, top, bound[2], place=place, dtype=np.bool_), True))
-    draft.guards = guards
-    return draft
-
-
-def chosen(line: Line) -> tuple[Value, Value] | None:
-    """(x, labels) where a line reads or replaces x[arange(n), labels], one element of each row."""
-    if line.kind not in ("item", "put") or not isinstance(line.args[1], tuple) or len(line.args[1]) != 2:
-        return None
-    x, (rows, labels) = line.args[:2]
-    if x.ndim != 2 or not isinstance(rows, np.ndarray) or not isinstance(labels, Value):
-        return None
-    each = rows.shape == labels.shape == x.shape[:1] and np.array_equal(rows, np.arange(x.shape[0]))
-    return (x, labels) if each and labels.dtype == np.intp else None
-
-
-def at_labels(draft: Draft, line: Line, old: Line, known: dict[int, int]) -> Value:
-    """x[arange(n), labels] by flat positions, where the labels are known to be in range."""
-    found, before = chosen(line), chosen(old)
-    if found is None or before is None or not found[0].order or known.get(id(before[1])) != found[0].shape[1]:
+def at_places(draft: Draft, line: Line, old: Line, known: dict[int, int]) -> Value:
+    """Elements at flat positions that exist, of an array that lies in memory as it is counted, need no check."""
+    take = is_method(line, "take") and len(line.args) == 2 and not line.kwargs
+    if not take and line.kind != "put_at":
         return draft.again(line)
-    x, labels = found
-    n, classes = x.shape
-    step, base = (1, np.arange(n) * classes) if x.order == "C" else (n, np.arange(n))
-    key = "positions", n, classes, x.order
-    base = draft.ones.setdefault(key, base)
-    at: Value = labels if step == 1 else draft.call(np.multiply, labels, step, place=line.place)
-    at = draft.call(np.add, at, base, place=line.place)
-    if line.kind == "item":
+    x, places = line.args[:2]
+    bounds = _bounds(old.args[1], known)
+    if x.order != "C" or bounds is None or bounds[0] < 0 or bounds[1] >= x.size or _dtype(places) != np.intp:
+        return draft.again(line)
+    if take:
         flat = draft.add("flat", None, (x,), ((x.size,), x.dtype, "C"), line.place, shares=x)
-        return draft.add("take", None, (flat, at), line.like, line.place)
-    return draft.add("put_flat", operator.setitem, (x, at, line.args[2]), (x.shape, x.dtype, x.order), line.place)
+        return draft.add("take", None, (flat, places), line.like, line.place)
+    return draft.add("put_flat", None, line.args, line.like, line.place)

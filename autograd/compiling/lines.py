@@ -117,7 +117,7 @@ class Draft:
         line.shares = shares
         key = (
             None
-            if kind in ("opaque", "put", "put_flat")
+            if kind in ("opaque", "put", "put_at", "put_flat")
             else (kind, key_of(function), key_of(args), key_of(line.kwargs))
         )
         if key in self.known:

@@ -21,7 +21,7 @@ def has_out(line: Value) -> bool:
     """Whether the result of a line can be written into an array that is given."""
     if not isinstance(line, Line) or not line.shape or not line.size or not line.order:
         return False
-    return line.elementwise() or line.kind in ("dot", "reduce", "spread", "take", "put", "put_flat")
+    return line.elementwise() or line.kind in ("copy", "dot", "reduce", "spread", "take", "put", "put_at", "put_flat")
 
 
 def empty(shape: Any, dtype: Any, order: str) -> str:

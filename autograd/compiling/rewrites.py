@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .canonical import chosen, is_method, words
+from .canonical import is_method
 from .lines import Draft, Line, Value, values_in
 from .tape import Number
 
@@ -59,7 +59,7 @@ def _scaled_sum(draft: Draft, line: Line) -> Value | None:
     for total, factor in (line.args, line.args[::-1]):
         if isinstance(total, Line) and total.kind == "dot" and total.shape == () and isinstance(factor, float):
             ones, x = total.args
-            if isinstance(ones, np.ndarray) and total.dtype == line.dtype:
+            if isinstance(ones, np.ndarray) and (ones == ones[0]).all() and total.dtype == line.dtype:
                 scaled = draft.full(x.size, x.dtype, factor * float(ones[0]))
                 return draft.add("dot", np.dot, (scaled, x), line.like, line.place)
     return None
@@ -69,10 +69,16 @@ def _scaled_sum(draft: Draft, line: Line) -> Value | None:
 
 
 def corners(draft: Draft) -> set[int]:
-    """The lines max(x, 0) whose gradient asks where they are 0."""
+    """The lines max(x, 0) of which a gradient is kept where they are not 0."""
+    masks = {id(line.args[1]) for line in draft.lines if line.kind == "select"}
     found = set()
     for line in draft.lines:
-        if line.is_call(np.less_equal) and _is_zero(line.args[1]) and isinstance(line.args[0], Line):
+        if (
+            id(line) in masks
+            and line.is_call(np.not_equal)
+            and _is_zero(line.args[1])
+            and isinstance(line.args[0], Line)
+        ):
             top = line.args[0]
             if top.is_call(np.maximum) and isinstance(top.args[0], Value) and _is_zero(top.args[1]) and top.shape:
                 found.add(id(top))
@@ -80,18 +86,21 @@ def corners(draft: Draft) -> set[int]:
 
 
 def cut_at_zero(draft: Draft, line: Line, old: Line, found: set[int]) -> Value:
-    """max(x, 0) by the mask of its own gradient."""
-    if id(old) in found and line.args[0].dtype == line.dtype and line.dtype.itemsize in (2, 4, 8):
-        x = line.args[0]
-        off = draft.call(np.less_equal, x, line.dtype.type(0), place=line.place, dtype=np.bool_, order=x.order)
-        bits = words(draft, off, np.dtype(f"i{line.dtype.itemsize}"), line)
-        return draft.add("select", None, (x, bits), line.like, line.place)
-    if line.is_call(np.less_equal) and _is_zero(line.args[1]) and isinstance(line.args[0], Line):
-        top = line.args[0]
-        if top.kind == "select" and id(old.args[0]) in found:
-            x = top.args[0]
-            return draft.call(np.less_equal, x, x.dtype.type(0), place=line.place, dtype=np.bool_, order=x.order)
+    """max(x, 0) by a mask, where x <= 0, and its gradient by the same one: NaN goes on through both."""
+    if id(old) in found and line.args[0].dtype == line.dtype:
+        off = _off(draft, line.args[0], line)
+        return draft.add("select", None, (line.args[0], off), line.like, line.place, {"keep": False})
+    if line.kind == "select":
+        mask = old.args[1]
+        cut = isinstance(mask, Line) and mask.is_call(np.not_equal) and id(mask.args[0]) in found
+        if cut and isinstance(line.args[1], Line):
+            off = _off(draft, line.args[1].args[0].args[0], line)
+            return draft.add("select", None, (line.args[0], off), line.like, line.place, {"keep": False})
     return draft.again(line)
+
+
+def _off(draft: Draft, x: Value, line: Line) -> Value:
+    return draft.call(np.less_equal, x, x.dtype.type(0), place=line.place, dtype=np.bool_, order=x.order)
 
 
 def _is_zero(x: Any) -> bool:
@@ -104,109 +113,146 @@ def _is_zero(x: Any) -> bool:
 class Scaling:
     """Which lines to compute in another scale, so that what is multiplied by `factor` in the end is so from the start.
 
-    Seen from the last line to the first: a line can be scaled if all that read it are scaled by way of it, or are the
-    products with the factor themselves (the `ends`).  A line that is itself a product with a plain number (a `source`)
-    takes the factor into that number; any other must find its factor in one of its arguments.
+    Seen from the last line to the first: a line can be scaled if all that read it are, by way of it, or are the products
+    with the factor themselves (the `ends`).  A line that has a plain number for a factor (a `source`) takes it in there;
+    any other must find it in its arguments.
     """
 
     def __init__(self, draft: Draft, gradients: set[int]) -> None:
         self.factor: Number | None = None
-        self.ends: set[int] = set()
-        self.sources: set[int] = set()
         self.scaled: set[int] = set()
-        ends = [line for line in draft.lines if isinstance(_factor(line)[0], Number)]
-        if not ends or len({_factor(line)[0].text for line in ends}) > 1:
+        ends = [line for line in draft.lines if isinstance(_product(line)[0], Number)]
+        if not ends or len({_product(line)[0].text for line in ends}) > 1:
             return
-        self.ends = {id(end) for end in ends}
+        self.ends = {id(end): _product(end)[1] for end in ends}
         fixed = {id(x) for i, x in enumerate(draft.outputs) if i not in gradients}
-        fixed |= {id(asked) for asked, _ in draft.guards}
-        users, carriers = draft.users(), dict[int, Any]()
+        fixed |= {id(asked) for asked, _ in draft.guards} | self.ends.keys()
+        users, ways = draft.users(), dict[int, list[Any]]()
         for line in reversed(draft.lines):
             mine = users.get(id(line), [])
-            if id(line) in fixed | self.ends or not mine or not all(self._carried(u, line, carriers) for u in mine):
-                continue
-            carriers |= {id(u): line for u in mine}
-            self.scaled.add(id(line))
-            if isinstance(_factor(line)[0], float):
-                self.sources.add(id(line))
-        self.scaled -= self.ends
-        found = all(id(_factor(end)[1]) in self.scaled for end in ends)
-        if found and all(key in carriers for key in self.scaled - self.sources):
-            self.factor = _factor(ends[0])[0]
+            if id(line) not in fixed and mine and all(self._by_way_of(user, line, ways) for user in mine):
+                self.scaled.add(id(line))
+                for user in mine:
+                    ways.setdefault(id(user), []).append(line)
+        complete = all(self._complete(line, ways.get(id(line), [])) for line in draft.lines if id(line) in self.scaled)
+        if complete and all(id(x) in self.scaled for x in self.ends.values()):
+            self.factor = _product(ends[0])[0]
 
-    def _carried(self, user: Line, line: Line, carriers: dict[int, Any]) -> bool:
+    def _by_way_of(self, user: Line, line: Line, ways: dict[int, list[Any]]) -> bool:
         """Whether `user` may be scaled by way of this argument."""
         if id(user) in self.ends:
-            return _factor(user)[1] is line
-        takes = id(user) in self.scaled and id(user) not in self.sources and _may_carry(user, line)
-        return takes and carriers.get(id(user), line) is line
+            return self.ends[id(user)] is line
+        if id(user) not in self.scaled or _is_source(user):
+            return False
+        if user.kind == "dot" or user.is_call(np.multiply):  # by way of one of the two
+            return sum(a is line for a in user.args) == 1 and all(way is line for way in ways.get(id(user), []))
+        return any(a is line for a in _carriers(user))
 
-    def __call__(self, draft: Draft, line: Line, old: Line) -> Value:
-        number, x = _factor(line)
+    def _complete(self, line: Line, found: list[Any]) -> bool:
+        """Whether a line has the factor from its arguments, or takes it in itself."""
+        if _is_source(line):
+            return True
+        if line.kind == "dot" or line.is_call(np.multiply):
+            return len(found) == 1
+        carriers = _carriers(line)
+        rest = [x for x in line.args if not isinstance(x, Value)] if line.is_call(np.add, np.subtract) else []
+        return (
+            bool(carriers) and {*map(id, carriers)} == {*map(id, found)} and all(_number(x) is not None for x in rest)
+        )
+
+    def __call__(self, draft: Draft, line: Line, old: Line) -> Any:
         if id(old) in self.ends:
-            return x  # type: ignore[no-any-return]
-        if id(old) in self.sources:
-            assert self.factor is not None
-            return draft.add("call", np.multiply, (x, self.factor * number), line.like, line.place)
+            return _product(line)[1]
+        if id(old) in self.scaled and (_is_source(line) or line.is_call(np.add, np.subtract)):
+            numbers = [_number(x) for x in line.args]
+            args = tuple(x if n is None else self.factor * n for x, n in zip(line.args, numbers, strict=True))  # type: ignore[operator]
+            return draft.add("call", line.function, args, line.like, line.place)
         return draft.again(line)
 
 
-def _factor(line: Line) -> tuple[Any, Any]:
-    """The number of a product of an array with a plain number, and the array; else (None, None)."""
+def _number(x: Any) -> float | None:
+    """A plain number, or a constant array of one element without axes, as a float."""
+    if isinstance(x, Value | Number) or isinstance(x, bool):
+        return None
+    plain = isinstance(x, int | float | np.floating) or (
+        isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
+    )
+    return float(x) if plain else None
+
+
+def _product(line: Line) -> tuple[Any, Any]:
+    """(number, array) of a product of an array with a number, given or constant; else (None, None)."""
     if line.is_call(np.multiply) and line.dtype in (np.float32, np.float64):
         for number, x in (line.args, line.args[::-1]):
-            if (
-                isinstance(x, Value)
-                and x.shape == line.shape
-                and x.dtype == line.dtype
-                and not isinstance(number, Value)
-            ):
-                if isinstance(number, Number | float):
+            if isinstance(x, Value) and x.shape == line.shape and x.dtype == line.dtype:
+                if isinstance(number, Number) or _number(number) is not None:
                     return number, x
-                if np.shape(number) == () and isinstance(number, np.floating | np.ndarray):
-                    return float(number), x
     return None, None
 
 
-def _may_carry(line: Line, value: Value) -> bool:
-    """Whether a factor of this argument is one of the line."""
-    if line.kind == "dot" or line.is_call(np.multiply):
-        return sum(a is value for a in line.args) == 1
-    first = line.args[0] is value and not any(a is value for a in line.args[1:])
-    return first and (line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide))
+def _is_source(line: Line) -> bool:
+    """Whether a line is a constant number times, or over, an array."""
+    quotient = line.is_call(np.divide) and _number(line.args[0]) is not None and line.dtype in (np.float32, np.float64)
+    return quotient or _number(_product(line)[0]) is not None
+
+
+def _carriers(line: Line) -> list[Any]:
+    """The arguments that must all have a factor for the line to have it."""
+    if line.is_call(np.add, np.subtract):
+        return [x for x in line.args if isinstance(x, Value)]
+    if line.kind in ("put", "put_at"):
+        return [line.args[0], line.args[2]] if isinstance(line.args[2], Value) else []
+    first = line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or is_method(line, "take")
+    return [line.args[0]] if first else []
 
 
 # ---- layout
 
+FLIPPED = {"C": "F", "F": "C", "": ""}
+
+
+class Layouts:
+    """Matrices that must lie in memory in the same way, or (a matrix and its transpose) in opposite ways."""
+
+    def __init__(self) -> None:
+        self.parent: dict[int, tuple[int, bool]] = {}  # {id: (id of another, whether it lies in the opposite way)}
+
+    def root(self, key: int) -> tuple[int, bool]:
+        flipped = False
+        while key in self.parent:
+            key, turn = self.parent[key]
+            flipped ^= turn
+        return key, flipped
+
+    def join(self, a: int, b: int, opposite: bool = False) -> None:
+        (x, turn), (y, other) = self.root(a), self.root(b)
+        if x != y:
+            self.parent[x] = y, turn ^ other ^ opposite
+
 
 def laid_out(draft: Draft) -> Draft:
     """*layout*: matrices of one shape that are computed from each other element by element lie in the same way."""
-    parent: dict[int, int] = {}
-
-    def root(key: int) -> int:
-        while parent.setdefault(key, key) != key:
-            key = parent[key]
-        return key
-
-    users = draft.users()
+    layouts = Layouts()
     pinned = {id(x) for x in (*draft.inputs, *draft.outputs)}
     for line in draft.lines:
-        follows = line.elementwise() or line.kind == "put" or is_method(line, "view")
-        if line.kind == "T":  # a view, which matrix products take as it is
-            if any(user.kind != "dot" for user in users.get(id(line), ())):
-                pinned |= {id(line), id(line.args[0])}
-            continue
-        if not follows and line.kind != "dot":
+        follows = line.elementwise() or line.kind in ("copy", "put", "put_at", "T") or is_method(line, "view")
+        free = follows or line.kind == "dot"
+        if not free:
             pinned.add(id(line))
         for x in values_in((line.args, line.kwargs)):
-            if follows and x.shape == line.shape:
-                parent[root(id(x))] = root(id(line))
-            elif not follows and line.kind not in ("dot", "reduce") and chosen(line) is None:
+            if line.kind == "T":
+                layouts.join(id(x), id(line), opposite=True)
+            elif follows and x.shape == line.shape:
+                layouts.join(id(x), id(line))
+            elif not free and line.kind != "reduce" and not is_method(line, "take"):
                 pinned.add(id(x))
-    held = {root(key) for key in pinned}
+    held = {layouts.root(key)[0] for key in pinned}
+    orders: dict[int, str] = {}
     for line in draft.lines:
-        if line.kind == "T":
-            line.order = {"C": "F", "F": "C", "": ""}[line.args[0].order]
-        elif line.ndim == 2 and line.order and root(id(line)) not in held:
-            line.order = "F" if line.shape[0] > line.shape[1] else "C"
+        root, flipped = layouts.root(id(line))
+        if line.ndim == 2 and line.order and root not in held:
+            if root not in orders:
+                order = "F" if line.shape[0] > line.shape[1] else "C"
+                orders[root] = FLIPPED[order] if flipped else order
+            line.order = FLIPPED[orders[root]] if flipped else orders[root]
     return draft

@@ -171,7 +171,7 @@ class Main(Scope):
         if isinstance(item, Block):
             self._write_block(i, item)
         else:
-            if item.elementwise() or item.kind in ("put", "put_flat"):
+            if item.elementwise() or item.kind in ("put", "put_at", "put_flat"):
                 self.memory.let_go(dead)  # each element is read before it is written: what dies here is written over
             self.write(item)
         self.memory.let_go(dead)

@@ -18,7 +18,7 @@ from ..custom import Again
 from ..mode import MODE, TAPE
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
-from .canonical import at_labels, canonical, checked_once, in_range, simpler, spread
+from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .file import text_of_file
 from .lines import Draft, Line, draft_of, drawing
 from .plan import MISS, Plan
@@ -234,7 +234,7 @@ def _draft(run: Run, exact: bool) -> tuple[Draft, list[Target], list[str]]:
     """The lines of a run after all passes, where the outputs go, and names for them."""
     outputs, targets = list(run.outputs), list(run.targets)
     draft = draft_of(run.tape, outputs, canonical)
-    draft = draft.remade(lambda new, line, old: simpler(new, line, old, draft.outputs))
+    draft = draft.remade(lambda new, line, old: simpler(new, line, old, draft.outputs, exact))
     if not exact:
         draft = draft.remade(faster)
         found = corners(draft)
@@ -247,8 +247,8 @@ def _draft(run: Run, exact: bool) -> tuple[Draft, list[Target], list[str]]:
             targets.append(Target("factor"))
         draft = laid_out(draft.remade(_same))
     known = in_range(draft)
-    draft = draft.remade(lambda new, line, old: at_labels(new, line, old, known))
-    draft = checked_once(draft).remade(spread)
+    draft = draft.remade(lambda new, line, old: at_places(new, line, old, known))
+    draft = draft.remade(worded).remade(spread)
     return draft, targets, [target.name for target in targets]
 
 

@@ -43,8 +43,9 @@ class Ref:
 class Call:
     """One call of the run that is traced: `function(*args, **kwargs)`, with Refs in the place of traced arrays.
 
-    `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with some elements replaced) or
-    "opaque" (not NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose call was
+    `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
+    replaced), "put_at" (a copy with those at flat positions replaced), "copy" or "opaque" (not
+    NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose call was
     under way.  `like` is the shape, dtype and order of the result, `shares` the argument in whose memory it lies, if it
     is a view.
     """
@@ -58,7 +59,7 @@ class Call:
         single = isinstance(value, np.ndarray | np.generic)
         self.like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
         self.shares: Ref | None = None
-        if isinstance(value, np.ndarray) and kind != "put":
+        if isinstance(value, np.ndarray) and kind not in ("put", "put_at"):
             arrays = (x for x in traced_in((args, kwargs)) if isinstance(x.value, np.ndarray))
             self.shares = next((Ref(x) for x in arrays if np.may_share_memory(x.value, value)), None)
 
@@ -85,19 +86,23 @@ class Tape:
         """Say that the function does what a program would not do again."""
         raise CompileError(f"{what}{place or f', at {line_of_caller()}'}: a program would not do it again")
 
-    def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make a call on the concrete values and write it down."""
+    def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], into: Any = None) -> Any:
+        """Make a call on the concrete values and write it down; the result is laid out, and of a dtype, as `into`."""
         plain_args, plain_kwargs = concrete(args), concrete(kwargs)
         if kind == "method":
             value = getattr(plain_args[0], function)(*plain_args[1:], **plain_kwargs)
-        elif kind == "put":
-            value = plain_args[0].copy()
-            value[plain_args[1]] = plain_args[2]
+        elif kind == "copy":
+            value = np.array(plain_args[0], order=plain_args[1])
+        elif kind in ("put", "put_at"):
+            value = plain_args[0].copy(order="K")
+            function(value, *plain_args[1:])
         elif kind == "opaque":
             self.outside = True
             self.drawn.add(id(getattr(function, "__self__", None)))
             value = function(*plain_args, **plain_kwargs)
             self.outside = False
+        elif into is not None:
+            value = function(*plain_args, out=np.empty_like(into), **plain_kwargs)
         else:
             value = function(*plain_args, **plain_kwargs)
         call = Call(kind, function, args, kwargs, value)
@@ -108,7 +113,12 @@ class Tape:
             arrays = np.ndarray | np.generic
             parts = [Traced(self, (call, i), x) if isinstance(x, arrays) else x for i, x in enumerate(value)]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        return Traced(self, call, value) if isinstance(value, np.ndarray | np.generic) else value
+        if not isinstance(value, np.ndarray | np.generic):
+            return value
+        made = Traced(self, call, value)
+        if call.shares is not None:  # a view holds on to what it is of: others ask who holds it
+            made.owner = next(x for x in traced_in((args, kwargs)) if x.origin is call.shares.origin)
+        return made
 
 
 def identifier(name: str, taken: Collection[str] = ()) -> str:
@@ -172,12 +182,11 @@ _METHODS = (
 class Traced(NDArrayOperatorsMixin):
     """An array of a run that is being traced: `value` is what it is there, `origin` the call or input it is from."""
 
-    __slots__ = ("origin", "tape", "value")
+    __slots__ = ("origin", "owner", "tape", "value")
     __array_priority__ = 1000
-    base = None
 
     def __init__(self, tape: Tape, origin: Any, value: Any) -> None:
-        self.tape, self.origin, self.value = tape, origin, value
+        self.tape, self.origin, self.value, self.owner = tape, origin, value, None
 
     __class__ = property(lambda self: np.ndarray)  # what isinstance(x, np.ndarray) asks
     shape = property(lambda self: self.value.shape)
@@ -185,6 +194,8 @@ class Traced(NDArrayOperatorsMixin):
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     nbytes = property(lambda self: self.value.nbytes)
+    base = property(lambda self: self.value.base)
+    flags = property(lambda self: self.value.flags)
     T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
     mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: self.tape.record("call", np.real, (self,), {}) if self.dtype.kind == "c" else self)
@@ -200,11 +211,9 @@ class Traced(NDArrayOperatorsMixin):
         if method == "at" or (out is not None and any(isinstance(x, Traced) for x in out) and method != "__call__"):
             raise CompileError(f"np.{ufunc.__name__}.{method} writes into an array, at {line_of_caller()}")
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        result = self.tape.record("call", function, inputs, kwargs)
         if out is None:
-            return result
-        if result.dtype != out[0].dtype:
-            result = result.astype(out[0].dtype)
+            return self.tape.record("call", function, inputs, kwargs)
+        result = self.tape.record("call", function, inputs, kwargs, into=concrete(out[0]))
         if not isinstance(out[0], Traced):
             return result  # a plain array stays as it is, and `array += traced` is the traced sum
         return out[0]._become(result)
@@ -230,6 +239,9 @@ class Traced(NDArrayOperatorsMixin):
     def __setitem__(self, index: Any, value: Any) -> None:
         self._become(self.tape.record("put", operator.setitem, (self, index, value), {}))
 
+    def put(self, places: Any, values: Any) -> None:
+        self._become(self.tape.record("put_at", np.put, (self, places, values), {}))
+
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
 
@@ -239,11 +251,11 @@ class Traced(NDArrayOperatorsMixin):
     conjugate = conj
 
     def copy(self, order: str = "C") -> Any:
-        return Traced(self.tape, self.origin, self.value)  # what is written into one is not written into the other
+        return self.tape.record("copy", np.copy, (self, order), {})
 
     def astype(self, dtype: Any, copy: bool = True, **kwargs: Any) -> Any:
         if self.dtype == dtype:
-            return self.copy() if copy else self
+            return self.copy("K") if copy else self
         return self.tape.record("method", "astype", (self, np.dtype(dtype)), {})
 
     def opaque(self, function: Any, arrays: Any, params: dict[str, Any]) -> Any:

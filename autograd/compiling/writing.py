@@ -257,10 +257,22 @@ class Scope:
             self.lines.append(text)
         self.give(line, array or text, array)
 
+    def _write_copy(self, line: Line) -> None:
+        x = self.text(line.args[0])
+        array = self.target(line)
+        self.lines += [f"np.copyto({array}, {x})"] * bool(array)
+        self.give(line, array or f"np.array({x}, order={line.args[1]!r})", array)
+
     def _write_put(self, line: Line) -> None:
         x, index, value = line.args
         array = self._over(line, x)
         self.lines.append(f"{array}[{self.index(index)}] = {self.text(value)}")
+        self.give(line, array, array)
+
+    def _write_put_at(self, line: Line) -> None:
+        x, places, values = line.args
+        array = self._over(line, x)
+        self.lines.append(f"{array}.put({self.text(places)}, {self.text(values)})")
         self.give(line, array, array)
 
     def _write_put_flat(self, line: Line) -> None:

@@ -22,6 +22,4 @@ def _ones(n: int, dtype: Any) -> Any:
 
 def sum_of_rows(x: Any) -> Any:
     """The sum of a matrix along its first axis, as a product with ones: two to five times as fast as NumPy's sum."""
-    if x.__class__ is np.ndarray:
-        return _ones(x.shape[0], x.dtype).dot(x)
-    return np.dot(np.ones_like(x, shape=x.shape[:1]), x)
+    return np.dot(_ones(x.shape[0], x.dtype), x)

@@ -40,78 +40,60 @@ softmax_cross_entropy = differentiable(
 FEW = 32  # classes
 
 
-def _exponentials(logits: Any) -> tuple[Any, Any]:
-    """exp(logits - the largest of their row), as (classes, batch), and these largest (batch,).
+def _exponentials(logits: Any, places: Any) -> tuple[Any, Any]:
+    """exp(z) as (classes, batch), and z at the `places` of the labels (batch,), where z is logits - their row's largest.
 
     A few classes are put far apart in memory: NumPy reduces a few long rows several times as fast as many short ones.
     """
-    n, classes = logits.shape
-    z = logits.flatten("F").reshape(classes, n) if classes < FEW else logits.T
-    largest = np.maximum.reduce(z, axis=0)
-    z = z - largest
-    return np.exp(z, out=z), largest
+    z = logits.T
+    if z.shape[0] < FEW:
+        z = z.copy()
+    z = z - np.maximum.reduce(z, axis=0)
+    return np.exp(z), z.take(places)
 
 
-def _mean_nll_of_labels(logits: Any, *, places: Any, e: Any = None, largest: Any = None) -> Any:
+def _mean_nll_of_labels(logits: Any, *, places: Any, e: Any = None, of_labels: Any = None) -> Any:
     """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label."""
     if e is None:
-        e, largest = _exponentials(logits)
+        e, of_labels = _exponentials(logits, places)
     losses = np.log(sum_of_rows(e))
-    losses -= logits.take(places) - largest
+    losses -= of_labels
     return np.add.reduce(losses) * (1 / losses.size)
 
 
-def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, e: Any = None, largest: Any = None) -> Any:
+def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, e: Any = None, of_labels: Any = None) -> Any:
     """`(softmax(logits) - one_hot(labels)) * g / n`"""
-    slope = _softmax_minus_one_hot if logits.__class__ is np.ndarray else softmax_minus_one_hot
-    return slope(logits, g * (1 / places.size), places=places, e=e)
-
-
-def _softmax_minus_one_hot(logits: Any, scale: Any, *, places: Any, e: Any = None) -> Any:
+    n, classes = logits.shape
+    scale = g * (1 / n)
+    if isinstance(logits, Tensor):
+        return (softmax(logits) - one_hot(places // n, classes, logits.dtype)) * scale
     if e is None:
-        e, _ = _exponentials(logits)
-    slope = np.ascontiguousarray((e * (scale / sum_of_rows(e))).T)
-    slope.reshape(-1)[places] -= scale
-    return slope
+        e, _ = _exponentials(logits, places)
+    p = e * (scale / sum_of_rows(e))
+    p.put(places, p.take(places) - scale)
+    return p.T
 
 
-def _slope_rule(g: Any, _y: Any, logits: Any, scale: Any, *, places: Any, e: Any = None) -> Any:
-    """`scale * p * (g - (g * p).sum())` for p = softmax(logits), row by row"""
-    p = softmax(logits)
-    return scale * p * (g - np.sum(g * p, axis=-1, keepdims=True))
-
-
-def _scale_rule(g: Any, _y: Any, logits: Any, _scale: Any, *, places: Any, e: Any = None) -> Any:
-    return np.sum(g * softmax_minus_one_hot(logits, 1.0, places=places, e=e))
-
-
-_PLACES = [
-    Case((3, 4), places=np.array([3, 4, 11])),
-    Case((1, 2), places=np.array([1])),
-    Case((2, 1), places=np.array([0, 1])),
-    Case((2, 40), places=np.array([5, 79])),
-]
-label_cross_entropy = differentiable(_mean_nll_of_labels, _labels_rule, name="label_cross_entropy", cases=_PLACES)
+label_cross_entropy = differentiable(
+    _mean_nll_of_labels,
+    _labels_rule,
+    name="label_cross_entropy",
+    cases=[
+        Case((3, 4), places=np.array([9, 1, 11])),
+        Case((1, 2), places=np.array([1])),
+        Case((2, 1), places=np.array([0, 1])),
+        Case((2, 40), places=np.array([10, 79])),
+    ],
+)
 """`label_cross_entropy(logits, places=...)`: (batch, classes) -> (); the common case.
 
-`places` (batch,) says where the numbers of the labels stand in logits read row by row.  `e` and `largest` are what
-`_exponentials` makes of these logits, where somebody has it already: the backward pass need not compute it again."""
-
-softmax_minus_one_hot = differentiable(
-    _softmax_minus_one_hot,
-    _slope_rule,
-    _scale_rule,
-    name="softmax_minus_one_hot",
-    cases=[Case(*case.inputs, (), **case.params) for case in _PLACES],
-)
-"""`softmax_minus_one_hot(logits, scale, places=...)`: softmax(logits) with 1 taken from the labels' numbers, times
-`scale` (); an op of its own, so that the backward pass may write into arrays and is differentiable all the same."""
+`places` (batch,) says where the numbers of the labels stand in the logits' transpose, read row by row.  `e` and
+`of_labels` are what `_exponentials` makes of both, where somebody has it: backward() need not compute it again."""
 
 
 @functools.lru_cache(16)
-def _starts(n: int, classes: int) -> Any:
-    """Where each row begins in a matrix read row by row."""
-    return np.arange(0, n * classes, classes)
+def _first(n: int) -> Any:
+    return np.arange(n)
 
 
 def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
@@ -124,7 +106,7 @@ def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
         return None
     if scores.dtype.kind != "f" or (ignore_index >= 0 and (labels == ignore_index).any()):
         return None
-    return labels + _starts(*shape)
+    return labels * shape[0] + _first(shape[0])
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
@@ -211,8 +193,9 @@ def cross_entropy(
         scores = array_of(logits)
         places = _places(scores, array_of(target), ignore_index)
         if places is not None:
-            e, largest = _exponentials(scores) if scores.shape[1] < FEW else (None, None)  # else too large to be kept
-            return label_cross_entropy(logits, places=places, e=e, largest=largest)
+            few = scores.shape[1] < FEW  # many would be too large to be kept
+            e, of_labels = _exponentials(scores, places) if few else (None, None)
+            return label_cross_entropy(logits, places=places, e=e, of_labels=of_labels)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
     if logits is None:
