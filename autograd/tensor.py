@@ -192,10 +192,12 @@ class Tensor:
     def assign(self, value: Any) -> None:
         """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how a weight is updated.
 
-        A graph recorded before refuses to be walked afterwards if it read the old value.
+        The copy lies in memory as the old value does, row by row or column by column.  A graph recorded before refuses
+        to be walked afterwards if it read the old value.
         """
-        data = value.data if isinstance(value, Tensor) else value
-        assign_all([self], [data.copy() if hasattr(data, "__array_function__") else np.array(data)])
+        data, flags = value.data if isinstance(value, Tensor) else value, self.data.flags
+        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+        assign_all([self], [data.copy(order) if hasattr(data, "__array_function__") else np.array(data, order=order)])
 
     def _checked(self, new: Any) -> Any:
         """`new` in the dtype of this leaf, if it can be its value."""
@@ -394,7 +396,7 @@ def differentiate(
         observer.arrived(arrived)
     for edge in arrived:
         g = arrived[edge]
-        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or g.base is not None:
+        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or (g.base is not None and _base_holders(g) > OWN):
             g = _own(g)
         arrived[edge] = tensor_of(g.conj())
     return arrived
@@ -416,8 +418,16 @@ def _lift(node: Node) -> list[Any]:
     return lifted
 
 
+def _base_holders(view: Any) -> int:
+    base = view.base
+    return getrefcount(base)
+
+
+OWN = _base_holders(np.empty(1)[:])  # of an array that is held by nothing but this view of it
+
+
 def _own(array: Any) -> Any:
-    """A copy of a gradient that others hold, or that is no array of its own memory."""
+    """A copy of a gradient that others hold, or whose memory they hold."""
     if isinstance(array, np.generic):
         return np.asarray(array)
     if isinstance(array, Tensor):

@@ -16,9 +16,9 @@ from .module import Module, Parameter
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
-    """Within 1/sqrt(fan_in), as PyTorch starts its dense layers."""
+    """Within 1/sqrt(fan_in), as PyTorch starts its dense layers; column by column in memory, see docs/decisions.md."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
-    parameter = Parameter(np.empty(shape, dtype))
+    parameter = Parameter(np.empty(shape, dtype, order="F"))
     init.uniform_(parameter, -bound, bound, generator)
     return parameter
 

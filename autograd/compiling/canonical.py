@@ -112,11 +112,14 @@ def _is_transpose(line: Line, name: str) -> bool:
 
 
 def transposed(draft: Draft, x: Value, line: Line) -> Value:
-    """A matrix transposed: a view."""
+    """A matrix transposed: a view; of a product it is the product of the transposes, which is the same call."""
     if isinstance(x, Line) and x.kind == "T":
         inner: Value = x.args[0]
         return inner
     order = {"C": "F", "F": "C", "": ""}[x.order]
+    if isinstance(x, Line) and x.kind == "dot" and all(isinstance(a, Value) and a.ndim == 2 for a in x.args):
+        a, b = (transposed(draft, a, line) for a in x.args)
+        return draft.add("dot", np.dot, (b, a), (x.shape[::-1], x.dtype, order), x.place)
     return draft.add("T", None, (x,), (x.shape[::-1], x.dtype, order), line.place, shares=x)
 
 

@@ -26,9 +26,8 @@ def has_out(line: Value) -> bool:
 
 def empty(shape: Any, dtype: Any, order: str) -> str:
     """The text of an array that is to be written into."""
-    if order == "F" and len(shape) > 1:
-        return f"np.empty({shape[::-1]}, np.{np.dtype(dtype)}).T"
-    return f"np.empty({shape}, np.{np.dtype(dtype)})"
+    column = ", order='F'" if order == "F" and len(shape) > 1 else ""
+    return f"np.empty({shape}, np.{np.dtype(dtype)}{column})"
 
 
 class Memory:

@@ -38,7 +38,7 @@ class Slot(NamedTuple):
 
     def new(self) -> Any:
         """Such an array."""
-        return np.empty(self.shape[::-1], self.dtype).T if self.order == "F" else np.empty(self.shape, self.dtype)
+        return np.empty(self.shape, self.dtype, order=self.order)
 
 
 class Main(Scope):

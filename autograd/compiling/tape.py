@@ -194,7 +194,7 @@ class Traced(NDArrayOperatorsMixin):
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     nbytes = property(lambda self: self.value.nbytes)
-    base = property(lambda self: self.value.base)
+    base = property(lambda self: self.owner)
     flags = property(lambda self: self.value.flags)
     T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
     mT = property(lambda self: self.swapaxes(-1, -2))

@@ -30,10 +30,10 @@ def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:
 
 
 def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
-    """`g.T @ x`, with a row for every sample."""
+    """`g.T @ x`, with a row for every sample; column by column in memory, as weights lie."""
     if g.ndim == x.ndim == 2:
-        return np.dot(g.T, x)
-    return _rows(g, _weight.shape[0]).T @ _rows(x, _weight.shape[1])
+        return np.dot(x.T, g).T
+    return (_rows(x, _weight.shape[1]).T @ _rows(g, _weight.shape[0])).T
 
 
 def _bias_rule(g: Any, *_: Any) -> Any:
