@@ -13,9 +13,11 @@ from .arguments import CONSTANTS, arguments_of, arrange, by_numpy, check_rules, 
 from .graph import Node, Outline, next_number
 from .mode import MODE
 from .tensor import NUMPY, Tensor, tensor_of
+from .unroll import unrolled
 
 REAL, POSITIVE, UNIT = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)  # intervals that test inputs are drawn from
 COMPLEX = (-2.0 - 2.0j, 2.0 + 2.0j)  # opposite corners of a square
+OBJECT = np.dtype(object)
 
 
 class Case:
@@ -140,27 +142,26 @@ def differentiable(
     known, plans = op.params, op.plans
     ndarray, new = np.ndarray, object.__new__
 
-    def function(*inputs: Any, **params: Any) -> Any:
+    def function(*inputs: Any, **params: Any) -> Any:  # what runs is mostly a copy of this: see unrolled
         if len(inputs) != arity or (params and not params.keys() <= known):
             inputs, params = arrange(op, call, inputs, params)
             if beyond is not None and not params.keys() <= known:
                 return beyond(*inputs, **params)
         arrays: list[Any] = []
         edges: list[Any] = []
-        needs, bit, recorded = 0, 1, False  # bit i of `needs`: input i needs a gradient
-        for x in inputs:
+        needs, recorded = 0, False  # bit i of `needs`: input i needs a gradient
+        for i, x in enumerate(inputs):
             if x.__class__ is Tensor or isinstance(x, Tensor):
                 recorded = True
                 arrays.append(x.data)
                 if x.requires_grad:
-                    needs += bit
+                    needs |= 1 << i
                     edges.append(x.node or x)
                 else:
                     edges.append(None)
             else:
                 arrays.append(x if x.__class__ in CONSTANTS else constant(op, x))
                 edges.append(None)
-            bit += bit
         try:
             data = forward(*arrays, **params) if params else forward(*arrays)
         except Exception as error:
@@ -170,7 +171,7 @@ def differentiable(
         if data.__class__ is not ndarray:
             data = one_array(op, data)
         dtype = data.dtype
-        if dtype.char == "O":
+        if dtype is OBJECT:
             raise TypeError(f"{op.name}: an array of objects has no gradient; join Tensors with autograd.stack")
         mode = MODE.get()
         if not needs or not mode.recording:
@@ -183,8 +184,8 @@ def differentiable(
         node.number, node.shape, node.dtype = next_number(), data.shape, dtype
         keeps_out, unread = plans.get(needs) or _plan(op, needs, len(arrays))
         node.kept = kept = [data if keeps_out else None, *arrays]
-        for i in unread:
-            kept[i + 1] = Outline(arrays[i]) if every and edges[i] is None else edges[i]
+        for k in unread:
+            kept[k + 1] = Outline(arrays[k]) if every and edges[k] is None else node.edges[k]
         if mode.observer is not None:
             mode.observer.forward(node, data, arrays, inputs)
         tensor = new(Tensor)  # tensor_of(data, node), without the cost of a call
@@ -193,7 +194,7 @@ def differentiable(
         tensor.stamp = 0
         return tensor
 
-    return _register(op, function, methods or {}, arity)
+    return _register(op, unrolled(function, arity) if arity > 0 else function, methods or {}, arity)
 
 
 def elementwise(

@@ -19,7 +19,8 @@ MAY_IMPORT = {
     "refusing": set(),
     "tensor": {"graph", "mode", "refusing"},
     "arguments": {"tensor", "tree"},
-    "op": {"graph", "mode", "tensor", "arguments"},
+    "unroll": set(),
+    "op": {"graph", "mode", "tensor", "arguments", "unroll"},
     "ops": {"tensor", "op", "ops"},
     "tree": set(),
     "functional": {"graph", "mode", "tensor", "ops", "tree"},
@@ -101,7 +102,7 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CORE, f"the core has {total} lines of code"
 
 
-CORE = 643  # docs/decisions.md says what the lines beyond 400 are for
+CORE = 667  # docs/decisions.md says what the lines beyond 400 are for
 
 
 def test_importing_loads_numpy_and_nothing_else():
