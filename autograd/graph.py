@@ -133,8 +133,9 @@ def walk(
             kept = lift(node)
         if visit is not None:
             visit(node, g.conj())  # as users see it; a real array is its own conjugate
-        arguments = (g, *kept)
-        for edge, rule in zip(edges, node.op.rules):  # noqa: B905 (the rules of an op of many inputs have no end)
+        arguments, rules, i = (g, *kept), node.op.rules, -1
+        for edge in edges:  # counted by hand: zip and enumerate take 0.1 us more
+            i += 1
             if edge is None:
                 continue
             if edge.__class__ is Node:
@@ -153,7 +154,7 @@ def walk(
                         f"an input of {node.op.name} was replaced (by an optimiser step or assign()) after the forward "
                         f"pass that used it; run the forward pass again before backward()"
                     )
-            gx = rule(*arguments, **params) if params else rule(*arguments)
+            gx = rules[i](*arguments, **params) if params else rules[i](*arguments)
             try:
                 if gx.shape != like.shape or gx.dtype is not like.dtype:
                     gx = fit(gx, like, node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import count, repeat
+from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,8 +81,11 @@ class Every:
     def __init__(self, rule: Callable[..., Any]) -> None:
         self.rule = rule
 
+    def __getitem__(self, i: int) -> Callable[..., Any]:
+        return partial(self.rule, i)
+
     def __iter__(self) -> Iterator[Callable[..., Any]]:
-        return map(partial, repeat(self.rule), count())
+        return map(self.__getitem__, count())
 
 
 def differentiable(
