@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat, starmap
+from itertools import chain, repeat, starmap
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -309,7 +308,7 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
             arrays = [leaf._checked(new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
     set_all(leaves, "stamp", repeat(next_number()))  # a stamp too many only refuses a graph
-    deque(starmap(setattr, [*zip(leaves, repeat("data"), arrays), *others]), maxlen=0)  # in C, as in set_all
+    any(chain(map(setattr, leaves, repeat("data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
 
 def use_gradients(leaves: Sequence[Tensor]) -> bool:
