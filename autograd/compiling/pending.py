@@ -37,7 +37,9 @@ class Pending(Tensor):
         if scale is not None and scale.broken:
             raise GraphError("this gradient was lost, for the compiled function was interrupted; run it again")
         if scale is not None and self.run != scale.run:
-            self.made = self.array.copy("K") if scale.factor is None else self.array / self.array.dtype.type(scale.factor)
+            self.made = (
+                self.array.copy("K") if scale.factor is None else self.array / self.array.dtype.type(scale.factor)
+            )
             self.run = scale.run
         return self.made
 

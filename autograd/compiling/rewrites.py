@@ -113,9 +113,9 @@ def _is_zero(x: Any) -> bool:
 class Scaling:
     """Which lines to compute in another scale, so that what is multiplied by `factor` in the end is so from the start.
 
-    Seen from the last line to the first: a line can be scaled if all that read it are, by way of it, or are the products
-    with the factor themselves (the `ends`).  A line that has a plain number for a factor (a `source`) takes it in there;
-    any other must find it in its arguments.
+    Seen from the last line to the first: a line can be scaled if all that read it are, by way of it, or are the
+    products with the factor themselves (the `ends`).  A line that has a plain number for a factor (a `source`) takes it
+    in there; any other must find it in its arguments.
     """
 
     def __init__(self, draft: Draft, gradients: set[int]) -> None:
@@ -172,7 +172,7 @@ class Scaling:
 
 def _number(x: Any) -> float | None:
     """A plain number, or a constant array of one element without axes, as a float."""
-    if isinstance(x, Value | Number) or isinstance(x, bool):
+    if isinstance(x, Value | Number | bool):
         return None
     plain = isinstance(x, int | float | np.floating) or (
         isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
@@ -184,9 +184,9 @@ def _product(line: Line) -> tuple[Any, Any]:
     """(number, array) of a product of an array with a number, given or constant; else (None, None)."""
     if line.is_call(np.multiply) and line.dtype in (np.float32, np.float64):
         for number, x in (line.args, line.args[::-1]):
-            if isinstance(x, Value) and x.shape == line.shape and x.dtype == line.dtype:
-                if isinstance(number, Number) or _number(number) is not None:
-                    return number, x
+            whole = isinstance(x, Value) and x.shape == line.shape and x.dtype == line.dtype
+            if whole and (isinstance(number, Number) or _number(number) is not None):
+                return number, x
     return None, None
 
 

@@ -295,6 +295,26 @@ for _name in _METHODS:
         setattr(Traced, _name, _method(_name))
 
 
+def _in_place(ufunc: np.ufunc, write: Any) -> Any:
+    def operate(self: Traced, other: Any) -> Any:
+        if isinstance(self.value, np.generic):
+            return NotImplemented  # a number is never changed, so `n += x` is `n = n + x`
+        if in_library(sys._getframe(1)):  # which holds this array alone; the sum is laid out in memory as it is
+            return self.tape.record("call", ufunc, (self, other), {}, into=self.value)
+        return write(self, other)
+
+    return operate
+
+
+for _name, _ufunc in {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "matmul": np.matmul, "truediv": np.divide, "pow": np.power,
+    "floordiv": np.floor_divide, "mod": np.remainder, "lshift": np.left_shift, "rshift": np.right_shift,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+}.items():  # fmt: skip
+    _word = f"__i{_name}__"
+    setattr(Traced, _word, _in_place(_ufunc, getattr(NDArrayOperatorsMixin, _word)))
+
+
 class Number:
     """A Python number that is given anew for every run, a learning rate for one, and what is computed from it."""
 

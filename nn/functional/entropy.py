@@ -41,7 +41,7 @@ FEW = 32  # classes
 
 
 def _exponentials(logits: Any, places: Any) -> tuple[Any, Any]:
-    """exp(z) as (classes, batch), and z at the `places` of the labels (batch,), where z is logits - their row's largest.
+    """exp(z) as (classes, batch), and z at the `places` of the labels (batch,); z is logits - the largest of its row.
 
     A few classes are put far apart in memory: NumPy reduces a few long rows several times as fast as many short ones.
     """
