@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .blocks import run_blocks
+from .calls import CompileError
 from .plan import Plan
 from .program import update
-from .tape import CompileError
 from .tracing import Pick
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""

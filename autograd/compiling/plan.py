@@ -15,11 +15,11 @@ import numpy as np
 from ..graph import HOOKS, next_number
 from ..mode import MODE
 from ..tensor import USED, Tensor, set_all, tensor_of
+from .calls import concrete
 from .look import Look
 from .pending import Pending, Scale
 from .program import Changed, Program
 from .surroundings import Surroundings, alike
-from .tape import concrete
 from .tracing import Pick, Run, Target
 
 MISS = object()  # this program is not for this call

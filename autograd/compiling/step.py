@@ -18,6 +18,7 @@ from ..custom import Again
 from ..mode import MODE, TAPE
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
+from .calls import CompileError, identifier
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .file import text_of_file
 from .lines import Draft, Line, draft_of, drawing
@@ -25,7 +26,6 @@ from .plan import MISS, Plan
 from .program import Changed, Program
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
 from .surroundings import Surroundings
-from .tape import CompileError, identifier
 from .tracing import Pick, Run, Target, apply, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own

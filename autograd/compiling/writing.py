@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
+from .calls import Number
 from .lines import Line, Value, nested
 from .memory import Memory, memory_of
-from .tape import Number
 
 COMPARISONS = {
     np.less: "<",
@@ -173,6 +174,8 @@ class Scope:
             self.give(line, f"{self.constants.function(line)}({', '.join([*arguments, f'out={array}'])})", array)
         elif line.is_call(*COMPARISONS) and not line.shape:
             self.give(line, f"({arguments[0]} {COMPARISONS[line.function]} {arguments[1]})")
+        elif line.is_call(operator.pow):
+            self.give(line, f"({arguments[0]} ** {arguments[1]})")
         elif line.is_call(np.matmul) and line.order == "C" and (array := self.target(line)):
             self.give(line, f"np.matmul({', '.join([*arguments, f'out={array}'])})", array)
         else:
@@ -182,6 +185,9 @@ class Scope:
         """Whether a method only looks in another way at memory that is always the same."""
         own = line.shares is line.args[0] and id(line.args[0]) in self.fixed and not line.kwargs
         return own and not any(isinstance(a, Value | Number | dict | set) for a in line.args[1:])
+
+    def _write_has_shape(self, line: Line) -> None:
+        self.give(line, f"({self.text(line.args[0])}.shape == {line.args[1]})")
 
     def _write_T(self, line: Line) -> None:
         self.see(line, line.args[0], "T", "{}.T")
