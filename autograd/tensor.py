@@ -195,7 +195,7 @@ class Tensor:
         to be walked afterwards if it read the old value.
         """
         data, flags = value.data if isinstance(value, Tensor) else value, self.data.flags
-        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+        order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
         assign_all([self], [data.copy(order) if hasattr(data, "__array_function__") else np.array(data, order=order)])
 
     def _checked(self, new: Any) -> Any:

@@ -28,7 +28,7 @@ class Slot(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: Any
-    order: str
+    order: Any
     over: int | None = None
 
     @property

@@ -42,12 +42,13 @@ class Tape:
         self.outside = False  # whether an opaque call is under way
         self.drawn: set[int] = set()  # the generators that are drawn from by `autograd.outside`
         self.errors: list[tuple[CompileError, list[Any]]] = []  # what was refused, in which calls of ops
+        self.closed = False  # whether the run is over
         self.made: list[weakref.ref[Traced]] = []
 
     def input(self, name: str, value: Any) -> Any:
         """A value that is given anew for every run: an array, or a Python number."""
         name = identifier(name, {known for known, _ in self.inputs})
-        made = Number(self, name, value) if isinstance(value, float | int) else Traced(self, name, value)
+        made = Number(self, name, value) if type(value) in (int, float) else Traced(self, name, value)
         self.inputs.append((name, made))
         return made
 
@@ -64,6 +65,10 @@ class Tape:
 
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], into: Any = None) -> Any:
         """Make a call on the concrete values and write it down; the result is laid out, and of a dtype, as `into`."""
+        for x in followed_in((args, kwargs)):
+            if x.tape is not self or self.closed:
+                text = "an array is used that was kept when a function was compiled, in a cache, say"
+                raise CompileError(f"{text}, at {line_of_caller()}; clear the cache: it is an array no more")
         if self.replaced:
             nested((args, kwargs), self.check)
         value = self._made(kind, function, concrete(args), concrete(kwargs), into)

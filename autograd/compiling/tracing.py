@@ -84,8 +84,11 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
     Raises CompileError for what a program of its NumPy calls would not do.
     """
     tape = Tape()
-    run = _run(tape, function, leaves, build, around)
-    _none_left(tape, run)
+    try:
+        run = _run(tape, function, leaves, build, around)
+        _none_left(tape, run)
+    finally:
+        tape.closed = True
     return run
 
 

@@ -102,9 +102,11 @@ class Scope:
         if isinstance(x, Value) or not line.shape or line.function not in _UNIFORM:
             return self.text(x)
         dtypes = {a.dtype for a in line.args if isinstance(a, Value)}
-        kinds = {"f": (int, float), "i": (int,)}.get(next(iter(dtypes)).kind, ())
-        dtype = next(iter(dtypes))
-        if len(dtypes) > 1 or not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
+        if len(dtypes) != 1:
+            return self.text(x)
+        dtype = dtypes.pop()
+        kinds = {"f": (int, float), "i": (int,)}.get(dtype.kind, ())
+        if not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
             return self.text(x)
         return self.constants.text(np.array(x, dtype))
 
