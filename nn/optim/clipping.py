@@ -17,7 +17,7 @@ def _list(params: Any) -> list[Tensor]:
     return list(params)
 
 
-def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
+def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
     """Shrink all gradients together so that their common norm is at most `max_norm`; returns the norm that it was.
 
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
