@@ -39,6 +39,7 @@ ENGINE = (
 )
 TESTS = {
     "autograd/graph.py": ENGINE,
+    "autograd/protocols.py": ENGINE,
     "autograd/tensor.py": ENGINE,
     "autograd/op.py": ENGINE,
     "nn/optim/optimizer.py": ("recorded", "optim errors wrong_training interrupts"),
