@@ -382,7 +382,7 @@ def differentiate(
         observer.arrived(arrived)
     for edge in arrived:
         g = arrived[edge]
-        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or (g.base is not None and _base_holders(g) > OWN):
+        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or not (g.base is None or _is_whole(g)):
             g = _own(g)
         arrived[edge] = tensor_of(g.conj())
     return arrived
@@ -410,6 +410,11 @@ def _base_holders(view: Any) -> int:
 
 
 OWN = _base_holders(np.empty(1)[:])  # of an array that is held by nothing but this view of it
+
+
+def _is_whole(view: Any) -> bool:
+    """Whether a view is as good as an array: nobody else holds the memory, no element repeats, all may be changed."""
+    return _base_holders(view) <= OWN and view.flags.forc and view.flags.writeable
 
 
 def _own(array: Any) -> Any:
