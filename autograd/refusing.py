@@ -80,12 +80,17 @@ REFUSED = {
     "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf",
     "out": "np.{} cannot write into an existing array when a Tensor takes part (out=, or x += tensor for an array x), "
     "since a recorded value must not change: write x = x + tensor, or use autograd.where",
+    "backward": "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, or it was "
+    "computed under no_grad() or from .data",
+    "no gradient": "backward() on a Tensor of shape {} and {} needs a gradient of that shape; for a loss, reduce to "
+    "one real number first, as in loss.mean().backward()",
+    "pickle": "a Tensor made by {} cannot be pickled or copied, for it holds a graph; use its .detach() or .data",
 }
 
 
-def refuse(what: str, *about: str) -> NoReturn:
-    """Raise TypeError for one of `REFUSED`."""
-    raise TypeError(REFUSED[what].format(*about))
+def refuse(what: str, *about: Any, error: type[Exception] = TypeError) -> NoReturn:
+    """Raise an error in the words of `REFUSED`."""
+    raise error(REFUSED[what].format(*about))
 
 
 def no_rule(function: Any, known: Iterable[str]) -> NoReturn:

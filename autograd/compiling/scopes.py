@@ -38,7 +38,8 @@ class Slot(NamedTuple):
 
     def new(self) -> Any:
         """Such an array."""
-        return np.empty(self.shape, self.dtype, order=self.order)
+        order: Any = self.order
+        return np.empty(self.shape, self.dtype, order=order)
 
 
 class Main(Scope):
