@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from collections import deque
 
 import numpy as np
@@ -17,6 +18,7 @@ from autograd import CompileError, Tensor, compile
 
 X = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 KEPT = deque()
+HIDDEN = weakref.ref(KEPT)  # what a weak reference leads to is not found
 
 
 def total(x):
@@ -143,7 +145,7 @@ def swallowed_in_numpy(x):
 
 
 def kept(x):
-    KEPT.append(x * 2.0)
+    HIDDEN().append(x * 2.0)
     return x
 
 

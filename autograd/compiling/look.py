@@ -43,6 +43,7 @@ class Look:
         for i, leaf in enumerate(leaves):
             self.space[f"a{i}"] = leaf
             self._like(f"a{i}", leaf)
+        self._identities(leaves)
         self._names()
         self._tensors()
         self.read: dict[str, str] = {}  # {name: the text that reads the array}
@@ -62,26 +63,43 @@ class Look:
     def _like(self, text: str, x: Any) -> None:
         """That x is as it was: an array of the same outline, or the same object or plain value."""
         say = self.conditions.append
-        say(f"{text}.__class__ is {self._name('c', type(x))}")
+        say(f"type({text}) is {self._name('c', type(x))}")
         if isinstance(x, Tensor):
             say(f"{text}.requires_grad is {x.requires_grad} and ({text}.node is None) is {x.node is None}")
-            refs = self.plan.around.refs
-            other = next((ref for ref, t in zip(refs, self.plan.tensors, strict=True) if t is x and ref != text), None)
-            if other is not None:  # a tensor that the function also finds elsewhere
-                say(f"{text} is {other}")
-                return
             text, x = f"{text}.data", x.data
         if isinstance(x, np.ndarray):
             say(f"{text}.shape == {x.shape} and {text}.strides == {x.strides}")
-            say(f"{text}.dtype == {self._name('c', x.dtype)}")
+            dtype = self._name("c", x.dtype)
+            say(f"({text}.dtype is {dtype} or {text}.dtype == {dtype})")
             return
         name = self._name("c", x)
-        plain = isinstance(x, int | float | complex | str | bytes)
-        say(f"({text} is {name}{f' or {text} == {name}' if plain else ''})")
+        equal = ""
+        if type(x) in (float, complex):
+            equal = f" or repr({text}) == {repr(x)!r}"  # -0.0 is not 0.0
+        elif isinstance(x, int | str | bytes):
+            equal = f" or {text} == {name}"
+        say(f"({text} is {name}{equal})")
+
+    def _identities(self, leaves: Sequence[Any]) -> None:
+        """That two tensors are one where they were one, and two where they were two."""
+        say, refs = self.conditions.append, self.plan.around.refs
+        found = {id(t): ref for ref, t in zip(refs, self.plan.tensors, strict=True)}
+        first: dict[int, str] = {}  # {id of a tensor: the argument that it is}
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Tensor):
+                ref = first.setdefault(id(leaf), found.get(id(leaf), f"a{i}"))
+                if ref != f"a{i}":
+                    say(f"a{i} is {ref}")
+        others = [name for name in first.values() if name[0] == "a"]
+        if others:
+            every = [*others, *(ref for ref in refs if ref[0] == "t")]
+            if len(every) > 1:
+                say(f"len({{{', '.join(f'id({ref})' for ref in every)}}}) == {len(every)}")
 
     def _names(self) -> None:
-        """That names, items and attributes stand for what they stood for."""
+        """That names, items and attributes stand for what they stood for, and that there are no others."""
         around, say = self.plan.around, self.conditions.append
+        self.conditions += around.conditions
         arrays = {id(place) for place in around.arrays.values()}
         self.watched = [place for place in around.places if id(place) not in arrays]
         for i, place in enumerate(self.watched):
@@ -90,12 +108,17 @@ class Look:
         for place in around.arrays.values():
             self._like(place.text, place.get())
             if around.constant:
-                say(f"{place.text}.tobytes() == {self._name('c', place.get().tobytes())}")
+                self._content(place.text, place.get())
+        for _, array in around.fixed:
+            name = self._name("c", array)
+            self._like(name, array)
+            self._content(name, array)
         for module in around.modules:
             if "_hooks" in vars(module):
                 say(f"not {self._name('c', vars(module)['_hooks'])}")
-        for name in around.holders:
-            say(f"len({name}) == {len(self.space[name])}")
+
+    def _content(self, text: str, array: Any) -> None:
+        self.conditions.append(f"{text}.tobytes() == {self._name('c', array.tobytes())}")
 
     def _tensors(self) -> None:
         """That tensors need gradients, and have them, as they did; and that states have as many items."""
@@ -113,6 +136,9 @@ class Look:
             elif asked or i in changed:
                 say(f"({ref}.grad is None) is {plan.without[i]}")
         for i, optimizer in enumerate(plan.optimizers):
+            if not any(optimizer.state):
+                say(f"not any(o{i}.state)")
+                continue
             for j, own in enumerate(optimizer.state):
                 say(f"len(o{i}.state[{j}]) == {len(own)}")
 

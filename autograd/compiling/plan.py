@@ -18,8 +18,9 @@ from ..tensor import USED, Tensor, set_all, tensor_of
 from .calls import concrete
 from .look import Look
 from .pending import Pending, Scale
+from .places import alike, same
 from .program import Changed, Program
-from .surroundings import Surroundings, alike
+from .surroundings import Surroundings
 from .tracing import Pick, Run, Target
 
 MISS = object()  # this program is not for this call
@@ -127,7 +128,7 @@ class Plan:
             news |= {name: eval(text, self.space) for name, text in self.read.items()}
         except GONE:
             return False
-        if not all(alike(value, self.space[name]) for name, value in news.items()):
+        if not all((same if name[0] == "v" else alike)(value, self.space[name]) for name, value in news.items()):
             return False
         self.space |= news
         return True

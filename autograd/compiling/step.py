@@ -22,6 +22,7 @@ from .calls import CompileError, identifier
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .file import text_of_file
 from .lines import Draft, Line, draft_of, drawing
+from .places import SMALL
 from .plan import MISS, Plan
 from .program import Changed, Program
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
@@ -29,7 +30,6 @@ from .surroundings import Surroundings
 from .tracing import Pick, Run, Target, apply, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own
-SMALL = 2**16  # bytes of arrays that may be constants, whose content is then compared before every run
 
 
 @dataclass

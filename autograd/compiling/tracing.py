@@ -142,10 +142,8 @@ def _flags(changed: Any, around: Surroundings) -> list[str]:
             place.set(value)  # eval(), or a module's own note that it has warned: the next run finds it so
             flags.append(place.text)
             continue
-        raise CompileError(
-            f"{place.name} is changed in the function{around.line_that_sets(place.name)}: a program would not do it "
-            f"again"
-        )
+        line = around.line_that_sets(place.name)
+        raise CompileError(f"{place.name} is changed in the function{line}; a program would not do it again")
     return flags
 
 
