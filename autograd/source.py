@@ -49,7 +49,7 @@ def modules_running() -> tuple[Any, ...]:
     while frame is not None:
         if frame.f_code.co_name == "__call__":
             module = frame.f_locals.get("self")
-            if hasattr(module, "named_children"):
+            if hasattr(type(module), "named_children"):  # an object may say yes to any name
                 running.append(module)
         frame = frame.f_back
     return tuple(reversed(running))

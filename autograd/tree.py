@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,7 +25,7 @@ class _Leaf:
 
 def _take(tree: Any, leaves: list[Any]) -> Any:
     if isinstance(tree, dict):
-        return {key: _take(value, leaves) for key, value in tree.items()}
+        return _with(tree, {key: _take(value, leaves) for key, value in tree.items()})
     if isinstance(tree, list | tuple):
         items = [_take(item, leaves) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)  # a namedtuple, or a plain one
@@ -32,10 +33,33 @@ def _take(tree: Any, leaves: list[Any]) -> Any:
     return _Leaf
 
 
+def _with(tree: Any, values: dict[Any, Any]) -> Any:
+    """A dict like `tree`, an OrderedDict for one, with other values."""
+    if type(tree) is dict:
+        return values
+    made = copy.copy(tree)
+    for key, value in values.items():
+        made[key] = value
+    return made
+
+
+def outline(tree: Any) -> Any:
+    """What two trees have in common if they differ in their leaves alone: how they nest, and of which types.
+
+    >>> outline((1.0, {"a": [2.0]})) == outline((3.0, {"a": [4.0]})), outline([1.0]) == outline((1.0,))
+    (True, False)
+    """
+    if isinstance(tree, dict):
+        return type(tree), [*tree], [*map(type, tree)], [outline(value) for value in tree.values()]
+    if isinstance(tree, list | tuple):
+        return type(tree), [outline(item) for item in tree]
+    return None
+
+
 def _build(plan: Any, values: Any) -> Any:
     if plan is _Leaf:
         return next(values)
     if isinstance(plan, dict):
-        return {key: _build(value, values) for key, value in plan.items()}
+        return _with(plan, {key: _build(value, values) for key, value in plan.items()})
     items = [_build(item, values) for item in plan]
     return type(plan)(*items) if hasattr(plan, "_fields") else type(plan)(items)

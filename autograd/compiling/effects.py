@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import datetime
 import gc
+import importlib
 import io
+import os
+import pickle
 import random
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator
+import types
+import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from ..source import in_library, line_at
+from .names import is_library, is_standard, line_of
+from .surroundings import Surroundings
 from .tape import Tape
 
-_MODULES = {"time", "random", "_random", "numpy.random", "secrets", "posix", "nt"}
+_MODULES = {"time", "random", "_random", "numpy.random", "secrets", "posix", "nt", "_queue"}
 _BUILTINS = {"print", "input", "open", "breakpoint"}
+_HIDING = {"eval", "exec", "compile", "globals", "__import__"}  # by which code reads what it does not name
 _EXEMPT = {"warnings", "linecache", "importlib._bootstrap", "importlib._bootstrap_external"}  # a warning, an import
-_STANDARD = sysconfig.get_path("stdlib")
+_OUTSIDE = "do so outside of the function that is compiled"
+# Functions that are written in Python, when somebody's own code calls them.
+_CALLS: dict[Any, str] = {
+    **{getattr(os._Environ, f"__{name}__").__code__: "os.environ is read" for name in ("getitem", "iter", "len")},
+    **{getattr(os._Environ, f"__{name}__").__code__: "os.environ is changed" for name in ("setitem", "delitem")},
+    importlib.import_module.__code__: "a module is imported by import_module()",
+    warnings.catch_warnings.__enter__.__code__: "catch_warnings is entered",
+}
 
 
-def _effect(function: Any) -> str:
+def _effect(function: Any, frame: Any) -> str:
     """What a function that is written in C does besides returning a value; "" for nothing that is known."""
     owner = getattr(function, "__self__", None)
     name = getattr(function, "__name__", "")
@@ -30,12 +46,40 @@ def _effect(function: Any) -> str:
         return f"Random.{name} draws numbers; call it as autograd.outside(generator.{name})"
     if isinstance(owner, io.IOBase):
         return f"{name} reads or writes a file"
-    module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
-    if module == "builtins" and name in _BUILTINS:
+    if isinstance(owner, ContextVar):
+        return _context(name, frame)
+    if isinstance(owner, type) and issubclass(owner, datetime.date) and name in ("now", "utcnow", "today"):
+        return f"{owner.__name__}.{name}() reads a clock"
+    of_owner = owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__module__
+    module = getattr(function, "__module__", None) or of_owner
+    if module == "builtins" and (name in _BUILTINS or (name in _HIDING and _own(frame))):
+        return f"{name}() is called"
+    if name.startswith("warn") and module in ("_warnings", "warnings") and not in_library(frame):
         return f"{name}() is called"
     if module in _MODULES and name not in ("fspath", "getpid"):
         return f"{module}.{name}() is called, which returns another result, or has another effect, each time"
     return ""
+
+
+def _context(name: str, frame: Any) -> str:
+    """What reading or setting a context variable means; NumPy's are those of np.errstate."""
+    if frame.f_globals.get("__name__", "").startswith("numpy."):
+        traced = frame.f_back.f_code.co_filename.endswith(f"compiling{os.sep}tracing.py")  # as a decorator
+        return "" if in_library(frame.f_back) and not traced else "the settings of np.errstate are read or set"
+    return "" if in_library(frame) else f"{name}() of a context variable is called"
+
+
+def _own(frame: Any) -> bool:
+    """Whether the code of a frame is no library's."""
+    return not in_library(frame) and not is_library(frame.f_globals.get("__name__"))
+
+
+def _caller(frame: Any) -> Any:
+    """Who has called a function, by way of others of its kind: os.getenv(), environ.get()."""
+    frame = frame.f_back
+    while frame.f_back is not None and frame.f_globals.get("__name__") in ("os", "_collections_abc", "collections.abc"):
+        frame = frame.f_back
+    return frame
 
 
 def _exempt(frame: Any) -> bool:
@@ -48,30 +92,47 @@ def _exempt(frame: Any) -> bool:
 
 def _place(frame: Any) -> str:
     """The innermost line that is neither a library's nor Python's own."""
-    while frame.f_back is not None and (in_library(frame) or frame.f_code.co_filename.startswith(_STANDARD)):
+    while frame.f_back is not None and (in_library(frame) or is_standard(frame.f_code.co_filename)):
         frame = frame.f_back
     return f", at {line_at((frame.f_code.co_filename, frame.f_lineno))}"
 
 
-def _state(generator: Any) -> str:
-    return repr(getattr(generator, "bit_generator", generator).state)
+def _state(generator: Any) -> bytes:
+    """What a generator will draw next depends on this."""
+    if isinstance(generator, np.random.RandomState):
+        return pickle.dumps(generator.get_state(legacy=False))
+    return pickle.dumps(getattr(generator, "bit_generator", generator).state)
+
+
+def _generators(around: Surroundings) -> Iterator[tuple[str, Any]]:
+    """The generators that the function may reach, by name; those that everybody can reach among them."""
+    yield from around.generators
+    yield "random", np.random.mtrand._rand
+    own = getattr(sys.modules.get("nn.init"), "default_generator", None)
+    if own is not None:
+        yield "the generator of nn", own()
 
 
 @contextmanager
-def watched(tape: Tape, generators: Iterable[tuple[str, Any]]) -> Iterator[None]:
+def watched(tape: Tape, around: Surroundings) -> Iterator[None]:
     """Refuse what a program of the block's NumPy calls would not repeat.
 
-    `generators` are those of NumPy, by name, that the block may reach: their methods cannot be seen when called, but
-    their states can be compared.
+    The methods of NumPy's generators cannot be seen when they are called, but their states can be compared.
     """
 
     def look(frame: Any, event: str, function: Any) -> None:
-        if event == "c_call" and not tape.outside and frame.f_code.co_filename != __file__:
-            effect = _effect(function)
+        if tape.outside or frame.f_code.co_filename == __file__:
+            return
+        if event == "call":
+            effect = _CALLS.get(frame.f_code, "")
+            if effect and _own(_caller(frame)) and not _exempt(frame):
+                tape.refuse(effect, _place(frame), _OUTSIDE)
+        elif event == "c_call":
+            effect = _effect(function, frame)
             if effect and not _exempt(frame):
                 tape.refuse(effect, _place(frame))
 
-    states = [(name, g, _state(g)) for name, g in (*generators, ("np.random", np.random.mtrand._rand._bit_generator))]
+    states = [(name, generator, _state(generator)) for name, generator in _generators(around)]
     before, collecting = sys.getprofile(), gc.isenabled()
     gc.disable()  # what is called when garbage is collected has nothing to do with the block
     sys.setprofile(look)
@@ -82,7 +143,10 @@ def watched(tape: Tape, generators: Iterable[tuple[str, Any]]) -> Iterator[None]
         if collecting:
             gc.enable()
     for name, generator, state in states:
-        if _state(generator) != state and id(generator) not in tape.drawn:
-            what = name if name == "np.random" else f"{name}, a {type(generator).__name__},"
-            advice = "call it as autograd.outside(generator.normal, ...)"
-            tape.refuse(f"{what} draws numbers in the function; {advice}", " ")
+        if id(generator) not in tape.drawn and _state(generator) != state:
+            kind = type(generator).__name__
+            what = "np.random" if generator is np.random.mtrand._rand else f"{name}, a {kind},"
+            line = line_of(around.functions, name)
+            tape.refuse(
+                f"{what} draws numbers in the function", line, "call it as autograd.outside(generator.normal, ...)"
+            )

@@ -99,7 +99,7 @@ def _run(tape: Tape, function: Any, leaves: Sequence[Any], build: Any, around: S
     try:
         given = world.install(leaves, _argument_names(function, len(leaves)))
         args, kwargs = build(given)
-        with effects.watched(tape, around.generators), Switch(observer=_Known()):
+        with effects.watched(tape, around), Switch(observer=_Known()):
             result = function(*args, **kwargs)
         _raise_first(tape)
         world.check()
