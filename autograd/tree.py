@@ -43,19 +43,6 @@ def _with(tree: Any, values: dict[Any, Any]) -> Any:
     return made
 
 
-def outline(tree: Any) -> Any:
-    """What two trees have in common if they differ in their leaves alone: how they nest, and of which types.
-
-    >>> outline((1.0, {"a": [2.0]})) == outline((3.0, {"a": [4.0]})), outline([1.0]) == outline((1.0,))
-    (True, False)
-    """
-    if isinstance(tree, dict):
-        return type(tree), [*tree], [*map(type, tree)], [outline(value) for value in tree.values()]
-    if isinstance(tree, list | tuple):
-        return type(tree), [outline(item) for item in tree]
-    return None
-
-
 def _build(plan: Any, values: Any) -> Any:
     if plan is _Leaf:
         return next(values)

@@ -15,10 +15,10 @@ from ..source import line_at
 
 # Packages that are installed and well known.  Others may be somebody's own, and are looked through like a script.
 _KNOWN = set(
-    "IPython PIL _pytest attr attrs coverage cupy cv2 dask graphviz h5py hypothesis ipykernel jax jaxlib joblib "
-    "matplotlib mlflow networkx numba pandas pluggy plotly polars pyarrow pydantic pygraphviz pytest requests rich "
-    "safetensors seaborn setuptools skimage sklearn statsmodels sympy tensorboard tensorflow torch tqdm "
-    "typing_extensions wandb xarray yaml".split()
+    "IPython PIL _pytest attr attrs coverage cupy cv2 dask einops graphviz h5py hypothesis ipykernel jax jaxlib "
+    "joblib matplotlib mlflow networkx numba opt_einsum pandas pluggy plotly polars pyarrow pydantic pygraphviz "
+    "pytest requests rich safetensors seaborn setuptools skimage sklearn statsmodels sympy tensorboard tensorflow "
+    "torch tqdm typing_extensions wandb xarray yaml".split()
 )
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
 # Names by which code reads attributes that it does not name itself.
@@ -44,7 +44,7 @@ class Names(NamedTuple):
 def names_in(code: types.CodeType) -> Names:
     """The names in a code object, and in the functions that are made in it."""
     outer: set[str] = set()
-    attributes = set(_strings(code.co_consts))
+    attributes = set(strings(code.co_consts))
     imports: set[tuple[int, str]] = set()
     level: Any = 0
     for instruction in dis.get_instructions(code):
@@ -71,13 +71,13 @@ def names_in(code: types.CodeType) -> Names:
     )
 
 
-def _strings(constants: Any) -> Iterator[str]:
+def strings(constants: Any) -> Iterator[str]:
     """The names that strings are, or are made of: `getattr(x, "a")`, `attrgetter("a.b")`."""
     for constant in constants:
         if isinstance(constant, str):
             yield from (part for part in constant.split(".") if part.isidentifier())
         elif isinstance(constant, tuple | frozenset):
-            yield from _strings(constant)
+            yield from strings(constant)
 
 
 def imported(function: types.FunctionType, level: int, name: str) -> str:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import array
-import collections
 import functools
+import io
+import operator
 import sys
+import threading
 import types
 from collections import deque
 from collections.abc import Iterable
-from operator import is_
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
-from .calls import CompileError
-from .names import imported, is_library, line_of, module_of, names_in
-from .places import PLAIN, Container, Place
+from .names import imported, is_library, module_of, names_in, strings
+from .places import PLAIN, Place
+from .watch import Watch, count
 
-MANY = 1000  # items from which on a list, dict or set is taken for data: it may hold plain values alone
-TOO_MANY = 100_000  # more of them would take too long to compare
 _HARMLESS = (*PLAIN, np.generic, np.dtype, np.ufunc, slice, range, types.CodeType)
 _DRAWING = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, np.random.SeedSequence)
 _CALLS = (types.BuiltinFunctionType, types.MethodWrapperType)  # those of C, bound to an object
-_MADE_OF = collections.OrderedDict, collections.defaultdict, collections.Counter
 # Classes of the standard library whose objects hold somebody's values in their attributes.
 _HOLDERS = {
     "argparse.Namespace", "types.SimpleNamespace", "collections.UserDict", "collections.UserList",
@@ -32,7 +29,6 @@ _HOLDERS = {
 }  # fmt: skip
 # Bases of the standard library that bring no attributes of their own.
 _BARE = {"object", "ABC", "Generic", "Protocol", "Enum", "IntEnum", "Exception", "BaseException", "NamedTuple"}
-_ARGUMENT = "pass it, or what is read of it, as an argument"
 
 
 def _items_of(value: Any) -> dict[str, Any] | None:
@@ -44,18 +40,8 @@ def _items_of(value: Any) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-class Search:
-    """What was found, in tables.
-
-    `tensors`, `arrays` (places of plain arrays), `modules` and `optimizers` are what a program reads and replaces.
-    What else its code depends on is watched: `places` by identity, `fixed` (arrays in places that cannot be set, in
-    tuples for one) by content, and `conditions` are expressions that must be true.  `space` has the names of these.
-    """
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()  # every attribute that some code names
-        self.open = False  # whether attributes may be read that no code names
-        self.functions: list[Any] = []
+class Search(Watch):
+    """Goes from name to name, and has watched what it comes to."""
 
     def search(self, function: Any, leaves: list[Any]) -> None:
         """Find all that can be reached: again, as long as there is code that names more."""
@@ -66,24 +52,7 @@ class Search:
                 return
 
     def _search(self, function: Any, leaves: list[Any]) -> None:
-        self.space: dict[str, Any] = {"dict_item": dict.__getitem__, "list_item": list.__getitem__, "is_": is_}
-        self._named: dict[int, str] = {}  # {id of an object: its name in the space}
-        self._proxies: dict[int, str] = {}  # {id of a class: the name of its vars()}
-        self.tensors: dict[str, Tensor] = {}
-        self.arrays: dict[str, Place] = {}
-        self.fixed: list[tuple[str, Any]] = []
-        self.modules: list[Any] = []
-        self.optimizers: list[Any] = []
-        self.functions = []
-        self.generators: list[tuple[str, Any]] = []
-        self.imports: set[str] = set()  # modules that are not imported yet
-        self.places: list[Place] = []
-        self.conditions: list[str] = []
-        self.containers: dict[int, Container] = {}
-        self.absent: list[tuple[dict[str, Any], set[str]]] = []  # globals that were not there, or a builtin instead
-        self.seen: set[int] = set()
-        self.given: dict[int, int] = {}  # {number of a tensor: number of the argument that it is}
-        self._texts: set[str] = set()
+        self.clear()
         self._look("", function)
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor | np.ndarray):
@@ -97,43 +66,6 @@ class Search:
                 self.tensors[self._free(f"argument{i}", self.tensors)] = leaf
         self.refs = [f"a{self.given[i]}" if i in self.given else f"t{i}" for i in range(len(self.tensors))]
 
-    def name(self, value: Any) -> str:
-        """A name in `space` for an object."""
-        if id(value) not in self._named:
-            self._named[id(value)] = self._constant(value)
-        return self._named[id(value)]
-
-    def _constant(self, value: Any) -> str:
-        """A name for an object that nobody else has."""
-        name = f"h{len(self.space)}"
-        self.space[name] = value
-        return name
-
-    def say(self, condition: str) -> None:
-        """Have something compared before every run."""
-        if condition not in self._texts:
-            self._texts.add(condition)
-            self.conditions.append(condition)
-
-    def refuse(self, name: str, what: str, advice: str = _ARGUMENT) -> NoReturn:
-        """Say that something can be reached that cannot be watched."""
-        raise CompileError(f"{name or 'it'}, {what}{line_of(self.functions, name)}; {advice}")
-
-    def _free(self, name: str, table: Any) -> str:
-        while name in table:
-            name += "_"
-        return name
-
-    def _place(self, place: Place) -> None:
-        """Watch what is in a place, and look at it."""
-        if place.text not in self._texts:
-            self._texts.add(place.text)
-            self.places.append(place)
-            self._look(place.name, place.get(), place)
-
-    def _keep(self, name: str, value: Any) -> None:
-        self.containers.setdefault(id(value), Container(name, value))
-
     # ---- values
 
     def _look(self, name: str, value: Any, place: Place | None = None) -> None:
@@ -145,21 +77,6 @@ class Search:
         elif not isinstance(value, _HARMLESS) and id(value) not in self.seen:
             self.seen.add(id(value))
             self._look_inside(name, value)
-
-    def _check_array(self, name: str, value: Any) -> None:
-        kind = type(value).__name__
-        if type(value) is not np.ndarray:
-            self.refuse(name, f"a {kind}, is no plain array", "use np.asarray(x), or x.filled() of a masked array")
-        if value.dtype.kind in "VO":
-            self.refuse(name, f"an array of {value.dtype}, is no array of numbers", "use arrays of numbers, or a list")
-
-    def _array(self, name: str, value: Any, place: Place | None) -> None:
-        self._check_array(name, value)
-        if place is not None and value.dtype.kind in "fciub" and not isinstance(place.holder, types.MappingProxyType):
-            self.arrays[self._free(name, self.arrays)] = place
-        elif id(value) not in self.seen:
-            self.seen.add(id(value))
-            self.fixed.append((name, value))
 
     def _look_inside(self, name: str, value: Any) -> None:
         kind = type(value)
@@ -191,10 +108,11 @@ class Search:
             self._optimizer(name, value)
         elif isinstance(value, list | dict | deque | tuple | set | frozenset | types.MappingProxyType):
             self._collection(name, value)
-        elif isinstance(value, bytearray | memoryview | array.array):
-            held = self.name(value)
-            self.say(f"bytes({held}) == {self.name(bytes(value))}")
-        elif hasattr(kind, "__next__") and not hasattr(kind, "write"):  # a file is refused when it is read
+        elif isinstance(value, operator.attrgetter | operator.methodcaller):
+            self._getter(value)
+        elif isinstance(value, threading.local):
+            self.refuse(name, "whose attributes are other ones in each thread, cannot be watched")
+        elif hasattr(kind, "__next__") and (not isinstance(value, io.IOBase) or _can_be_read(value)):
             self.refuse(
                 name, f"a {kind.__name__}, is used up as it is read, and a program would not read on",
                 "call next() outside, and pass what it gives",
@@ -202,9 +120,11 @@ class Search:
         else:
             self._object(name, value)
 
-    def _look_at_all(self, name: str, values: Iterable[Any]) -> None:
-        for i, value in enumerate(values):
-            self._look(f"{name}.{i}" if name else str(i), value)
+    def _getter(self, value: Any) -> None:
+        """What reads an attribute, or calls a method, whose name it has been given."""
+        _, given, *_ = value.__reduce__()
+        self.names |= {*strings(given)}
+        self._look_at_all("argument", given)
 
     # ---- functions
 
@@ -217,8 +137,10 @@ class Search:
         self.say(f"{held}.__code__ is {self.name(code)}")
         for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
             place = Place(cell, None, name, f"{self.name(cell)}.cell_contents")
-            if place.get() is not place:  # else an empty cell, of a name that is not yet set
+            if place.get() is not place:
                 self._place(place)
+            else:  # of a name that is not yet set
+                self.say(f"{self.name(cell)} == {self._constant(types.CellType())}")
         if code.co_argcount:
             self.say(f"{held}.__defaults__ is {self.name(function.__defaults__)}")
             for name, value in zip(
@@ -270,62 +192,6 @@ class Search:
         else:
             self.imports.add(name)
 
-    # ---- collections
-
-    def _collection(self, name: str, value: Any) -> None:
-        """All that a list, dict, tuple or set holds."""
-        if isinstance(value, tuple | frozenset):
-            self._look_at_all(name, value)
-        elif len(value) >= MANY:
-            self._data(name, value)
-        else:
-            if isinstance(value, set):
-                self._bulk(value)
-                self._look_at_all(name, value)
-            else:
-                self._items(name, value)
-            if not isinstance(value, types.MappingProxyType):
-                self._keep(name, value)
-        if type(value) not in (tuple, frozenset, list, dict, set, deque, types.MappingProxyType):
-            if isinstance(value, collections.defaultdict):
-                self._look(name, value.default_factory)
-            if type(value) not in _MADE_OF:
-                self._object(name, value)
-
-    def _data(self, name: str, value: Any) -> None:
-        """A long collection: it is compared as a whole."""
-        items = [*value, *value.values()] if hasattr(value, "values") else [*value]
-        if len(value) > TOO_MANY or not all(isinstance(item, PLAIN) for item in items):
-            self.refuse(
-                name, f"a {type(value).__name__} of {len(value)} items, takes too long to compare before every run",
-                "make it an array, or pass what is read of it as an argument",
-            )  # fmt: skip
-        self._bulk(value)
-        if hasattr(value, "values"):
-            held, copy = self.name(value), self._constant([*value.values()])
-            self.say(f"all(map(is_, {held}.values(), {copy}))")
-        if not isinstance(value, types.MappingProxyType):
-            self._keep(name, value)
-
-    def _bulk(self, value: Any) -> None:
-        """That a collection has the same items, or keys, in the same order."""
-        held = self.name(value)
-        self.say(f"len({held}) == {len(value)} and all(map(is_, {held}, {self._constant([*value])}))")
-
-    def _items(self, name: str, value: Any) -> None:
-        """All that a list, deque or dict holds."""
-        held = self.name(value)
-        if isinstance(value, list | deque) or len(value) < 2:
-            self.say(_count(held, value))
-        else:
-            self._bulk(value)
-        self._look_at_all(name, (key for key in value if not isinstance(key, PLAIN)) if hasattr(value, "keys") else ())
-        own = f"{'dict' if isinstance(value, dict) else 'list'}_item({held}, %s)"
-        form = f"{held}[%s]" if type(value) in (list, dict, deque, types.MappingProxyType) else own
-        for key in range(len(value)) if isinstance(value, list | deque) else [*value]:
-            text = form % (repr(key) if type(key) in (str, int, bool) else self.name(key))
-            self._place(Place(value, key, f"{name}.{key}" if name else str(key), text))
-
     # ---- objects
 
     def _object(self, name: str, value: Any) -> None:
@@ -333,9 +199,10 @@ class Search:
         kind = type(value)
         bases = [base for base in kind.__mro__ if is_library(base.__module__)]
         own = len(bases) < len(kind.__mro__)
-        mine = (kind.__module__ or "").partition(".")[0] == "nn" or _full_name(kind) in _HOLDERS
-        if own or mine:
-            held = _items_of(value)
+        top = (kind.__module__ or "").partition(".")[0]
+        mine = (top != "autograd" and top not in sys.stdlib_module_names) or _full_name(kind) in _HOLDERS
+        held = _items_of(value)
+        if own or (mine and held is not None):
             self.say(f"type({self.name(value)}) is {self.name(kind)}")
             if held is not None:
                 whole = mine or self.open or any(b.__name__ not in _BARE and b.__module__ != "builtins" for b in bases)
@@ -343,15 +210,16 @@ class Search:
             if own:
                 self._class(kind, value)
             return
-        held = _items_of(value) or {}  # what a library has made of a function: one that is compiled, or cached
-        inner = held.get("function", held.get("__wrapped__", held.get("func", held.get("pyfunc"))))
+        held = held or {}  # what a library has made of a function: one that is compiled, or cached
+        inner = held.get("function", held.get("__wrapped__", held.get("func")))
         if isinstance(inner, types.FunctionType | types.MethodType):
             self._look(name, inner)
+        self._buffer(name, value)
 
     def _attributes(self, name: str, value: Any, held: dict[str, Any], names: Iterable[str]) -> None:
         """Those of the names that an object has in its dict; it may gain none."""
         text = self.name(held)
-        self.say(_count(text, held))
+        self.say(count(text, held))
         if value is not None and not isinstance(value, types.ModuleType):
             self.say(f"{self.name(value)}.__dict__ is {text}")
         self._keep(name, held)
@@ -437,9 +305,8 @@ class Search:
                 self._place(Place(group, key, key, f"{self.name(group)}[{key!r}]"))
 
 
-def _count(text: str, value: Any) -> str:
-    """That a collection has as many items as it has."""
-    return f"len({text}) == {len(value)}" if len(value) else f"not {text}"
+def _can_be_read(file: Any) -> bool:
+    return not file.closed and bool(file.readable())
 
 
 def _full_name(kind: type) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from ..custom import Again
 from ..mode import MODE, TAPE
 from ..tensor import Tensor, tensor_of
-from ..tree import flatten, outline
+from ..tree import flatten
 from .calls import CompileError, identifier
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .file import text_of_file
@@ -144,7 +144,7 @@ class Compiled:
 
     def _look_up(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
         """The result of the program that is for these arguments; MISS if there is none."""
-        shape = outline(build(range(len(leaves))))
+        shape = build(range(len(leaves)))
         for plan in self.plans:
             if plan.shape == shape:
                 found = self._run(plan, leaves, args, kwargs)
@@ -226,7 +226,7 @@ class Compiled:
         program = Program(draft, name, names, [t.old for t in targets], exact=self.exact, threads=self.threads)
         plan = Plan(program, run, around, leaves)
         plan.flat = len(leaves) if flat else -1
-        plan.shape = outline(build(range(len(leaves))))
+        plan.shape = build(range(len(leaves)))
         return plan
 
 
