@@ -125,7 +125,7 @@ def watched(tape: Tape, around: Surroundings) -> Iterator[None]:
             return
         if event == "call":
             effect = _CALLS.get(frame.f_code, "")
-            if effect and _own(_caller(frame)) and not _exempt(frame):
+            if effect and _own(_caller(frame)) and not _exempt(_caller(frame)):
                 tape.refuse(effect, _place(frame), _OUTSIDE)
         elif event == "c_call":
             effect = _effect(function, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import OrderedDict
 from collections.abc import Iterable
 from operator import is_
 from typing import Any
@@ -73,10 +74,11 @@ class Container:
         """Make it again what it was."""
         now = self.value
         if isinstance(now, dict):
+            kind = OrderedDict if isinstance(now, OrderedDict) else dict  # not somebody's own methods
             if not alike_items(now, self.keys):
-                dict.clear(now)
+                kind.clear(now)
             for key, item in zip(self.keys, self.items, strict=True):
-                dict.__setitem__(now, key, item)
+                kind.__setitem__(now, key, item)
         elif isinstance(now, list):
             list.__setitem__(now, slice(None), self.keys)
         else:

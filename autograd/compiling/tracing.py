@@ -109,7 +109,7 @@ def _run(tape: Tape, function: Any, leaves: Sequence[Any], build: Any, around: S
                 "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
                 "backward() outside of the function that is compiled, or pass a leaf"
             )
-        _all_found(tape, world.known | {id(x) for x in likes})
+        _all_found(tape, world.known | {id(x) for x in likes} | {id(t.grad) for t in world.tensors})
         run = _outcome(world, *flatten(result))
     except Exception:
         _raise_first(tape)
