@@ -294,8 +294,8 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
         if new.shape != old.shape or new.dtype is not old.dtype or leaf.node is not None:
             arrays = [leaf._checked(new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
-    set_all(leaves, "stamp", repeat(next_number()))  # a stamp too many only refuses a graph
-    any(chain(map(setattr, leaves, repeat("data"), arrays), starmap(setattr, others)))  # in C, as in set_all
+    stamps = map(setattr, leaves, repeat("stamp"), repeat(next_number()))  # one too many only refuses a graph
+    any(chain(stamps, map(setattr, leaves, repeat("data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
 
 def use_gradients(leaves: Sequence[Tensor]) -> bool:
@@ -308,11 +308,8 @@ def use_gradients(leaves: Sequence[Tensor]) -> bool:
     False
     True
     """
-    gradients, mixed = [], False
-    for leaf in leaves:
-        if (g := leaf.grad) is not None:
-            gradients.append(g)
-            mixed |= g.stamp == MIXED
+    gradients = [g for leaf in leaves if (g := leaf.grad) is not None]
+    mixed = MIXED in [g.stamp for g in gradients]
     set_all(gradients, "stamp", repeat(USED))
     return mixed
 
