@@ -38,6 +38,9 @@ WORDS = {
     "the process held with libraries, network and data loaded, before its first step.",
     "Training": "`nn.fit` beside scikit-learn's MLPClassifier: the same network, batches, epochs and Adam.",
     "Profile": "What `autograd.profile()` costs.",
+    "The machine's limits": "What no program in NumPy goes below here: parts of the cases above that cannot be left "
+    "out. For a network these are its matrix products, into arrays that are there; for the elementwise chain its four "
+    "functions, in blocks, and the way of its arrays through memory; for small arrays the cost of a call.",
     "Default threads": "Neither pinned nor limited: {cores} for each process.",
 }
 FOOTPRINT = """Processor time of the import in a fresh process whose bytecode is cached; sizes of the installed files
