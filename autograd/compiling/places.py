@@ -55,11 +55,18 @@ class Container:
         self.keys = list(value)
         self.items = list(value.values()) if isinstance(value, dict) else []
 
-    def changed(self) -> list[Place]:
-        """What is new, gone or in another place: keys of a dict, or the whole."""
+    def put_back(self) -> list[tuple[Place, Any]]:
+        """Make it again what it was; the places that had changed, and what was there."""
         now = self.value
         if alike_items(now, self.keys) and (not self.items or alike_items(now.values(), self.items)):
             return []
+        changed = [(place, None if place.key is None else place.get()) for place in self._changed()]
+        self._fill()
+        return changed
+
+    def _changed(self) -> list[Place]:
+        """What is new, gone or in another place: keys of a dict, or the whole."""
+        now = self.value
         whole = [Place(now, None, self.name, self.name)]
         if not isinstance(now, dict):
             return whole
@@ -70,8 +77,7 @@ class Container:
         own = [Place(now, key, str(key), f"{id(now)}[{key!r}]") for key in moved]
         return own or ([] if alike_items(now, self.keys) else whole)  # of a dict whose keys are in another order
 
-    def put_back(self) -> None:
-        """Make it again what it was."""
+    def _fill(self) -> None:
         now = self.value
         if isinstance(now, dict):
             kind = OrderedDict if isinstance(now, OrderedDict) else dict  # not somebody's own methods

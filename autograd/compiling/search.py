@@ -222,7 +222,10 @@ class Search(Watch):
         self.say(count(text, held))
         if value is not None and not isinstance(value, types.ModuleType):
             self.say(f"{self.name(value)}.__dict__ is {text}")
-        self._keep(name, held)
+        if isinstance(value, types.ModuleType):
+            self.absent.append((held, {*names} - held.keys()))
+        else:
+            self._keep(name, held)
         for key in sorted(key for key in {*names} & held.keys() if isinstance(key, str)):
             self._place(Place(held, key, key, f"{text}[{key!r}]"))
 

@@ -47,8 +47,7 @@ class Surroundings(Search):
                 if place.get() is not value:
                     place.set(value)
             for container in self.containers.values():
-                changed += [(place, None if place.key is None else place.get()) for place in container.changed()]
-                container.put_back()
+                changed += container.put_back()
             for held, names in self.absent:
                 changed += [(Place(held, name, name, name), held.pop(name)) for name in names & held.keys()]
             for name, array, copy in copies:
@@ -56,7 +55,7 @@ class Surroundings(Search):
                     changed.append((Place(array, name, name, name), None))
                     np.copyto(array, copy)
             self._refuse_imports()
-            return [(place, value) for place, value in changed if place.name != "__warningregistry__"]
+            return changed
 
         return put_back
 
