@@ -427,6 +427,22 @@ def test_equal_values_make_no_new_program():
     assert g.stats.compiles == 1
 
 
+def test_what_the_code_does_not_name_may_change():
+    class Trainer:
+        def __init__(self):
+            self.scale, self.epoch, self.history = 2.0, 0, []
+
+        @compile
+        def step(self, x):
+            return x * self.scale
+
+    trainer = Trainer()
+    for _ in range(3):
+        trainer.epoch += 1
+        trainer.history.append(trainer.step(ONE))
+    assert Trainer.step.stats.compiles == 1
+
+
 def test_names_of_attributes_are_no_globals():
     space = {"np": np, "exp": iter([])}  # an iterator, which is not what np.exp is
     exec("def f(x): return np.exp(x)", space)

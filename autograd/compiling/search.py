@@ -122,7 +122,9 @@ class Search(Watch):
 
     def _getter(self, value: Any) -> None:
         """What reads an attribute, or calls a method, whose name it has been given."""
-        _, given, *_ = value.__reduce__()
+        made, given, *_ = value.__reduce__()
+        if isinstance(made, functools.partial):  # with keywords
+            given = *made.args, *given, *made.keywords.values()
         self.names |= {*strings(given)}
         self._look_at_all("argument", given)
 
@@ -199,13 +201,12 @@ class Search(Watch):
         kind = type(value)
         bases = [base for base in kind.__mro__ if is_library(base.__module__)]
         own = len(bases) < len(kind.__mro__)
-        top = (kind.__module__ or "").partition(".")[0]
-        mine = (top != "autograd" and top not in sys.stdlib_module_names) or _full_name(kind) in _HOLDERS
         held = _items_of(value)
-        if own or (mine and held is not None):
+        full = not own and _holds_values(kind)
+        if own or (full and held is not None):
             self.say(f"type({self.name(value)}) is {self.name(kind)}")
             if held is not None:
-                whole = mine or self.open or any(b.__name__ not in _BARE and b.__module__ != "builtins" for b in bases)
+                whole = full or self.open or any(b.__name__ not in _BARE and b.__module__ != "builtins" for b in bases)
                 self._attributes(name, value, held, held.keys() if whole else self.names)
             if own:
                 self._class(kind, value)
@@ -312,5 +313,9 @@ def _can_be_read(file: Any) -> bool:
     return not file.closed and bool(file.readable())
 
 
-def _full_name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+def _holds_values(kind: type) -> bool:
+    """Whether the objects of a library's class hold somebody's values: nn's, SciPy's and some of Python's own."""
+    top = kind.__module__.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"{kind.__module__}.{kind.__qualname__}" in _HOLDERS
+    return top != "autograd"
