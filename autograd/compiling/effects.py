@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import dis
 import gc
 import importlib
 import io
@@ -63,10 +64,23 @@ def _effect(function: Any, frame: Any) -> str:
 
 def _context(name: str, frame: Any) -> str:
     """What reading or setting a context variable means; NumPy's are those of np.errstate."""
-    if frame.f_globals.get("__name__", "").startswith("numpy."):
-        traced = frame.f_back.f_code.co_filename.endswith(f"compiling{os.sep}tracing.py")  # as a decorator
-        return "" if in_library(frame.f_back) and not traced else "the settings of np.errstate are read or set"
-    return "" if in_library(frame) else f"{name}() of a context variable is called"
+    if not frame.f_globals.get("__name__", "").startswith("numpy."):
+        return "" if in_library(frame) else f"{name}() of a context variable is called"
+    within, decorated = frame.f_code.co_name, frame.f_locals.get("func")
+    if in_library(frame.f_back) and decorated is None:
+        return ""
+    if decorated is not None and is_library(getattr(decorated, "__module__", None)):
+        return ""  # np.errstate as the decorator of a function of NumPy's
+    if within == "__exit__" or (within == "__enter__" and not _enters(frame.f_back)):
+        return ""  # in a function of NumPy's that is written in C
+    return "the settings of np.errstate are read or set"
+
+
+def _enters(frame: Any) -> bool:
+    """Whether a frame is at the beginning of a `with` block."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    now, before = dis.opname[code[at]], dis.opname[code[at - 2]]
+    return now == "BEFORE_WITH" or before == "LOAD_SPECIAL" or is_library(frame.f_globals.get("__name__"))
 
 
 def _own(frame: Any) -> bool:

@@ -89,7 +89,6 @@ def imported(function: types.FunctionType, level: int, name: str) -> str:
         return name
 
 
-@functools.cache
 def is_library(module: str | None) -> bool:
     """Whether a module is part of a library, whose names do not change while a program runs."""
     top = (module or "").partition(".")[0]
@@ -101,6 +100,7 @@ def is_library(module: str | None) -> bool:
     return top in _KNOWN and f"-packages{os.sep}" in (file or "")  # site-packages, dist-packages
 
 
+@functools.cache
 def is_standard(file: str) -> bool:
     """Whether a file is Python's own, or made by it."""
     return file.startswith("<frozen ") or (

@@ -165,6 +165,7 @@ class Search(Watch):
         """A function of a library leads only to what it was made of: `grad(f)`, an op, a function that is wrapped."""
         op = getattr(function, "op", None)
         inner = [getattr(function, "__wrapped__", None)]
+        self._look("registry", getattr(function, "registry", None))  # of functools.singledispatch
         for cell in function.__closure__ or ():
             try:
                 inner.append(cell.cell_contents)
