@@ -45,7 +45,8 @@ class Call:
     """One call of the run that is traced: `function(*args, **kwargs)`, with Refs in the place of traced arrays.
 
     `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
-    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "has_shape" (whether an array has a
+    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (of the arguments after the
+    first, laid out as that one, which is neither row by row nor column by column), "has_shape" (whether an array has a
     shape) or "opaque" (not NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose
     call was under way.  `like` is the shape, dtype and order of the result, `shares` the argument in whose memory it
     lies, if it is a view; of several results, each has its own in `parts`.

@@ -20,7 +20,7 @@ from ..source import in_library, line_of_caller
 from ..tensor import Tensor
 from .calls import Call as Call
 from .calls import CompileError as CompileError
-from .calls import Followed, concrete, followed_in, identifier, nested
+from .calls import Followed, concrete, followed_in, identifier, nested, order_of
 from .calls import Number as Number
 from .calls import Ref as Ref
 from .kinds import OUTLINES, shape_depends, writes
@@ -71,7 +71,9 @@ class Tape:
                 raise CompileError(f"{text}, at {line_of_caller()}; clear the cache: it is an array no more")
         if self.replaced:
             nested((args, kwargs), self.check)
-        value = self._made(kind, function, concrete(args), concrete(kwargs), into)
+        value = self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
+        if into is not None and not order_of(value):
+            kind, args = "over", (into, *args)
         call = Call(kind, function, args, kwargs, value)
         self.calls.append(call)
         for i, part in enumerate([call.shares, *call.parts], -1):
@@ -188,7 +190,7 @@ class Traced(Followed, NDArrayOperatorsMixin):
     size = property(lambda self: self.value.size)
     itemsize = property(lambda self: self.value.itemsize)
     nbytes = property(lambda self: self.value.nbytes)
-    base = property(lambda self: self.owner)
+    base = property(lambda self: self.value.base if self.owner is None else self.owner)
     flags = property(lambda self: self.value.flags)
     T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
     mT = property(lambda self: self.swapaxes(-1, -2))
@@ -207,7 +209,7 @@ class Traced(Followed, NDArrayOperatorsMixin):
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         if out is None:
             return self.tape.record("call", function, inputs, kwargs)
-        result = self.tape.record("call", function, inputs, kwargs, into=concrete(out[0]))
+        result = self.tape.record("call", function, inputs, kwargs, into=out[0])
         return self.tape.written(ufunc, method, out, result, sys._getframe(1))
 
     def become(self, result: Traced) -> Traced:
@@ -313,7 +315,7 @@ def _in_place(ufunc: np.ufunc, write: Any) -> Any:
         if isinstance(self.value, np.generic):
             return NotImplemented  # a number is never changed, so `n += x` is `n = n + x`
         if in_library(sys._getframe(1)):  # which holds this array alone; the sum is laid out in memory as it is
-            return self.tape.record("call", ufunc, (self, other), {}, into=self.value)
+            return self.tape.record("call", ufunc, (self, other), {}, into=self)
         return write(self, other)
 
     return operate

@@ -205,6 +205,11 @@ class Scope:
     def _write_part(self, line: Line) -> None:
         self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
 
+    def _write_over(self, line: Line) -> None:
+        like, *arguments = map(self.text, line.args)
+        arguments += [f"{key}={self.text(value)}" for key, value in line.kwargs.items()]
+        self.give(line, f"{self.constants.function(line)}({', '.join(arguments)}, out=np.empty_like({like}))")
+
     def _write_item(self, line: Line) -> None:
         self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")
 
@@ -241,8 +246,10 @@ class Scope:
         out = f", out={array}" if array else ""
         self.give(line, f"np.dot({self.text(a)}, {self.text(b)}{out})", array)
 
-    def transposed(self, x: Value) -> str:
+    def transposed(self, x: Any) -> str:
         """How the transpose of a matrix is written."""
+        if not isinstance(x, Value):
+            return f"{self.text(x)}.T"
         is_transpose = isinstance(x, Line) and x.kind == "T"
         return self.names[id(x.args[0])] if is_transpose else self.view(x, "T", "{}.T")  # type: ignore[attr-defined]
 
