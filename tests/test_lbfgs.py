@@ -7,7 +7,7 @@ import pytest
 
 import nn
 from autograd import Tensor
-from nn.optim.lbfgs import Point, strong_wolfe
+from nn.optim.lbfgs import Point, cubic, strong_wolfe
 
 SEARCHES = [None, "strong_wolfe"]
 
@@ -133,3 +133,27 @@ def test_a_hump_in_the_way_is_not_passed():
 
     found, used = strong_wolfe(look, Point(0.0, 0.0, np.array([-1.0]), -1.0), 1.0, np.array([1.0]), tries=9)
     assert max(places) == 1.0 and found.t <= 0.5 and used == len(places)
+
+
+def along(*coefficients):
+    """A polynomial as a line search sees it, and the places where it is asked."""
+    f, places = np.polynomial.Polynomial(coefficients), []
+
+    def look(t):
+        places.append(t)
+        return Point(t, f(t), np.array([f.deriv()(t)]), f.deriv()(t))
+
+    return look, places
+
+
+def test_a_search_ends_where_the_slope_is_small():
+    look, places = along(0.0, -1.0, -0.9, 1.2)
+    found, used = strong_wolfe(look, look(0.0), 4.0, np.array([1.0]), tries=9)
+    assert found.t == places[-1] == pytest.approx(5 / 6) and used == 2  # where the cubic, which it is, has its least
+
+
+def test_one_step_near_an_end_is_allowed():
+    look, places = along(0.0, -1.0, -0.4, 4.1, -2.0)
+    found, _ = strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.1, tries=9)
+    left, right = places[2], places[1]
+    assert found.t == places[3] == cubic(look(left), look(right)) < left + 0.1 * (right - left)
