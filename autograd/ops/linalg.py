@@ -194,7 +194,10 @@ def _cond(x: Any, p: Any = None) -> Any:
 
 
 cond = composite(
-    _cond, np.linalg.cond, domain=well_conditioned, cases=[Case((3, 3)), Case((3, 3), 1), Case((2, 3, 3), 1), Case((3, 3), -2)]
+    _cond,
+    np.linalg.cond,
+    domain=well_conditioned,
+    cases=[Case((3, 3)), Case((3, 3), 1), Case((2, 3, 3), 1), Case((3, 3), -2)],
 )
 
 # ---- as in NumPy itself, but for the last axes
