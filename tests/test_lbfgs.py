@@ -164,3 +164,17 @@ def test_a_second_step_near_that_end_goes_a_tenth_inwards():
     strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.01, tries=9)
     left, right = places[2], places[1]
     assert left < 0.1 and places[3] == pytest.approx(left + 0.1 * (right - left), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "step", "tries"),
+    [
+        ((0.0, -1.0, 2.7, -0.5, -2.9, 5.0), 4.0, 1),
+        ((0.0, -1.0, -3.0, 4.4, 1.2, -0.3), 2.0, 3),
+        ((0.0, -1.0, 0.7, 1.2, -2.7, 0.9), 2.0, 1),
+    ],
+)
+def test_when_the_tries_are_used_up_the_best_is_taken(coefficients, step, tries):
+    look, places = along(*coefficients)
+    found, _ = strong_wolfe(look, look(0.0), step, np.array([1.0]), c2=0.01, tries=tries)
+    assert found.f == min(look(t).f for t in list(places))
