@@ -159,11 +159,16 @@ def test_one_step_near_an_end_is_allowed():
     assert found.t == places[3] == cubic(look(left), look(right)) < left + 0.1 * (right - left)
 
 
-def test_a_second_step_near_that_end_goes_a_tenth_inwards():
+def test_a_second_step_near_an_end_goes_a_tenth_inwards():
     look, places = along(0.0, -1.0, 1.9, 7.6, -3.0)
     strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.01, tries=9)
     left, right = places[2], places[1]
     assert left < 0.1 and places[3] == pytest.approx(left + 0.1 * (right - left), rel=1e-12)
+    look, places = along(0.0, -1.0, -3.0, 0.4, 4.7)
+    strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.01, tries=9)
+    left, right = places[2], places[3]
+    assert cubic(look(left), look(right)) > right - 0.1 * (right - left)
+    assert places[4] == pytest.approx(right - 0.1 * (right - left), rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -285,3 +285,9 @@ def test_rules_of_scipy_are_there_when_scipy_is():
         [sys.executable, "-c", program], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
     ).stdout
     assert said == "True\n"
+
+
+@pytest.mark.parametrize("name", ["eig", "eigvals", "eigh", "svd", "qr", "slogdet"])
+def test_gradients_of_complex_matrices_are_refused_where_there_are_none(name):
+    with pytest.raises(TypeError, match=f"{name}: gradients of complex matrices are not supported"):
+        getattr(np.linalg, name)(Tensor(np.eye(2) * 1j, requires_grad=True))
