@@ -36,10 +36,17 @@ ELSEWHERE = {
 }
 
 
-def missing(name: str) -> str:
-    """What to say of an attribute that a Tensor does not have."""
-    said = f"a Tensor has no attribute {name!r}"
-    return f"{said}; here that is {ELSEWHERE[name]}" if name in ELSEWHERE else said
+class Absent:
+    """In the place of an attribute that is not there: an AttributeError that says what to write instead.
+
+    With a `__getattr__` for all names, every attribute that is there would take ten times as long.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name, self.instead = name, instead
+
+    def __get__(self, owner: Any, kind: type) -> NoReturn:
+        raise AttributeError(f"a {kind.__name__} has no attribute {self.name!r}; {self.instead}", name=self.name)
 
 
 def is_foreign(data: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from .graph import ALONE, GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
 from .protocols import dispatch, needed
-from .refusing import is_foreign, missing, numbers_of, refuse
+from .refusing import ELSEWHERE, Absent, is_foreign, numbers_of, refuse
 
 USED, MIXED = -1, -2  # stamps of a gradient: a step has used it; it is the sum of one that was used and of newer ones
 
@@ -247,11 +247,9 @@ class Tensor:
         def __ge__(self, other: Any) -> Any: ...
         def __getattr__(self, method: str) -> Any: ...
 
-    else:
 
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(missing(name), name=name, obj=self)
-
+for _name, _instead in ELSEWHERE.items():
+    setattr(Tensor, _name, Absent(_name, f"here that is {_instead}"))  # until an op has this name
 
 _ONES = {np.dtype(kind): np.broadcast_to(kind(1), ()) for kind in (np.float16, np.float32, np.float64)}  # read-only
 
@@ -294,7 +292,9 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
         if new.shape != old.shape or new.dtype is not old.dtype or leaf.node is not None:
             arrays = [leaf._checked(new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
-    set_all(leaves, "stamp", repeat(next_number()))  # a stamp too many only refuses a graph
+    number = next_number()
+    for leaf in leaves:
+        leaf.stamp = number  # one too many, after an interrupt, only refuses a graph
     any(chain(map(setattr, leaves, repeat("data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
 
@@ -308,12 +308,13 @@ def use_gradients(leaves: Sequence[Tensor]) -> bool:
     False
     True
     """
-    gradients, mixed = [], False
+    mixed = False
     for leaf in leaves:
-        if (g := leaf.grad) is not None:
-            gradients.append(g)
-            mixed |= g.stamp == MIXED
-    set_all(gradients, "stamp", repeat(USED))
+        g = leaf.grad
+        if g is not None:
+            if g.stamp == MIXED:
+                mixed = True
+            g.stamp = USED
     return mixed
 
 

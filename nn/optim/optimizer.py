@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from autograd import Tensor, assign_all, use_gradients
 
-from ..forgotten import missing
+from ..forgotten import Missing
 
 State = dict[str, Any]
 
@@ -37,6 +37,10 @@ class Optimizer:
     at any time.
     """
 
+    params: list[Tensor] = Missing()  # type: ignore[assignment]
+    groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
+    state: list[State] = Missing()  # type: ignore[assignment]
+
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__
         if isinstance(params, Tensor) or hasattr(params, "parameters") or not isinstance(params, Iterable):
@@ -54,19 +58,19 @@ class Optimizer:
                 raise TypeError(f'{name} takes parameters, or groups {{"params": [...], ...}}; got {_shown(group)}')
             if isinstance(group["params"], Tensor):
                 raise TypeError(f'{name} takes groups whose "params" is a list; got one Tensor')
-        self.groups: list[dict[str, Any]] = []
+        self.groups = []
         for group in groups:
             if unknown := group.keys() - options.keys() - {"params"}:
                 raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}")
             self.groups.append({**options, **group, "params": list(group["params"])})
             self._check({**options, **group})
-        self.params: list[Tensor] = [p for group in self.groups for p in group["params"]]
+        self.params = [p for group in self.groups for p in group["params"]]
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
                 raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {_instead(p)}")
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
-        self.state: list[State] = [{} for _ in self.params]
+        self.state = [{} for _ in self.params]
         self.warned = False
 
     def _check(self, options: Mapping[str, Any]) -> None:
@@ -105,11 +109,6 @@ class Optimizer:
             self._check({**group, "lr": value})
         for group in self.groups:
             group["lr"] = value
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            raise missing(self, name)
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         """The new weight and state of one parameter; the arrays given are not changed."""
