@@ -291,3 +291,10 @@ def test_rules_of_scipy_are_there_when_scipy_is():
 def test_gradients_of_complex_matrices_are_refused_where_there_are_none(name):
     with pytest.raises(TypeError, match=f"{name}: gradients of complex matrices are not supported"):
         getattr(np.linalg, name)(Tensor(np.eye(2) * 1j, requires_grad=True))
+
+
+def test_what_is_kept_depends_on_how_many_arrays_are_joined():
+    x = Tensor(ROW, requires_grad=True)
+    for others in ([ROW, ROW], [ROW], []):
+        np.concatenate([x, *others]).backward(np.arange(1.0, 4.0 + 3 * len(others)))
+    assert x.grad.tolist() == [3.0, 6.0, 9.0]
