@@ -23,6 +23,7 @@ def _modes() -> dict[str, dict[str, Any]]:
 
 MODES = _modes()
 FEW = 1e-11  # how far rounding may carry a program of 50 steps that computes in another order
+NOTHING = 1e-30  # beside the numbers of a program, which are about 1
 
 
 def first(program: Program) -> Callable[..., Any]:
@@ -86,4 +87,4 @@ def _same(a: Any, b: Any, exact: bool, largest: float) -> bool:
         return False
     if exact:
         return np.array_equal(a, b, equal_nan=True)
-    return np.allclose(a, b, rtol=FEW, atol=FEW * largest, equal_nan=True)
+    return np.allclose(a, b, rtol=FEW, atol=FEW * largest + NOTHING, equal_nan=True)
