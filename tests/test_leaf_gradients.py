@@ -103,6 +103,18 @@ def test_recorded_gradients_are_tensors_with_memory_of_their_own():
     assert not np.shares_memory(x.grad.data, seed)
 
 
+@pytest.mark.parametrize("wrong", [Tensor(1.0), Tensor([1.0, 2.0, 3.0]), np.ones(2), 5])
+def test_what_is_no_gradient_of_a_leaf_is_not_added_to(wrong):
+    x = leaf(1.0, 2.0)
+    x.grad = wrong
+    with pytest.raises(TypeError, match=r"must be a Tensor of shape \(2,\): leaf\.grad = Tensor\(array\), or None"):
+        (x * 2.0).sum().backward()
+    assert x.grad is wrong
+    x.grad = Tensor(np.ones(2))
+    (x * 2.0).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
 @pytest.mark.parametrize("recorded", [(True, False), (False, True), (True, True)])
 def test_a_recorded_gradient_to_which_another_is_added_stays_recorded(recorded):
     x = leaf(2.0)
