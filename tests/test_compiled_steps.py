@@ -132,6 +132,18 @@ def test_gradients_that_add_up_do_so():
     assert compiled.stats.eager == 0
 
 
+def test_a_gradient_that_somebody_has_set_is_looked_at_before_it_is_added_to():
+    w, x = Tensor(np.ones((2, 3)), requires_grad=True), np.arange(6.0).reshape(2, 3)
+    add = compile(lambda x: (w * x).sum().backward())
+    for given in (np.zeros((2, 3)), np.zeros((2, 3), order="F")):
+        w.grad = Tensor(given)
+        add(x)
+        assert w.grad.data.tolist() == x.tolist()
+    w.grad = Tensor(1.0)
+    with pytest.raises(TypeError, match="must be a Tensor of shape"):
+        add(x)
+
+
 def test_zero_grad_outside_and_step_outside():
     models = [network(), network()]
     optimizers = [nn.Adam(model.parameters(), lr=0.01) for model in models]

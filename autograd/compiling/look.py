@@ -46,7 +46,6 @@ class Look:
         self._names()
         self._tensors()
         self.read: dict[str, str] = {}  # {name: the text that reads the array}
-        self.before: list[str] = []
         self.given = [self._input(k) for k in plan.program.inputs]
         self.text = self._text(len(leaves))
         for i in range(len(leaves)):
@@ -121,8 +120,9 @@ class Look:
     def _input(self, k: int) -> str:
         """An input of the program."""
         text = self.plan.texts[k]
-        if text.endswith(".grad.data"):  # read before the program begins
-            self.before.append(f"i{k} = {text}")
+        if text.endswith(".grad.data"):  # read once, and before the program begins
+            self.conditions.append(f"(i{k} := {text}) is not None")
+            self._like(f"i{k}", eval(text, self.space))
             return f"i{k}"
         value = eval(text, self.space)
         if text[0] not in "to" or not isinstance(value, np.ndarray):
@@ -150,7 +150,7 @@ class Look:
         found = [*slots, *(f"returned[{k}]" for k in range(plan.program.returned))]
         tests = "\n        and ".join(self.conditions)
         lines = [f"def look({', '.join(f'a{i}' for i in range(count))}):", f"if not (\n        {tests}\n    ):"]
-        lines += ["    return MISS", *self.before]
+        lines.append("    return MISS")
         lines += [f"{name} = {self._slot(k)}" for k, name in enumerate(slots)]
         if plan.moved:  # a stamp too many only refuses a graph
             lines.append(f"{' = '.join(f'{refs[i]}.stamp' for i in plan.moved)} = next_number()")
