@@ -23,7 +23,7 @@ def _modes() -> dict[str, dict[str, Any]]:
 
 MODES = _modes()
 FEW = 1e-11  # how far rounding may carry a program of 50 steps that computes in another order
-NOTHING = 1e-30  # beside the numbers of a program, which are about 1
+LAST = 2.0**-52  # the last bit of the numbers of a program, which are about 1: what cancels out may leave as much
 
 
 def first(program: Program) -> Callable[..., Any]:
@@ -82,9 +82,9 @@ def _compare(compiled: Any, function: Any, inputs: list[Any], exact: bool) -> st
 
 
 def _same(a: Any, b: Any, exact: bool, largest: float) -> bool:
-    """Bit for bit, or to rounding beside the largest number; a gradient that cancels out is all rounding."""
+    """Bit for bit, or to rounding beside the largest number."""
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     if exact:
         return np.array_equal(a, b, equal_nan=True)
-    return np.allclose(a, b, rtol=FEW, atol=FEW * largest + NOTHING, equal_nan=True)
+    return np.allclose(a, b, rtol=FEW, atol=FEW * largest + LAST, equal_nan=True)
