@@ -28,7 +28,7 @@ class Slot(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: Any
-    order: str
+    order: Any
     over: int | None = None
 
     @property
@@ -66,7 +66,7 @@ class Main(Scope):
         later = scheduled([line for line in draft.lines if id(line) not in apart], exact)
         moves = [line for line in draft.lines if id(line) in last]
         self.last = self._last_uses([*checks, *later, *moves])
-        self.heading = ""
+        self.heading = self.update = ""
         for i, line in enumerate(checks):
             self._step(i, line, "# checks")
         for asked, answer in draft.guards:
@@ -106,14 +106,17 @@ class Main(Scope):
         return found
 
     def _write_moves(self, moves: Sequence[Line]) -> None:
-        self.lines.append("# update: in one call, so that an interrupt falls before or after all of it")
+        """`update` is the text of the arguments of the last call, which makes all moves."""
+        self.lines.append(
+            "# update: made by the caller, in one call, so that an interrupt falls before or after all of it"
+        )
         functions = ", ".join(f"np.{line.function.__name__}" for line in moves)
         self.constants.prepared["moves"] = f"({functions},)"
         a, b = (", ".join(self.text(line.args[k]) for line in moves) for k in (0, 1))
         for line in moves:
             self.names[id(line)] = self.slots[id(line)].name
         out = ", ".join(self.names[id(line)] for line in moves)
-        self.lines.append(f"update(moves, ({a},), ({b},), ({out},))")
+        self.update = f"(moves, ({a},), ({b},), ({out},))"
 
     def _checks(self) -> list[Line]:
         """The lines that the guards need, which come first, so that a run that fails has done nothing."""

@@ -6,6 +6,7 @@ array can follow (an array of its own that is made element by element, say) is w
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import operator
 import re
@@ -19,6 +20,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..graph import walk
 from ..source import in_library, line_of_caller, path_of_module
 from ..tensor import Tensor
+from .draws import Draw
 
 
 class CompileError(TypeError):
@@ -73,7 +75,7 @@ class Tape:
         self.inputs: list[tuple[str, Any]] = []
         self.viewed: set[int] = set()  # the calls whose memory is that of another result, too
         self.outside = False  # whether an opaque call is under way
-        self.drawn: set[int] = set()  # the generators that are drawn from by `autograd.outside`
+        self.drawn: dict[int, Draw] = {}  # the generators that are drawn from by `autograd.outside`, by their ids
 
     def input(self, name: str, value: Any) -> Any:
         """A value that is given anew for every run: an array, or a Python number."""
@@ -81,6 +83,11 @@ class Tape:
         made = Number(self, name, value) if isinstance(value, float | int) else Traced(self, name, value)
         self.inputs.append((name, made))
         return made
+
+    def draw_nothing(self) -> None:
+        """Put the generators back to where they were: the run comes to nothing, and another one is made."""
+        for draw in self.drawn.values():
+            draw.put_back()
 
     def refuse(self, what: str, place: str = "") -> None:
         """Say that the function does what a program would not do again."""
@@ -98,7 +105,8 @@ class Tape:
             function(value, *plain_args[1:])
         elif kind == "opaque":
             self.outside = True
-            self.drawn.add(id(getattr(function, "__self__", None)))
+            owner = getattr(function, "__self__", None)
+            self.drawn.setdefault(id(owner), Draw(owner))
             value = function(*plain_args, **plain_kwargs)
             self.outside = False
         elif into is not None:
@@ -121,18 +129,31 @@ class Tape:
         return made
 
 
+# What the text of a program, and the file that it may be saved in, call something.
+_WORDS = "np math operator base64 io deque chain starmap Changed run_blocks update moves program state slots found held"
+_RESERVED = {*_WORDS.split(), *vars(builtins)}
+
+
 def identifier(name: str, taken: Collection[str] = ()) -> str:
     """A name as Python takes it, and nobody has it yet: `_0_weight` for `0.weight`."""
     text = re.sub(r"\W", "_", name)
     if (
         text[:1].isdigit()
         or keyword.iskeyword(text)
-        or re.fullmatch(r"np|run_blocks|Changed|([bcfnpstu]|block|scratch)\d+\w*", text)
+        or text in _RESERVED
+        or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
     ):
         text = f"_{text}"
     while text in taken:
         text += "_"
     return text
+
+
+def literal(x: Any) -> str:
+    """A plain value as Python reads it, infinity and NaN included."""
+    if isinstance(x, complex) and not np.isfinite(x):
+        return f"complex({literal(x.real)}, {literal(x.imag)})"
+    return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
 
 
 def nested(x: Any, change: Any) -> Any:
@@ -327,7 +348,7 @@ class Number:
         if not isinstance(other, Number | float | int):
             return NotImplemented
         a, b = (other, self) if swapped else (self, other)
-        texts = [x.text if isinstance(x, Number) else repr(x) for x in (a, b)]
+        texts = [x.text if isinstance(x, Number) else literal(x) for x in (a, b)]
         return Number(self.tape, f"({texts[0]} {sign} {texts[1]})", function(concrete(a), concrete(b)))
 
     def __neg__(self) -> Number:

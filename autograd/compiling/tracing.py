@@ -14,11 +14,11 @@ from ..arguments import CONSTANTS
 from ..graph import HOOKS
 from ..mode import TAPE, Observer, Switch
 from ..source import line_of_caller
-from ..tensor import Tensor, assign_all, tensor_of
+from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from . import effects
 from .surroundings import Surroundings
-from .tape import CompileError, Number, Tape, Traced, concrete, nested
+from .tape import CompileError, Number, Tape, Traced, nested
 
 CONSTANTS.add(Traced)  # type: ignore[arg-type]
 
@@ -49,7 +49,8 @@ class Run(NamedTuple):
     """What a traced run has left: its tape, the expressions that read the inputs, and its outputs with their targets.
 
     `build` makes the function's result of the outputs whose target is "result"; `picks` says what each is.  `flags` are
-    the places of modules' flags that the run has set, and that the next run will find set.
+    the places of modules' flags that the run has set, and that the next run will find set, and `stamps` the stamps of
+    tensors' gradients after it, by the number of the tensor, where they have gradients.
     """
 
     tape: Tape
@@ -61,6 +62,7 @@ class Run(NamedTuple):
     picks: list[Any]
     captured: list[int]  # tensors that the graphs of live results lead to
     flags: list[str]
+    stamps: dict[int, int]
 
 
 class _Known(Observer):
@@ -110,7 +112,9 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
         for i, (name, tensor) in enumerate(around.tensors.items()):
             tensor.data = add(name, f"{around.refs[i]}.data", tensor.data)
             if tensor.grad is not None:
-                tensor.grad = tensor_of(add(f"{name}.grad", f"{around.refs[i]}.grad.data", tensor.grad.data))
+                stamp, data = tensor.grad.stamp, tensor.grad.data
+                tensor.grad = tensor_of(add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
+                tensor.grad.stamp = stamp
         several = len(optimizers) > 1
         for i, optimizer in enumerate(optimizers):
             which = str(i) if several else ""
@@ -151,6 +155,9 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
         _all_found(tape, known | {id(x) for x in likes})
         run = _outcome(tape, texts, around, found, rebuild, before, inputs)
+    except (CompileError, TypeError):
+        tape.draw_nothing()  # whoever tries again, or runs the function as it is written, draws the same numbers
+        raise
     finally:
         TAPE.reset(token)
         for tensor, data, grad, stamp, needs in before:
@@ -228,45 +235,36 @@ def _outcome(
             picks.append(x)  # a constant, or a tensor that was there before
             continue
         targets.append(Target("result"))
+
+    def as_given(value: Any, text: str) -> bool:
+        place = inputs.get(id(value))
+        return place is not None and texts[place] == text
+
     cleared = []
     for i, (name, (tensor, _, grad, _, _)) in enumerate(zip(around.tensors, before, strict=True)):
-        if id(tensor.data) not in inputs:
+        if not as_given(tensor.data, f"{around.refs[i]}.data"):
             outputs.append(tensor.data)
             targets.append(Target("data", i, None, texts.index(f"{around.refs[i]}.data"), f"new.{name}"))
         if tensor.grad is None:
-            cleared += [i] * (grad is not None)
-        elif id(tensor.grad.data) not in inputs:
+            if grad is not None:
+                cleared.append(i)
+        elif not as_given(tensor.grad.data, f"{around.refs[i]}.grad.data"):
             outputs.append(tensor.grad.data)
             targets.append(Target("grad", i, None, None, f"grad.{name}"))
     for i, optimizer in enumerate(around.optimizers):
         for j, state in enumerate(optimizer.state):
-            for key, value in state.items():
-                text = f"o{i}.state[{j}][{key!r}]"
-                if id(value) not in inputs:
-                    outputs.append(value)
-                    old = texts.index(text) if text in texts else None
-                    targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
+            now = {key: f"o{i}.state[{j}][{key!r}]" for key in state}
+            before_it = [text for text in texts if text.startswith(f"o{i}.state[{j}][")]
+            if [*now.values()] == before_it and all(as_given(state[key], text) for key, text in now.items()):
+                continue
+            for key, text in now.items():  # all of it, for it is a new dict
+                outputs.append(state[key])
+                old = texts.index(text) if text in texts else None
+                targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
     leaves = _leaves_behind(alive)
     captured = [i for i, tensor in enumerate(around.tensors.values()) if id(tensor) in leaves]
-    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [])
-
-
-def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
-    """Put what a traced run computed into the places that the function would have put it; the results."""
-    tensors, optimizers = around.tensors_of(leaves), around.optimizers
-    values = [concrete(x) for x in run.outputs]
-    own = [np.array(x, order="K") if isinstance(x, np.ndarray | np.generic) else x for x in values]  # shared by nobody
-    moved = [(tensors[t.place], x) for t, x in zip(run.targets, own, strict=True) if t.kind == "data"]
-    assign_all([tensor for tensor, _ in moved], [array for _, array in moved])
-    for target, value in zip(run.targets, own, strict=True):
-        if target.kind == "grad":
-            tensors[target.place].grad = tensor_of(value)
-        elif target.kind == "state":
-            j, key = target.item
-            optimizers[target.place].state[j][key] = value
-    for i in run.cleared:
-        tensors[i].grad = None
-    return [x for x, target in zip(values, run.targets, strict=True) if target.kind == "result"]
+    stamps = {i: t.grad.stamp for i, t in enumerate(around.tensors.values()) if t.grad is not None}
+    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [], stamps)
 
 
 def _leaves_behind(alive: list[Any]) -> set[int]:
