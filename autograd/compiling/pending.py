@@ -43,7 +43,7 @@ class Pending(Tensor):
     def data(self) -> Any:
         """The gradient of the last run, as an array of its own."""
         scale = self.scale
-        if scale is not None and scale.broken:
+        if is_lost(self):
             raise GraphError("this gradient was lost, for the compiled function was interrupted; run it again")
         if scale is not None and self.run != scale.run:
             self.made = (
@@ -75,3 +75,8 @@ class Pending(Tensor):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tensor(self.data).__reduce__()
+
+
+def is_lost(gradient: Tensor) -> bool:
+    """Whether this is a gradient of a run that has not come to its end, whose value nobody knows."""
+    return isinstance(gradient, Pending) and gradient.scale is not None and gradient.scale.broken

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..graph import HOOKS, next_number
 from ..mode import MODE
-from ..tensor import Tensor, tensor_of
+from ..tensor import Tensor, set_all, tensor_of
 from .look import GRAD, KEPT, SEEN, Look
 from .outcome import Outcome, is_live
 from .pending import LOST, Pending, Scale
@@ -150,12 +150,17 @@ class Plan:
                 found = self.look(*leaves)
                 if found is MISS and self.refresh():
                     found = self.look(*leaves)
-            except GONE:
-                if self.scale.broken:  # the program itself has begun
-                    raise
-                return MISS
             except Changed:
                 self.scale.broken = False
+                raise
+            except Exception as error:
+                if isinstance(error, GONE) and not self.scale.broken:
+                    return MISS
+                if self.scale.broken:  # the program itself has begun
+                    lost = {i: self.pending[i] for i in self.pending}
+                    self._lose_gradients()
+                    tensors = self.around.tensors_of(leaves)
+                    set_all([tensors[i] for i in lost], "grad", lost.values())
                 raise
             finally:
                 self.busy = False

@@ -17,6 +17,7 @@ from ..source import line_of_caller
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from . import effects
+from .pending import is_lost
 from .surroundings import Surroundings
 from .tape import CompileError, Number, Tape, Traced, nested
 
@@ -111,7 +112,7 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
                 given.append(add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
         for i, (name, tensor) in enumerate(around.tensors.items()):
             tensor.data = add(name, f"{around.refs[i]}.data", tensor.data)
-            if tensor.grad is not None:
+            if tensor.grad is not None and not is_lost(tensor.grad):
                 stamp, data = tensor.grad.stamp, tensor.grad.data
                 tensor.grad = tensor_of(add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
                 tensor.grad.stamp = stamp
@@ -248,7 +249,7 @@ def _outcome(
         if tensor.grad is None:
             if grad is not None:
                 cleared.append(i)
-        elif not as_given(tensor.grad.data, f"{around.refs[i]}.grad.data"):
+        elif tensor.grad is not grad and not as_given(tensor.grad.data, f"{around.refs[i]}.grad.data"):
             outputs.append(tensor.grad.data)
             targets.append(Target("grad", i, None, None, f"grad.{name}"))
     for i, optimizer in enumerate(around.optimizers):
