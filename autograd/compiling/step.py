@@ -183,15 +183,16 @@ class Compiled:
         return MISS
 
     def _run(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
+        before: Sequence[Any] = ()
+        if plan.live:
+            try:
+                before = plan.inputs()
+            except GONE:
+                return MISS
         try:
-            before = plan.inputs() if plan.live else ()
             results = plan(leaves)
         except Changed:
             return self._as_written(args, kwargs)
-        except GONE:
-            if plan.scale.broken or not plan.live:
-                raise
-            return MISS
         return results if results is MISS else self._shown(plan, results, args, kwargs, before)
 
     def _as_written(self, args: Any, kwargs: Any) -> Any:

@@ -6,7 +6,6 @@ array can follow (an array of its own that is made element by element, say) is w
 
 from __future__ import annotations
 
-import builtins
 import keyword
 import operator
 import re
@@ -130,8 +129,10 @@ class Tape:
 
 
 # What the text of a program, and the file that it may be saved in, call something.
-_WORDS = "np math operator base64 io deque chain starmap Changed run_blocks update moves program state slots found held"
-_RESERVED = {*_WORDS.split(), *vars(builtins)}
+_RESERVED = set(
+    "np math operator base64 io deque chain starmap Changed run_blocks update moves program state slots found held "
+    "slice float complex map setattr range len min list Exception BaseException ValueError".split()
+)
 
 
 def identifier(name: str, taken: Collection[str] = ()) -> str:
