@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import run_blocks
+from .blocks import pool, run_blocks
 from .plan import Plan
 from .program import update
 from .tape import CompileError, literal
@@ -21,15 +21,20 @@ _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 from __future__ import annotations
 
 import base64
+import contextvars
+import functools
 import io
 import math
 import operator
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
+
+run_through = deque(maxlen=0).extend  # an iterator to its end, in C
 
 
 class Changed(ValueError):
@@ -63,7 +68,9 @@ class File:
         functions = list(self._functions())
         prepared = [f"{key} = {text}" for key, text in plan.program.constants.prepared.items()]
         text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
-        copied = [f for f in (run_blocks, update) if f"{f.__name__}(" in text or (f is update and plan.program.moves)]
+        copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
+        if plan.program.moves:
+            copied.append(update)
         sources = [f"\n{inspect.getsource(f)}" for f in copied]
         parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, *prepared, f"\n\n{text}\n"]
         self.text = "\n".join([*parts, *self._function(moves)]) + "\n"

@@ -227,6 +227,11 @@ class Look:
         new = self.plan.program.slots[place].new() if place < len(self.slots) else np.empty(())
         return (new.shape, new.dtype, new.strides) == (before.shape, before.dtype, before.strides)
 
+    def _make(self, changes: list[str]) -> str:
+        """The call that makes the program's moves and these changes."""
+        last = "*last" if self.plan.program.moves else "(), (), (), ()"
+        return f"update({last}, ({''.join(f'{change}, ' for change in changes)}))" if changes else f"update({last})"
+
     # ---- the function
 
     def _text(self, count: int) -> str:
@@ -247,15 +252,14 @@ class Look:
         if self.outcome.factor is not None:
             lines.append(f"scale.factor = {self.found[self.outcome.factor]}")
         lines.append("scale.run += 1")
-        lines.append(f"changes = [{', '.join(always)}]" if always else "changes = ()")
         if fresh:
             lines.append("if fresh := plan.fresh:")
-            lines.append(f"    changes = [*changes, {', '.join(fresh)}, (plan, 'fresh', False)]")
-        if program.moves:
-            lines.append("update(*last, changes)")
-        elif always or fresh:
-            lines.append("if changes:")
-            lines.append("    update((), (), (), (), changes)")
+            every = [*always, *fresh, "(plan, 'fresh', False)"]
+            lines.append(f"    {self._make(every)}")
+            if always or program.moves:
+                lines += ["else:", f"    {self._make(always)}"]
+        elif always or program.moves:
+            lines.append(self._make(always))
         lines += olds
         if fresh_olds:
             lines.append("if fresh:")

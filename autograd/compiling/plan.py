@@ -124,6 +124,8 @@ class Plan:
         """A gradient that others hold is theirs, as it is now, and the tensor has another one after the next run."""
         if (tensor.grad is None) is not self.without[i]:
             return False
+        if self.scale.broken:  # by an interrupt of what an interrupt is answered with
+            self._lose_gradients(())
         pending = self.pending[i]
         if self._count(i) - 1 - (tensor.grad is pending) > self.held[i]:
             pending.settle()
@@ -145,29 +147,26 @@ class Plan:
                 raise Changed
             try:
                 self.busy = True
-                if self.scale.broken:
-                    self._lose_gradients()
                 found = self.look(*leaves)
                 if found is MISS and self.refresh():
                     found = self.look(*leaves)
             except Changed:
                 self.scale.broken = False
                 raise
-            except Exception as error:
-                if isinstance(error, GONE) and not self.scale.broken:
-                    return MISS
+            except BaseException as error:
                 if self.scale.broken:  # the program itself has begun
-                    lost = {i: self.pending[i] for i in self.pending}
-                    self._lose_gradients()
-                    tensors = self.around.tensors_of(leaves)
-                    set_all([tensors[i] for i in lost], "grad", lost.values())
+                    self._lose_gradients(self.around.tensors_of(leaves))
+                elif isinstance(error, GONE):
+                    return MISS
                 raise
             finally:
                 self.busy = False
             return found
 
-    def _lose_gradients(self) -> None:
+    def _lose_gradients(self, tensors: Sequence[Tensor]) -> None:
         """After a run that was broken off: those who hold its gradients are told, and the next run makes others."""
+        if tensors:
+            set_all([tensors[i] for i in self.pending], "grad", [*self.pending.values()])
         for i, pending in self.pending.items():
             if pending.scale is not None:
                 pending.scale = LOST

@@ -15,6 +15,8 @@ from .lines import Draft
 from .scopes import Main
 from .writing import Constants
 
+run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
+
 
 class Changed(Exception):
     """A truth value that Python code asked for is another one in this run: the program is for other values."""
@@ -31,11 +33,11 @@ def update(
     if then:
         todo = chain(todo, starmap(setattr, then))
     try:
-        deque(todo, maxlen=0)
+        run_through(todo)
     except Exception:  # np.errstate(over="raise"), say: what raises has been written, and the rest must be
         while True:
             try:
-                deque(todo, maxlen=0)
+                run_through(todo)
                 break
             except Exception:
                 continue

@@ -130,8 +130,9 @@ class Tape:
 
 # What the text of a program, and the file that it may be saved in, call something.
 _RESERVED = set(
-    "np math operator base64 io deque chain starmap Changed run_blocks update moves program state slots found held "
-    "slice float complex map setattr range len min list Exception BaseException ValueError".split()
+    "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
+    "pool run_blocks run_through update moves program state slots found held slice float complex map setattr range "
+    "len min list hasattr RuntimeError Exception BaseException ValueError".split()
 )
 
 
