@@ -216,6 +216,25 @@ def test_gradients_that_were_not_forgotten_are_warned_of(inside):
     assert warned(compile) == warned(lambda f: f)
 
 
+def test_a_gradient_that_is_returned_is_that_of_the_weight():
+    w = Tensor(np.zeros(2), requires_grad=True)
+
+    @compile
+    def backward(v, x):
+        w.grad = None
+        (w * x * v).sum().backward()
+        return {"w": w.grad, "v": v.grad}
+
+    held = []
+    for k in range(1, 6):
+        v = Tensor(ONE, requires_grad=True)
+        found = backward(v, ONE * k)
+        assert found["w"] is w.grad and found["v"] is v.grad
+        held.append(w.grad)
+        for i, gradient in enumerate(held, 1):
+            same(gradient, ONE * i)
+
+
 # ---- states
 
 

@@ -29,7 +29,7 @@ from .program import Changed, Program
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
 from .surroundings import Surroundings
 from .tape import CompileError, identifier
-from .tracing import Pick, Run, Target, run_traced
+from .tracing import Gradient, Pick, Run, Target, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own
 REMEMBERED = 1000  # calls that cannot be compiled
@@ -210,7 +210,11 @@ class Compiled:
         elif plan.single:
             return tensor_of(np.asarray(results[0])) if plan.picks[0] is Pick.TENSOR else results[0]
         left = iter(results)
-        return plan.build(_as_picked(pick, left) for pick in plan.picks)
+        picks = plan.picks
+        if any(isinstance(pick, Gradient) for pick in picks):
+            tensors = plan.around.tensors_of(flatten([list(args), kwargs])[0])
+            picks = [tensors[pick.tensor].grad if isinstance(pick, Gradient) else pick for pick in picks]
+        return plan.build(_as_picked(pick, left) for pick in picks)
 
     def _compile(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
         """Run the function once and make a program of that run; the result of the run."""

@@ -46,6 +46,12 @@ class Pick(Enum):
     ALIVE = 2  # a tensor with a graph that can still be walked
 
 
+class Gradient(NamedTuple):
+    """A result that is the gradient of a tensor, by its number."""
+
+    tensor: int
+
+
 class Run(NamedTuple):
     """What a traced run has left: its tape, the expressions that read the inputs, and its outputs with their targets.
 
@@ -223,7 +229,11 @@ def _outcome(
     targets: list[Target] = []
     picks: list[Any] = []
     alive: list[Any] = []
+    gradients = {id(t.grad): i for i, t in enumerate(around.tensors.values()) if t.grad is not None}
     for x in found:
+        if id(x) in gradients:
+            picks.append(Gradient(gradients[id(x)]))
+            continue
         if isinstance(x, Tensor) and id(x) not in own:
             live = x.node is not None and x.node.kept is not None
             alive += [x] * live
