@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from sys import getrefcount
+from threading import Lock, get_ident
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from .pending import LOST, Pending, Scale
 from .program import Changed, Program, update
 from .surroundings import Surroundings, alike
 from .tape import concrete
-from .tracing import Pick, Run
+from .tracing import Gradient, Pick, Run
 
 MISS = object()  # this program is not for this call
 GONE = (KeyError, IndexError, AttributeError, ValueError)  # a name, an item or a cell that was watched is not there
@@ -40,10 +40,11 @@ class Plan:
         self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
         self.live = is_live(run)
         self.recording = MODE.get().recording
+        self.gradients = any(isinstance(pick, Gradient) for pick in run.picks)
         self.single = len(run.picks) == 1 and isinstance(run.picks[0], Pick) and run.build([0]) == 0
         self.outcome = Outcome(program, run, self.tensors)
         self.kept = self.outcome.kept()
-        self.lock, self.busy = threading.RLock(), False
+        self.lock, self.owner = Lock(), 0  # the thread that has held the lock last
         self.scale = Scale()
         self.fresh = True  # whether the run under way has to give tensors and states something that was made anew
         self.others: list[Any] = []
@@ -142,11 +143,11 @@ class Plan:
         Raises Changed, before anything has happened, where the program asks for a truth value and finds another, or
         where a run of it is under way in this thread: that of which a signal's handler has come in between.
         """
+        if self.lock.locked() and self.owner == get_ident():
+            raise Changed
         with self.lock:
-            if self.busy:
-                raise Changed
+            self.owner = get_ident()
             try:
-                self.busy = True
                 found = self.look(*leaves)
                 if found is MISS and self.refresh():
                     found = self.look(*leaves)
@@ -159,8 +160,6 @@ class Plan:
                 elif isinstance(error, GONE):
                     return MISS
                 raise
-            finally:
-                self.busy = False
             return found
 
     def _lose_gradients(self, tensors: Sequence[Tensor]) -> None:

@@ -211,7 +211,7 @@ class Compiled:
             return tensor_of(np.asarray(results[0])) if plan.picks[0] is Pick.TENSOR else results[0]
         left = iter(results)
         picks = plan.picks
-        if any(isinstance(pick, Gradient) for pick in picks):
+        if plan.gradients:
             tensors = plan.around.tensors_of(flatten([list(args), kwargs])[0])
             picks = [tensors[pick.tensor].grad if isinstance(pick, Gradient) else pick for pick in picks]
         return plan.build(_as_picked(pick, left) for pick in picks)
