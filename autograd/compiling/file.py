@@ -165,8 +165,8 @@ class File:
         for k, place in moves.items():
             yield f"    state[{plan.names[k]!r}] = found[{place}]"
         places = iter(plan.outcome.results)
-        picks = [_Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.picks]
-        yield f"    return {_written(plan.build(picks))}"
+        picks = [_Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
+        yield f"    return {_written(plan.results.build(picks))}"
 
 
 class _Text(str):

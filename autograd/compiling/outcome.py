@@ -14,7 +14,7 @@ from .memory import memory_of
 from .program import Program, update
 from .surroundings import Surroundings
 from .tape import Traced, concrete
-from .tracing import Pick, Run
+from .tracing import Run
 
 
 class Outcome:
@@ -67,11 +67,6 @@ class Outcome:
     def kept(self) -> list[int]:
         """The slots of arrays that are the plan's, until somebody else holds them."""
         return [k for k in range(len(self.slots)) if self.is_loose(k) and k not in self.pending.values()]
-
-
-def is_live(run: Run) -> bool:
-    """Whether a result is a tensor whose graph can still be walked."""
-    return any(pick is Pick.ALIVE for pick in run.picks)
 
 
 def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:

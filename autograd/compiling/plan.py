@@ -13,15 +13,15 @@ from ..graph import HOOKS, next_number
 from ..mode import MODE
 from ..tensor import Tensor, set_all, tensor_of
 from .look import GRAD, KEPT, SEEN, Look
-from .outcome import Outcome, is_live
+from .outcome import Outcome
 from .pending import LOST, Pending, Scale
 from .program import Changed, Program, update
+from .results import GONE, Results
 from .surroundings import Surroundings, alike
 from .tape import concrete
-from .tracing import Gradient, Pick, Run
+from .tracing import Run
 
 MISS = object()  # this program is not for this call
-GONE = (KeyError, IndexError, AttributeError, ValueError)  # a name, an item or a cell that was watched is not there
 
 
 class Plan:
@@ -34,14 +34,11 @@ class Plan:
 
     def __init__(self, program: Program, run: Run, around: Surroundings, leaves: Sequence[Any], nest: Any) -> None:
         self.program, self.around, self.texts, self.nest = program, around, run.texts, nest
-        self.build, self.picks, self.captured = run.build, run.picks, run.captured
+        self.results = Results(run, around)
         self.names = [name for name, _ in run.tape.inputs]
         self.outlines = [(np.shape(v), getattr(v, "dtype", None)) for v in (concrete(x) for _, x in run.tape.inputs)]
         self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
-        self.live = is_live(run)
         self.recording = MODE.get().recording
-        self.gradients = any(isinstance(pick, Gradient) for pick in run.picks)
-        self.single = len(run.picks) == 1 and isinstance(run.picks[0], Pick) and run.build([0]) == 0
         self.outcome = Outcome(program, run, self.tensors)
         self.kept = self.outcome.kept()
         self.lock, self.owner = Lock(), 0  # the thread that has held the lock last

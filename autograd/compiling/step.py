@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 
 from ..mode import MODE, TAPE
-from ..tensor import Tensor, tensor_of
+from ..tensor import Tensor
 from ..tree import flatten
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .draws import Draw
 from .file import File
 from .lines import Draft, Line, draft_of, drawing
-from .live import Rerun
 from .outcome import apart, apply
-from .plan import GONE, MISS, Plan
+from .plan import MISS, Plan
 from .program import Changed, Program
+from .results import Rerun
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
 from .surroundings import Surroundings
 from .tape import CompileError, identifier
-from .tracing import Gradient, Pick, Run, Target, run_traced
+from .tracing import Pick, Run, Target, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own
 REMEMBERED = 1000  # calls that cannot be compiled
@@ -183,38 +183,16 @@ class Compiled:
         return MISS
 
     def _run(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
-        before: Sequence[Any] = ()
-        if plan.live:
-            try:
-                before = plan.inputs()
-            except GONE:
-                return MISS
         try:
-            results = plan(leaves)
+            again = Rerun(plan, self.function, args, kwargs, self.exact) if plan.results.live else None
+            found = plan(leaves)
         except Changed:
             return self._as_written(args, kwargs)
-        return results if results is MISS else self._shown(plan, results, args, kwargs, before)
+        return found if found is MISS else plan.results.of(found, again, args, kwargs)
 
     def _as_written(self, args: Any, kwargs: Any) -> Any:
         self.stats.eager += 1
         return self.function(*args, **kwargs)
-
-    def _shown(self, plan: Plan, results: list[Any], args: Any, kwargs: Any, before: Sequence[Any]) -> Any:
-        """The function's result, of those of the program; `before` is what a run read whose result is live."""
-        if plan.live:
-            picks = [pick for pick in plan.picks if isinstance(pick, Pick)]
-            live = [i for i, pick in enumerate(picks) if pick is Pick.ALIVE]
-            alive = Rerun(plan, self.function, args, kwargs, before).alive([results[i] for i in live], self.exact)
-            for i, tensor in zip(live, alive, strict=True):
-                results[i] = tensor
-        elif plan.single:
-            return tensor_of(np.asarray(results[0])) if plan.picks[0] is Pick.TENSOR else results[0]
-        left = iter(results)
-        picks = plan.picks
-        if plan.gradients:
-            tensors = plan.around.tensors_of(flatten([list(args), kwargs])[0])
-            picks = [tensors[pick.tensor].grad if isinstance(pick, Gradient) else pick for pick in picks]
-        return plan.build(_as_picked(pick, left) for pick in picks)
 
     def _compile(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
         """Run the function once and make a program of that run; the result of the run."""
@@ -226,38 +204,50 @@ class Compiled:
             run, around = self._traced(leaves, build)
             plan = self._plan(run, around, leaves, _nest(args, kwargs))
         except CompileError as error:
-            if not self.fallback:
-                raise
-            warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=3)
-            if len(self.refused) >= REMEMBERED:
-                del self.refused[next(iter(self.refused))]
-            self.refused[key] = None
+            self._refuse(key, error)
             return self._as_written(args, kwargs)
-        before = plan.inputs()
-        results = apply(run, around, leaves)
         if twice := set(run.flags) & self.flags:
-            raise CompileError(f"{', '.join(twice)} is changed in every run: a program would not do it again")
+            self._refuse(
+                key, CompileError(f"{', '.join(twice)} is changed in every run: a program would not do it again")
+            )
+        again = Rerun(plan, self.function, args, kwargs, self.exact) if plan.results.live else None
+        found = apply(run, around, leaves)
         self.flags |= set(run.flags)
         if not run.flags:
             self.stats.compiles += 1
             self.stats.seconds += time.perf_counter() - start
             self.plans = [plan, *self.plans][: self.cache_size]
-        return self._shown(plan, results, args, kwargs, before)
+        return plan.results.of(found, again, args, kwargs)
+
+    def _refuse(self, key: Any, error: CompileError) -> None:
+        """Raise the error, or warn of it and remember that such calls are made as the function is written."""
+        if not self.fallback:
+            raise error
+        warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
+        if len(self.refused) >= REMEMBERED:
+            del self.refused[next(iter(self.refused))]
+        self.refused[key] = None
 
     def _traced(self, leaves: list[Any], build: Any) -> tuple[Run, Surroundings]:
         """A traced run.  Arrays that are no arguments are inputs, or constants if Python asks for their numbers."""
         around = Surroundings(self.function, leaves)
-        draws = [Draw(generator) for _, generator in (*around.generators, ("np.random", np.random.mtrand._rand))]
         try:
-            return run_traced(self.function, leaves, build, around), around
+            return self._run_traced(around, leaves, build), around
         except (CompileError, TypeError):
-            for draw in draws:
-                draw.put_back()
             if not around.arrays or sum(place.get().nbytes for place in around.arrays.values()) > SMALL:
                 raise
         around = Surroundings(self.function, leaves)
         around.constant = True
-        return run_traced(self.function, leaves, build, around), around
+        return self._run_traced(around, leaves, build), around
+
+    def _run_traced(self, around: Surroundings, leaves: list[Any], build: Any) -> Run:
+        draws = [Draw(generator) for _, generator in (*around.generators, ("np.random", np.random.mtrand._rand))]
+        try:
+            return run_traced(self.function, leaves, build, around)
+        except (CompileError, TypeError):
+            for draw in draws:
+                draw.put_back()
+            raise
 
     def _plan(self, run: Run, around: Surroundings, leaves: list[Any], nest: Any) -> Plan:
         try:
@@ -304,12 +294,6 @@ def _draft(run: Run, exact: bool) -> tuple[Draft, list[Target], list[str]]:
 
 def _same(draft: Draft, line: Line, _old: Line) -> Any:
     return draft.again(line)
-
-
-def _as_picked(pick: Any, left: Any) -> Any:
-    if pick is Pick.TENSOR:
-        return tensor_of(np.asarray(next(left)))
-    return next(left) if isinstance(pick, Pick) else pick
 
 
 def _nest(args: Any, kwargs: Any) -> Any:
