@@ -282,6 +282,29 @@ def test_results_share_memory_where_those_of_the_function_do():
             a += 1.0
 
 
+def test_views_of_gradients_weights_and_states_are_not_written_over():
+    def run(wrap):
+        w = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+        v, optimizer = Tensor(np.ones(3)), nn.SGD([w], lr=0.1, momentum=0.5)
+
+        @wrap
+        def step(x):
+            old = w.data[1:]
+            optimizer.zero_grad()
+            (w * w * x).sum().backward()
+            optimizer.step()
+            v.data = w.data[0]
+            return w.grad.data.T, w.grad.data[0], old, w.data.T, optimizer.state[0]["velocity"].reshape(-1), v.data
+
+        held = [step(np.full((2, 3), 0.1 * k)) for k in range(1, 6)]
+        return [array for found in held for array in found], np.shares_memory(v.data, w.data)
+
+    (mine, shared), (theirs, really) = run(compile), run(lambda f: f)
+    assert shared == really
+    for a, b in zip(mine, theirs, strict=True):
+        close(a, b)
+
+
 def test_results_with_a_graph_keep_what_they_are():
     layer, count = nn.Linear(4, 2), np.array([2**60 + 1])
 

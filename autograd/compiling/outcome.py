@@ -52,9 +52,8 @@ class Outcome:
         self.cleared, self.stamps = run.cleared, run.stamps
         weights = any(tensors[i].requires_grad for i in self.data)
         self.once = weights or bool(self.grads or self.states or self.cleared)
-        items = [place for own in self.states.values() for place in own.values()]
-        every = [*self.results, *self.data.values(), *self.grads.values(), *items]
-        self.pending = {i: place for i, place in self.grads.items() if self.is_loose(place) and every.count(place) == 1}
+        alone = {k for k in program.memory if program.memory.count(k) == 1}
+        self.pending = {i: place for i, place in self.grads.items() if self.is_loose(place) and place in alone}
 
     def is_loose(self, place: int) -> bool:
         """Whether an output lies in an array of the plan's, and not over that of an input."""
@@ -104,12 +103,10 @@ def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
 
 
 class _Owned:
-    """The values of a traced run as arrays that the program, which keeps its constants, does not hold."""
+    """The values of a traced run: the arrays that the function made, and copies of the program's constants."""
 
     def __init__(self, run: Run) -> None:
-        results = [x for x, t in zip(run.outputs, run.targets, strict=True) if t.kind == "result"]
-        given = [x for _, x in run.tape.inputs]
-        self.arrays = {id(x.value): x.value for x in [*given, *results] if isinstance(x, Traced)}
+        self.arrays = {id(x.value): x.value for x in run.outputs if isinstance(x, Traced)}
 
     def __call__(self, x: Any, kind: str) -> Any:
         value = concrete(x)

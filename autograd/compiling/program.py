@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .blocks import run_blocks
-from .lines import Draft
+from .lines import Draft, Value
+from .memory import memory_of
 from .scopes import Main
 from .writing import Constants
 
@@ -50,8 +51,8 @@ class Program:
     If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it.
     That one is left to the caller, who may have other things to change in the same moment.
     `slots` are the arrays that leave the program.  For each output of the draft, `outputs` has (True, the number of its
-    slot) or (False, its place in what `run` returns).  `replaces` has for each output the place of the input that it
-    will stand in for, or None.
+    slot) or (False, its place in what `run` returns), `memory` the number of the slot in whose memory it lies, or None,
+    and `replaces` the place of the input that it will stand in for, or None.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Program:
         self.returned, self.moves = len(returned), bool(main.update)
         count = iter(range(self.returned))
         self.outputs = [(True, numbers[id(x)]) if id(x) in numbers else (False, next(count)) for x in draft.outputs]
+        self.memory = [numbers.get(id(memory_of(x))) if isinstance(x, Value) else None for x in draft.outputs]
         arguments = [*main.arguments, *(slot.name for slot in self.slots)]
         found = f"[{', '.join(map(main.text, returned))}]"
         body = "\n    ".join([*main.lines, f"return {found}, {main.update}" if main.update else f"return {found}"])
