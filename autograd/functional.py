@@ -293,20 +293,23 @@ def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: l
     batch = list(args)
     for i in chosen:
         leaves, build = flatten(args[i])
-        arrays = [np.asarray(leaf.data if isinstance(leaf, Tensor) else leaf, None) for leaf in leaves]
-        batch[i] = build(np.stack([x, x * 1.5 + x.dtype.type(0.25), x]) for x in arrays)
+        batch[i] = build(np.stack([x, x * 1.5 + x.dtype.type(0.25), x]) for x in map(_array_of, leaves))
     with no_grad(), np.errstate(all="ignore"):
         found = function(*batch, **kwargs)
-    found, once = (x.data if isinstance(x, Tensor) else np.asarray(x) for x in (found, once))
+    found, once = _array_of(found), _array_of(once)
     fits = found.shape == (3, *once.shape)
     rtol = float(np.sqrt(np.finfo(once.dtype).eps)) if once.dtype.kind in "fc" else 0.0
-    scale = float(np.abs(once).max(initial=0.0))
-    if not fits or not np.allclose(found[::2], [once, once], rtol=rtol, atol=rtol * scale, equal_nan=True):
+    atol = np.abs(once).max(initial=0.0) * rtol
+    if not fits or not np.allclose(found[::2], np.stack([once, once]), rtol=rtol, atol=atol, equal_nan=True):
         what = "results that depend on the other rows" if fits else f"shape {found.shape}, not {(3, *once.shape)}"
         raise ValueError(
             f"jacobian(vectorize=True) needs a function that treats a first axis as a batch; of 3 rows this one made "
             f"{what}: leave out vectorize=True"
         )
+
+
+def _array_of(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x if isinstance(x, np.ndarray) else np.asarray(x)
 
 
 def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:

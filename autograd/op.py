@@ -12,7 +12,8 @@ import numpy as np
 from .arguments import CONSTANTS, arguments_of, arrange, by_numpy, check_rules, constant, explain, one_array
 from .graph import Node, Outline, next_number
 from .mode import MODE
-from .tensor import NUMPY, Tensor, tensor_of
+from .protocols import NUMPY
+from .tensor import Tensor, tensor_of
 from .unroll import unrolled
 
 REAL, POSITIVE, UNIT = (-2.0, 2.0), (0.3, 2.5), (-0.9, 0.9)  # intervals that test inputs are drawn from

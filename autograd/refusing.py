@@ -36,10 +36,17 @@ ELSEWHERE = {
 }
 
 
-def missing(name: str) -> str:
-    """What to say of an attribute that a Tensor does not have."""
-    said = f"a Tensor has no attribute {name!r}"
-    return f"{said}; here that is {ELSEWHERE[name]}" if name in ELSEWHERE else said
+class Absent:
+    """In the place of an attribute that is not there: an AttributeError that says what to write instead.
+
+    With a `__getattr__` for all names, every attribute that is there would take ten times as long.
+    """
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name, self.instead = name, instead
+
+    def __get__(self, owner: Any, kind: type) -> NoReturn:
+        raise AttributeError(f"a {kind.__name__} has no attribute {self.name!r}; {self.instead}", name=self.name)
 
 
 def is_foreign(data: Any) -> bool:
@@ -80,12 +87,17 @@ REFUSED = {
     "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf",
     "out": "np.{} cannot write into an existing array when a Tensor takes part (out=, or x += tensor for an array x), "
     "since a recorded value must not change: write x = x + tensor, or use autograd.where",
+    "backward": "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, or it was "
+    "computed under no_grad() or from .data",
+    "no gradient": "backward() on a Tensor of shape {} and {} needs a gradient of that shape; for a loss, reduce to "
+    "one real number first, as in loss.mean().backward()",
+    "pickle": "a Tensor made by {} cannot be pickled or copied, for it holds a graph; use its .detach() or .data",
 }
 
 
-def refuse(what: str, *about: str) -> NoReturn:
-    """Raise TypeError for one of `REFUSED`."""
-    raise TypeError(REFUSED[what].format(*about))
+def refuse(what: str, *about: Any, error: type[Exception] = TypeError) -> NoReturn:
+    """Raise an error in the words of `REFUSED`."""
+    raise error(REFUSED[what].format(*about))
 
 
 def no_rule(function: Any, known: Iterable[str]) -> NoReturn:

@@ -12,12 +12,8 @@ import numpy as np
 
 from .graph import ALONE, GraphError, Node, next_number, walk
 from .mode import MODE, enable_grad
-from .refusing import is_foreign, missing, no_rule, numbers_of, refuse
-
-# What NumPy's functions do when they meet a Tensor: {np.exp: exp, ...}.  The ops fill it as they register.
-# A method of a ufunc is a pair, (np.add, "reduce").
-NUMPY: dict[Any, Callable[..., Any]] = {}
-LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, should these have been imported
+from .protocols import dispatch, needed
+from .refusing import ELSEWHERE, Absent, is_foreign, numbers_of, refuse
 
 USED, MIXED = -1, -2  # stamps of a gradient: a step has used it; it is the sum of one that was used and of newer ones
 
@@ -154,16 +150,10 @@ class Tensor:
         Tensor(12.)
         """
         if not self.requires_grad:
-            raise GraphError(
-                "backward() on a Tensor that records nothing: none of its inputs has requires_grad=True, "
-                "or it was computed under no_grad() or from .data"
-            )
+            refuse("backward", error=GraphError)
         if gradient is None:
             if self.data.size != 1 or self.data.dtype.kind == "c":
-                raise ValueError(
-                    f"backward() on a Tensor of shape {self.shape} and {self.dtype} needs a gradient of that shape; "
-                    f"for a loss, reduce to one real number first, as in loss.mean().backward()"
-                )
+                refuse("no gradient", self.shape, self.dtype, error=ValueError)
             seed = tensor_of(_ones_like(self.data))
         else:
             if gradient.__class__ is bool:
@@ -195,7 +185,7 @@ class Tensor:
         to be walked afterwards if it read the old value.
         """
         data, flags = value.data if isinstance(value, Tensor) else value, self.data.flags
-        order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+        order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
         assign_all([self], [data.copy(order) if hasattr(data, "__array_function__") else np.array(data, order=order)])
 
     def _checked(self, new: Any) -> Any:
@@ -210,10 +200,7 @@ class Tensor:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.node is not None:
-            raise TypeError(
-                f"a Tensor made by {self.node.op.name} cannot be pickled or copied, for it holds a graph; "
-                f"use its .detach() or .data"
-            )
+            refuse("pickle", self.node.op.name)
         return _rebuild, (type(self), self.data, self.requires_grad, self.name, self.grad)
 
     # ---- NumPy's protocols
@@ -222,10 +209,10 @@ class Tensor:
         if params.get("out") is not None:
             refuse("out", ufunc.__name__)
         params.pop("order", None)  # how the result lies in memory
-        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **_needed(params))
+        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **needed(params))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return dispatch(function)(*args, **_needed(kwargs))
+        return dispatch(function)(*args, **needed(kwargs))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.requires_grad:
@@ -260,11 +247,9 @@ class Tensor:
         def __ge__(self, other: Any) -> Any: ...
         def __getattr__(self, method: str) -> Any: ...
 
-    else:
 
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(missing(name), name=name, obj=self)
-
+for _name, _instead in ELSEWHERE.items():
+    setattr(Tensor, _name, Absent(_name, f"here that is {_instead}"))  # until an op has this name
 
 _ONES = {np.dtype(kind): np.broadcast_to(kind(1), ()) for kind in (np.float16, np.float32, np.float64)}  # read-only
 
@@ -307,7 +292,9 @@ def assign_all(leaves: Sequence[Tensor], arrays: Sequence[Any], *others: tuple[A
         if new.shape != old.shape or new.dtype is not old.dtype or leaf.node is not None:
             arrays = [leaf._checked(new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
-    set_all(leaves, "stamp", repeat(next_number()))  # a stamp too many only refuses a graph
+    number = next_number()
+    for leaf in leaves:
+        leaf.stamp = number  # one too many, after an interrupt, only refuses a graph
     any(chain(map(setattr, leaves, repeat("data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
 
@@ -321,12 +308,13 @@ def use_gradients(leaves: Sequence[Tensor]) -> bool:
     False
     True
     """
-    gradients, mixed = [], False
+    mixed = False
     for leaf in leaves:
-        if (g := leaf.grad) is not None:
-            gradients.append(g)
-            mixed |= g.stamp == MIXED
-    set_all(gradients, "stamp", repeat(USED))
+        g = leaf.grad
+        if g is not None:
+            if g.stamp == MIXED:
+                mixed = True
+            g.stamp = USED
     return mixed
 
 
@@ -395,7 +383,7 @@ def differentiate(
         observer.arrived(arrived)
     for edge in arrived:
         g = arrived[edge]
-        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or (g.base is not None and _base_holders(g) > OWN):
+        if getrefcount(g) > ALONE or g.__class__ is not np.ndarray or not (g.base is None or _is_whole(g)):
             g = _own(g)
         arrived[edge] = tensor_of(g.conj())
     return arrived
@@ -425,6 +413,11 @@ def _base_holders(view: Any) -> int:
 OWN = _base_holders(np.empty(1)[:])  # of an array that is held by nothing but this view of it
 
 
+def _is_whole(view: Any) -> bool:
+    """Whether a view is as good as an array: nobody else holds the memory, no element repeats, all may be changed."""
+    return _base_holders(view) <= OWN and view.flags.forc and view.flags.writeable
+
+
 def _own(array: Any) -> Any:
     """A copy of a gradient that others hold, or whose memory they hold."""
     if isinstance(array, np.generic):
@@ -438,22 +431,3 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, name: str | Non
     tensor = kind(data, requires_grad, name=name)
     tensor.grad = grad
     return tensor
-
-
-# Keywords that NumPy's functions have in common, and the values that change nothing.
-_HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, "like": None}
-
-
-def _needed(params: dict[str, Any]) -> dict[str, Any]:
-    """The keywords that say something."""
-    return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x == _HARMLESS[key]))}
-
-
-def dispatch(function: Any) -> Callable[..., Any]:
-    """What to call when NumPy's `function` meets a Tensor.  Raises TypeError, naming the nearest that there is."""
-    for load in (None, *LOADERS):
-        if load is not None:
-            load()
-        if function in NUMPY:
-            return NUMPY[function]
-    return no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})

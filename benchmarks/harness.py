@@ -54,6 +54,7 @@ CONTENDERS = {
     "hips": Contender("HIPS autograd", "autograd", elsewhere=True),
     "profiled": Contender("eager, profiled", "plaingrad"),
     "sklearn": Contender("scikit-learn", "sklearn"),
+    "limit": Contender("NumPy", "numpy"),
 }
 
 

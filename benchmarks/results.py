@@ -31,6 +31,7 @@ elapsed times.
 """
 WORDS = {
     "One SGD step": "Forward, backward, update, and the loss as a Python number; float32, softmax cross-entropy.",
+    "Compile time": "Making the program of a step anew, and running it once; without caches on disk.",
     "Elementwise chain": "Value and gradient of sum(exp(-x x) sin(y) + tanh(x y)), float32.",
     "Cost of an op": "Time per op, forward and backward; 4x4 float64 arrays, so that arithmetic hardly counts.",
     "Graphs and derivatives": "A value and its gradient; a Hessian; a Jacobian.",
@@ -38,6 +39,9 @@ WORDS = {
     "the process held with libraries, network and data loaded, before its first step.",
     "Training": "`nn.fit` beside scikit-learn's MLPClassifier: the same network, batches, epochs and Adam.",
     "Profile": "What `autograd.profile()` costs.",
+    "The machine's limits": "What no program in NumPy goes below here: parts of the cases above that cannot be left "
+    "out. For a network these are its matrix products, into arrays that are there; for the elementwise chain its four "
+    "functions, in blocks, and the way of its arrays through memory; for small arrays the cost of a call.",
     "Default threads": "Neither pinned nor limited: {cores} for each process.",
 }
 FOOTPRINT = """Processor time of the import in a fresh process whose bytecode is cached; sizes of the installed files

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
+from .forgotten import Missing
 from .module import Module
 
 
@@ -16,6 +17,8 @@ def _module(module: Any, place: Any, kind: Any) -> Module:
 
 class _Numbered(Module):
     """Modules that are named 0, 1, 2, ..."""
+
+    items: list[Module] = Missing()  # type: ignore[assignment]
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self.items = [_module(m, f"argument {i}", self) for i, m in enumerate(modules)]
@@ -92,8 +95,10 @@ class ModuleDict(Module):
     ['cat.weight', 'cat.bias']
     """
 
+    table: dict[str, Module] = Missing()  # type: ignore[assignment]
+
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
-        self.table: dict[str, Module] = {}
+        self.table = {}
         for name, module in (modules or {}).items():
             self[name] = module
 

@@ -5,6 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 
+class Missing:
+    """In the place of an attribute that is not there, or not before `__init__`: the AttributeError that says so.
+
+    With a `__getattr__` for all names, every attribute that is there would take ten times as long.
+    """
+
+    def __init__(self, hint: str = "") -> None:
+        self.hint = hint
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        if owner is None:
+            return self
+        raise missing(owner, self.name, self.hint)
+
+
 def missing(owner: Any, name: str, hint: str = "") -> AttributeError:
     """The error of `owner.name`; it names the class whose `__init__` leaves out that of its base, if there is one."""
     kind = type(owner)

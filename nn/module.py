@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all
 
-from .forgotten import missing
+from .forgotten import Missing, missing
 from .hooks import Handle, Hooks
 
 M = TypeVar("M", bound="Module")
@@ -43,6 +43,9 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
+_CALL_FIRST = "a module is called first, as in loss_of(prediction, target).backward()"
+
+
 class Module:
     """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
 
@@ -70,10 +73,7 @@ class Module:
                 )
 
     if not TYPE_CHECKING:  # a checker shall go on to know what a module has
-
-        def __getattr__(self, name: str) -> Any:
-            called = "a module is called first, as in loss_of(prediction, target).backward()"
-            raise missing(self, name, called if name in ("backward", "item") else "")
+        backward, item = Missing(_CALL_FIRST), Missing(_CALL_FIRST)
 
         def __setattr__(self, name: str, value: Any) -> None:
             held = vars(self).get(name)
@@ -85,9 +85,14 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        if self._hooks is not None:
-            return self._hooks.call(self, inputs, options)
-        return self.forward(*inputs, **options) if options else self.forward(*inputs)
+        try:
+            if self._hooks is not None:
+                return self._hooks.call(self, inputs, options)
+            return self.forward(*inputs, **options) if options else self.forward(*inputs)
+        except AttributeError as error:
+            if error.obj is self and error.name:
+                raise missing(self, error.name) from error
+            raise
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
         """Call `hook(module, inputs, output)` after every forward; what it returns, unless None, is the output.

@@ -24,7 +24,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -39,8 +39,10 @@ ENGINE = (
 )
 TESTS = {
     "autograd/graph.py": ENGINE,
+    "autograd/protocols.py": ENGINE,
     "autograd/tensor.py": ENGINE,
     "autograd/op.py": ENGINE,
+    "nn/optim/optimizer.py": ("recorded", "optim errors wrong_training interrupts"),
     "nn/optim/first_order.py": ("recorded", "optim errors wrong_training interrupts"),
     "nn/optim/lbfgs.py": ("lbfgs", "wrong_training interrupts checkpoint"),
     "nn/optim/lr_scheduler.py": ("recorded", "optim wrong_training"),
@@ -169,14 +171,17 @@ def tests_of(path: str) -> list[list[str]]:
     names = {node.id for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.Name)}
     import autograd.ops.special  # registers its ops
 
-    mine = [name for name, op in autograd.OPS.items() if name in names or _file(op.function) == path]
+    mine = [name for name, op in autograd.OPS.items() if name in names or path in _files(op)]
     some = " or ".join(f"{name}-" for name in mine)
     return [[f"tests/test_{RULES[0]}.py", "-k", some], [*map("tests/test_{}.py".format, RULES[1].split())]]
 
 
-def _file(function: object) -> str:
-    code = getattr(function, "__code__", None)
-    return "" if code is None else str(Path(code.co_filename).relative_to(ROOT))
+def _files(op: Any) -> set[str]:
+    """The files in which the function and the rules of an op are written."""
+    rules = op.rules if isinstance(op.rules, list | tuple) else [op.rules.rule]
+    codes = (getattr(function, "__code__", None) for function in (op.forward, *rules))
+    found = (Path(code.co_filename) for code in codes if code is not None)
+    return {str(path.relative_to(ROOT)) for path in found if path.is_relative_to(ROOT)}
 
 
 # ---- in the process of a worker, which has imported what all tests need, but nothing of the project

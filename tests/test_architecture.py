@@ -17,11 +17,12 @@ MAY_IMPORT = {
     "graph": set(),
     "mode": set(),
     "refusing": set(),
-    "tensor": {"graph", "mode", "refusing"},
+    "protocols": {"refusing"},
+    "tensor": {"graph", "mode", "protocols", "refusing"},
     "arguments": {"tensor", "tree"},
     "unroll": set(),
-    "op": {"graph", "mode", "tensor", "arguments", "unroll"},
-    "ops": {"tensor", "op", "ops"},
+    "op": {"graph", "mode", "protocols", "tensor", "arguments", "unroll"},
+    "ops": {"protocols", "tensor", "op", "ops"},
     "tree": set(),
     "functional": {"graph", "mode", "tensor", "ops", "tree"},
     "hips": {"tensor", "functional", "custom", "gradcheck"},
@@ -98,11 +99,11 @@ def code_lines(path):
 
 
 def test_the_core_is_read_in_one_sitting():
-    total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in ("graph", "tensor", "op"))
+    total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in ("graph", "protocols", "tensor", "op"))
     assert total <= CORE, f"the core has {total} lines of code"
 
 
-CORE = 667  # docs/decisions.md says what the lines beyond 400 are for
+CORE = 670  # docs/decisions.md says what the lines beyond 400 are for
 
 
 def test_importing_loads_numpy_and_nothing_else():

@@ -73,7 +73,7 @@ def test_a_run_that_comes_to_nothing_draws_nothing():
 
         @wrap
         def f(x):
-            y = x + autograd.outside(generator.normal, 2)
+            y = x + autograd.outside(generator.standard_normal, 2)
             return y * float(y.sum())
 
         with warnings.catch_warnings():

@@ -94,7 +94,7 @@ def test_layers_that_share_a_generator_share_it_in_the_file(tmp_path):
     @compile
     def f(x):
         a = autograd.outside(generator.random, 3)
-        b = autograd.outside(generator.normal, 3)
+        b = autograd.outside(generator.standard_normal, 3)
         return x + a, b, autograd.outside(generator.random, 3)
 
     x = np.zeros(3)

@@ -349,7 +349,9 @@ def test_gradients_of_functions_compile():
 
     x, y = rng.normal(size=(2, 5))
     for derived in (
-        autograd.value_and_grad(f, (0, 1)), autograd.grad(f), autograd.hessian(f), autograd.jacobian(lambda x, y: x * y)
+        autograd.value_and_grad(f, (0, 1)), autograd.grad(f), autograd.hessian(f),
+        autograd.jacobian(lambda x, y: x * y),
+        autograd.jacobian(lambda x, y: np.tanh(x) ** 2, vectorize=True),
     ):  # fmt: skip
         compiled = compile(derived)
         for _ in range(2):

@@ -189,6 +189,18 @@ def test_gradients_add_up_in_place_when_nobody_else_holds_them():
     assert first.data is kept and kept[0] == 9 and x.grad.data[0] == 11
 
 
+@pytest.mark.parametrize("loss", [np.mean, lambda x: np.sum(x) * 3.0, lambda x: np.broadcast_to(x, (2, 3)).T[0].sum()])
+def test_a_gradient_may_be_changed_and_added_to_whatever_view_a_rule_returns(loss):
+    x = leaf(1.0, 2.0, 3.0)
+    y = loss(x)
+    y.backward(retain_graph=True)
+    once = x.grad.data.copy()
+    y.backward()
+    np.testing.assert_array_equal(x.grad.data, 2 * once)
+    x.grad.data[0] = 7.0
+    np.testing.assert_array_equal(x.grad.data[1:], 2 * once[1:])
+
+
 def test_what_a_rule_holds_on_to_is_not_added_to():
     held = [np.ones(2), np.ones(4)[::2], np.broadcast_to(1.0, (2,)), np.ones(2)]
     held[3].flags.writeable = False

@@ -285,5 +285,5 @@ def test_what_a_class_body_may_hold():
         sizes, rate, array = (1, 2), 0.5, np.ones(2)
 
     assert Plain().parameters() == []
-    with pytest.raises(AttributeError, match=r"Plain has no attribute 'layer'$"):
+    with pytest.raises(AttributeError, match=r"'Plain' object has no attribute 'layer'$"):
         _ = Plain().layer

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .blocks import Block
+from .calls import Number
 from .lines import Line, values_in
 from .memory import Memory, memory_of
-from .tape import Number
 from .writing import Constants, Scope
 
 

@@ -5,6 +5,7 @@ Nothing here changes a bit of a result.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ def canonical(draft: Draft, line: Line, _old: Line) -> Value:
         name = _FUNCTIONS[line.function]
     if name in _REDUCTIONS:
         return _reduction(draft, line, _REDUCTIONS[name], None)
+    if line.is_call(operator.pow):
+        return _power(draft, line)
     owner = getattr(line.function, "__self__", None)
     if line.kind == "call" and owner in _REDUCTIONS.values() and line.function.__name__ == "reduce":
         return _reduction(draft, line, owner, 0)
@@ -65,6 +68,19 @@ def simpler(draft: Draft, line: Line, old: Line, outputs: Sequence[Any], exact: 
     return draft.again(line)
 
 
+_POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}
+
+
+def _power(draft: Draft, line: Line) -> Line:
+    """What NumPy makes of the operator: x ** 0.5 is no np.power, which differs at -0.0 and -inf."""
+    x, n = line.args
+    if x.dtype.kind != "f" or x.dtype != line.dtype or type(n) not in (int, float):
+        return draft.again(line)
+    function = _POWERS.get(n)
+    args = (x, n) if function is None else (x,)
+    return draft.add("call", function or np.power, args, line.like, line.place)
+
+
 def _is_one(x: Any) -> bool:
     return isinstance(x, int | float | np.generic) and bool(x == 1)
 
@@ -82,7 +98,7 @@ def _reduction(draft: Draft, line: Line, ufunc: Any, axis: int | None) -> Value:
     """The ufunc's own `reduce`, which np.sum and x.sum() call in the end; a view puts back the axes that are kept."""
     x, *axes = line.args
     given: dict[str, Any] = {"axis": axis, "keepdims": False} | line.kwargs | ({"axis": axes[0]} if axes else {})
-    if len(given) > 2 or len(axes) > 1 or not isinstance(x, Value) or line.shape is None or not line.order:
+    if len(given) > 2 or len(axes) > 1 or not isinstance(x, Value) or not x.ndim or not line.order:
         return draft.again(line)
     axis = given["axis"]
     along = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from .blocks import pool, run_blocks
+from .calls import CompileError, literal
 from .plan import Plan
 from .program import update
-from .tape import CompileError, literal
 from .tracing import Pick
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .tape import Number, Ref, Tape, Traced, order_of
-from .tape import nested as nested
+from .calls import Number, Ref, order_of
+from .calls import nested as nested
+from .tape import Tape, Traced
 
 
 class Value:
@@ -235,7 +236,9 @@ def draft_of(tape: Tape, outputs: Sequence[Any], handler: Handler) -> Draft:
         origin = ref.origin
         if isinstance(origin, tuple):
             whole, i = found[id(origin[0])], origin[1]
-            return draft.add("part", None, (whole, i), (ref.shape, ref.dtype, ref.order), whole.place, shares=whole)
+            shares = origin[0].parts[i]
+            of = whole if shares is None else now(shares)
+            return draft.add("part", None, (whole, i), (ref.shape, ref.dtype, ref.order), whole.place, shares=of)
         return found[origin if isinstance(origin, str) else id(origin)]
 
     for call in tape.calls:

@@ -148,6 +148,8 @@ class Look:
             return f"i{k}"
         value = eval(text, self.space)
         if text[0] not in "to" or not isinstance(value, np.ndarray):
+            if text[0] == "o":  # a learning rate: a NumPy number is another program than Python's
+                self.conditions.append(f"{text}.__class__ is {self._name('c', type(value))}")
             return text
         self.read[OLD(k)] = text
         self.space[OLD(k)] = value

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..graph import next_number
 from ..tensor import Tensor, set_all, tensor_of
+from .calls import concrete
 from .lines import Draft, Line, Value
 from .memory import memory_of
 from .program import Program, update
 from .surroundings import Surroundings
-from .tape import Traced, concrete
+from .tape import Traced
 from .tracing import Run
 
 

@@ -12,13 +12,13 @@ import numpy as np
 from ..graph import HOOKS, next_number
 from ..mode import MODE
 from ..tensor import Tensor, set_all, tensor_of
+from .calls import concrete
 from .look import GRAD, KEPT, SEEN, Look
 from .outcome import Outcome
 from .pending import LOST, Pending, Scale
 from .program import Changed, Program, update
 from .results import GONE, Results
 from .surroundings import Surroundings, alike
-from .tape import concrete
 from .tracing import Run
 
 MISS = object()  # this program is not for this call

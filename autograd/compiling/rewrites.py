@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from .calls import Number
 from .canonical import is_method
 from .lines import Draft, Line, Value, values_in
-from .tape import Number
 
 SHORT = 128  # up to here NumPy adds up one after the other, too
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .block_scope import BlockScope
 from .blocks import LARGE, Block, scheduled
+from .calls import Number, identifier
 from .lines import Draft, Input, Line, Value, drawing, needed, values_in
 from .memory import Memory, empty, has_out, memory_of
-from .tape import Number, identifier
 from .writing import FLAT, Constants, Scope, numbers_in
 
 END = 1 << 60  # after the last line
@@ -37,7 +37,8 @@ class Slot(NamedTuple):
 
     def new(self) -> Any:
         """Such an array."""
-        return np.empty(self.shape, self.dtype, order=self.order)
+        order: Any = self.order
+        return np.empty(self.shape, self.dtype, order=order)
 
 
 class Main(Scope):
@@ -66,14 +67,20 @@ class Main(Scope):
         moves = [line for line in draft.lines if id(line) in last]
         self.last = self._last_uses([*checks, *later, *moves])
         self.heading = self.update = ""
+        lines = {id(line) for line in checks}
         for i, line in enumerate(checks):
             self._step(i, line, "# checks")
-        for asked, answer in draft.guards:
-            self.lines.append(f"if {'not ' * answer}{self.text(asked)}: raise Changed")
+            self._guard(asked for asked in draft.guards if asked[0] is line)
+        self._guard(asked for asked in draft.guards if id(asked[0]) not in lines)
         for i, item in enumerate(later, len(checks)):
             self._step(i, item)
         if moves:
             self._write_moves(moves)
+
+    def _guard(self, guards: Iterable[tuple[Any, bool]]) -> None:
+        """What stops a program that is for other values, before the next line that could fail for these."""
+        for asked, answer in guards:
+            self.lines.append(f"if {'not ' * answer}{self.text(asked)}: raise Changed")
 
     def _moves(self, replaces: Sequence[int | None]) -> dict[int, int]:
         """{id of a line: place of an input}: sums and the like that come last, and may be written over that input."""

@@ -18,6 +18,7 @@ import numpy as np
 from ..mode import MODE, TAPE
 from ..tensor import Tensor
 from ..tree import flatten
+from .calls import CompileError, identifier
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
 from .draws import Draw
 from .file import File
@@ -28,7 +29,6 @@ from .program import Changed, Program
 from .results import Rerun
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
 from .surroundings import Surroundings
-from .tape import CompileError, identifier
 from .tracing import Pick, Run, Target, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own

@@ -6,63 +6,29 @@ array can follow (an array of its own that is made element by element, say) is w
 
 from __future__ import annotations
 
-import keyword
+import dis
 import operator
-import re
 import sys
-from collections.abc import Collection
-from typing import Any
+import weakref
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..graph import walk
-from ..source import in_library, line_of_caller, path_of_module
+from ..source import in_library, line_of_caller
 from ..tensor import Tensor
+from .calls import Call as Call
+from .calls import CompileError as CompileError
+from .calls import Followed, concrete, followed_in, identifier, nested
+from .calls import Number as Number
+from .calls import Ref as Ref
 from .draws import Draw
+from .kinds import OUTLINES, shape_depends, writes
 
-
-class CompileError(TypeError):
-    """A function cannot be compiled: its Python code depends on the numbers in an array, for one."""
-
-
-def order_of(array: Any) -> str:
-    """How an array lies in memory: "C" (row by row), "F" (column by column), or "" (neither)."""
-    flags = getattr(array, "flags", None)
-    return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
-
-
-class Ref:
-    """A traced array as the argument of a call: where it is from, and its outline; its numbers are not kept."""
-
-    __slots__ = ("dtype", "order", "origin", "shape")
-
-    def __init__(self, x: Traced) -> None:
-        self.origin, self.shape, self.dtype, self.order = x.origin, x.shape, x.dtype, order_of(x.value)
-
-
-class Call:
-    """One call of the run that is traced: `function(*args, **kwargs)`, with Refs in the place of traced arrays.
-
-    `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
-    replaced), "put_at" (a copy with those at flat positions replaced), "copy" or "opaque" (not
-    NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose call was
-    under way.  `like` is the shape, dtype and order of the result, `shares` the argument in whose memory it lies, if it
-    is a view.
-    """
-
-    __slots__ = ("args", "function", "kind", "kwargs", "like", "module", "phase", "shares")
-
-    def __init__(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any) -> None:
-        self.kind, self.function = kind, function
-        self.args, self.kwargs = nested((args, kwargs), lambda x: Ref(x) if isinstance(x, Traced) else x)
-        self.phase, self.module = _where()
-        single = isinstance(value, np.ndarray | np.generic)
-        self.like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
-        self.shares: Ref | None = None
-        if isinstance(value, np.ndarray) and kind not in ("put", "put_at"):
-            arrays = (x for x in traced_in((args, kwargs)) if isinstance(x.value, np.ndarray))
-            self.shares = next((Ref(x) for x in arrays if np.may_share_memory(x.value, value)), None)
+_ADVICE = "return the array from the function that is compiled, and look at it outside, or use autograd.where"
+_NO_WRITING = "write x = x + y in place of x += y"
+_NO_OUT = "call it without out="
 
 
 class Tape:
@@ -72,14 +38,18 @@ class Tape:
         self.calls: list[Call] = []
         self.guards: list[tuple[Ref, bool]] = []  # what was asked, and the answer
         self.inputs: list[tuple[str, Any]] = []
-        self.viewed: set[int] = set()  # the calls whose memory is that of another result, too
+        self.viewed: set[Any] = set()  # the keys of origins whose memory is that of another result, too
+        self.replaced: dict[int, tuple[Any, Traced]] = {}  # plain arrays for which `array += traced` put a traced one
         self.outside = False  # whether an opaque call is under way
         self.drawn: dict[int, Draw] = {}  # the generators that are drawn from by `autograd.outside`, by their ids
+        self.errors: list[tuple[CompileError, list[Any]]] = []  # what was refused, in which calls of ops
+        self.closed = False  # whether the run is over
+        self.made: list[weakref.ref[Traced]] = []
 
     def input(self, name: str, value: Any) -> Any:
         """A value that is given anew for every run: an array, or a Python number."""
         name = identifier(name, {known for known, _ in self.inputs})
-        made = Number(self, name, value) if isinstance(value, float | int) else Traced(self, name, value)
+        made = Number(self, name, value) if type(value) in (int, float) else Traced(self, name, value)
         self.inputs.append((name, made))
         return made
 
@@ -88,134 +58,142 @@ class Tape:
         for draw in self.drawn.values():
             draw.put_back()
 
-    def refuse(self, what: str, place: str = "") -> None:
-        """Say that the function does what a program would not do again."""
-        raise CompileError(f"{what}{place or f', at {line_of_caller()}'}: a program would not do it again")
+    def refuse(self, what: str, place: str = "", advice: str = "a program would not do it again") -> NoReturn:
+        """Say that the function does what a program cannot; whoever catches it, the function is not compiled."""
+        text = f"{what}{place or f', at {line_of_caller()}'}; {advice}"
+        self.errors.append((CompileError(text), list(_ops_under_way())))
+        raise self.errors[-1][0]  # by no name of its own, which would hold all frames on the way
+
+    def forgive(self) -> None:
+        """Forget what the op that is under way was refused, for it has found another way."""
+        frame = next(_ops_under_way())
+        self.errors = [(error, frames) for error, frames in self.errors if frame not in frames]
 
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], into: Any = None) -> Any:
         """Make a call on the concrete values and write it down; the result is laid out, and of a dtype, as `into`."""
-        plain_args, plain_kwargs = concrete(args), concrete(kwargs)
+        for x in followed_in((args, kwargs)):
+            if x.tape is not self or self.closed:
+                text = "an array is used that was kept when a function was compiled, in a cache, say"
+                raise CompileError(f"{text}, at {line_of_caller()}; clear the cache: it is an array no more")
+        if self.replaced:
+            nested((args, kwargs), self.check)
+        value = self._made(kind, function, concrete(args), concrete(kwargs), into)
+        call = Call(kind, function, args, kwargs, value)
+        self.calls.append(call)
+        for i, part in enumerate([call.shares, *call.parts], -1):
+            if part is not None:
+                self.viewed |= {key_of(part.origin), key_of(call if i < 0 else (call, i))}
+        guarded = shape_depends(kind, function, args, followed_in)
+        if isinstance(value, tuple | list):
+            parts = [self._result(call, i, x, args, guarded) for i, x in enumerate(value)]
+            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return self._result(call, None, value, args, guarded)
+
+    def _made(self, kind: str, function: Any, args: Any, kwargs: Any, into: Any) -> Any:
+        """The value of a call."""
         if kind == "method":
-            value = getattr(plain_args[0], function)(*plain_args[1:], **plain_kwargs)
-        elif kind == "copy":
-            value = np.array(plain_args[0], order=plain_args[1])
-        elif kind in ("put", "put_at"):
-            value = plain_args[0].copy(order="K")
-            function(value, *plain_args[1:])
-        elif kind == "opaque":
+            return getattr(args[0], function)(*args[1:], **kwargs)
+        if kind == "copy":
+            return np.array(args[0], order=args[1])
+        if kind == "has_shape":
+            return np.bool_(True)
+        if kind in ("put", "put_at"):
+            value = args[0].copy(order="K")
+            function(value, *args[1:])
+            return value
+        if kind == "opaque":
             self.outside = True
             owner = getattr(function, "__self__", None)
             self.drawn.setdefault(id(owner), Draw(owner))
-            value = function(*plain_args, **plain_kwargs)
+            value = function(*args, **kwargs)
             self.outside = False
-        elif into is not None:
-            value = function(*plain_args, out=np.empty_like(into), **plain_kwargs)
-        else:
-            value = function(*plain_args, **plain_kwargs)
-        call = Call(kind, function, args, kwargs, value)
-        self.calls.append(call)
-        if call.shares is not None:
-            self.viewed |= {id(call), id(call.shares.origin)}
-        if isinstance(value, tuple | list):
-            arrays = np.ndarray | np.generic
-            parts = [Traced(self, (call, i), x) if isinstance(x, arrays) else x for i, x in enumerate(value)]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        if not isinstance(value, np.ndarray | np.generic):
             return value
-        made = Traced(self, call, value)
-        if call.shares is not None:  # a view holds on to what it is of: others ask who holds it
-            made.owner = next(x for x in traced_in((args, kwargs)) if x.origin is call.shares.origin)
+        return function(*args, **kwargs) if into is None else function(*args, out=np.empty_like(into), **kwargs)
+
+    def _result(self, call: Call, i: int | None, value: Any, args: Any, guarded: bool) -> Any:
+        """A result of a call, or one of several, to go on with."""
+        if type(value) is bool and call.kind == "call":
+            return Traced(self, call, np.bool_(value))
+        if not isinstance(value, np.ndarray | np.generic):
+            name = getattr(call.function, "__name__", str(call.function))
+            if call.kind == "opaque" and isinstance(value, bool | int | float | complex):
+                self.refuse(f"{name}, called outside, returns a plain number", advice="ask for an array, with size=1")
+            if isinstance(value, bool | int | float | complex | str | bytes):
+                self.refuse(f"{name} makes a Python value of the numbers in an array", advice=_ADVICE)
+            return value
+        if value.dtype.kind not in "biufc":
+            self.refuse(f"an array of {value.dtype} is made", advice="a program computes with numbers and truth values")
+        made = Traced(self, call if i is None else (call, i), value)
+        shares = call.shares if i is None else call.parts[i]
+        if shares is not None:  # a view holds on to what it is of: others ask who holds it
+            made.owner = next((x for x in followed_in(args) if x.origin is shares.origin), None)
+        if guarded:
+            asked = self.record("has_shape", None, (made, value.shape), {})
+            self.guards.append((Ref(asked), True))
         return made
 
+    def written(self, ufunc: np.ufunc, method: str, out: Any, result: Any, frame: Any) -> Any:
+        """The result of a ufunc that was told to write into arrays: what the caller goes on with."""
+        if len(out) > 1 or method not in ("__call__", "reduce"):
+            self.refuse(f"np.{ufunc.__name__}.{method} writes into an array", advice=_NO_OUT)
+        if isinstance(out[0], Traced):
+            return out[0].become(result)
+        if not in_library(frame):  # which goes on with what is returned
+            if not _rebinds(frame):
+                self.refuse(f"np.{ufunc.__name__} writes into an array that is made here", advice=_NO_OUT)
+            self.replaced[id(out[0])] = out[0], result
+        return result
 
-# What the text of a program, and the file that it may be saved in, call something.
-_RESERVED = set(
-    "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
-    "pool run_blocks run_through update moves program state slots found held slice float complex map setattr range "
-    "len min list hasattr RuntimeError Exception BaseException ValueError".split()
-)
-
-
-def identifier(name: str, taken: Collection[str] = ()) -> str:
-    """A name as Python takes it, and nobody has it yet: `_0_weight` for `0.weight`."""
-    text = re.sub(r"\W", "_", name)
-    if (
-        text[:1].isdigit()
-        or keyword.iskeyword(text)
-        or text in _RESERVED
-        or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
-    ):
-        text = f"_{text}"
-    while text in taken:
-        text += "_"
-    return text
+    def check(self, x: Any) -> None:
+        """Refuse a plain array in whose place there is a traced one, under another name."""
+        if id(x) in self.replaced:
+            self.refuse("an array is read that was written into under another name", advice=_NO_WRITING)
 
 
-def literal(x: Any) -> str:
-    """A plain value as Python reads it, infinity and NaN included."""
-    if isinstance(x, complex) and not np.isfinite(x):
-        return f"complex({literal(x.real)}, {literal(x.imag)})"
-    return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
-
-
-def nested(x: Any, change: Any) -> Any:
-    """Nested arguments, with `change` made to all that is no tuple, list, slice or dict."""
-    if isinstance(x, tuple | list):
-        items = (nested(item, change) for item in x)
-        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-    if isinstance(x, slice):
-        return slice(nested(x.start, change), nested(x.stop, change), nested(x.step, change))
-    if isinstance(x, dict):
-        return {key: nested(value, change) for key, value in x.items()}
-    return change(x)
-
-
-def concrete(x: Any) -> Any:
-    """Nested arguments with values in place of what is traced."""
-    return nested(x, lambda item: item.value if isinstance(item, Traced | Number) else item)
-
-
-def traced_in(x: Any) -> list[Traced]:
-    """Every Traced in nested arguments."""
-    found: list[Traced] = []
-    nested(x, lambda item: found.append(item) if isinstance(item, Traced) else None)
-    return found
-
-
-def _where() -> tuple[str, str]:
-    """The phase of the pass that is under way, and the module."""
-    frame: Any = sys._getframe(3)
-    phase = "forward"
+def _ops_under_way() -> Iterator[Any]:
+    """The frames of the calls of ops that are under way, innermost first."""
+    frame: Any = sys._getframe(1)
     while frame is not None:
-        if frame.f_code is walk.__code__:
-            phase = "backward"
-        elif frame.f_code.co_name == "step" and hasattr(frame.f_locals.get("self"), "groups"):
-            phase = "update"
+        if frame.f_code.co_name == "function" and in_library(frame):  # as it is called in op.py
+            yield frame
         frame = frame.f_back
-    return phase, path_of_module() if phase == "forward" else ""
 
 
-_SHAPES_ONLY = {np.ones_like, np.zeros_like, np.full_like, np.empty_like, np.shape, np.ndim, np.size, np.result_type}
+def key_of(origin: Any) -> Any:
+    """What stands for an origin in a set: the place of a result."""
+    return (id(origin[0]), origin[1]) if isinstance(origin, tuple) else id(origin)
+
+
+def _rebinds(frame: Any) -> bool:
+    """Whether the frame is at an operator such as +=, after which the name stands for what the operator returned."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    return bool(code[at] == dis.opmap["BINARY_OP"] and code[at + 1] >= 13)  # NB_INPLACE_ADD, the first of these
+
+
 _METHODS = (
-    "all any argmax argmin argsort astype cumprod cumsum diagonal max mean min prod ravel repeat reshape round squeeze "
-    "std sum swapaxes take trace transpose var view flatten clip"
+    "all any argmax argmin argpartition argsort astype choose clip compress cumprod cumsum diagonal dot flatten max "
+    "mean min nonzero prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var "
+    "view"
 ).split()
 
 
-class Traced(NDArrayOperatorsMixin):
-    """An array of a run that is being traced: `value` is what it is there, `origin` the call or input it is from."""
+class Traced(Followed, NDArrayOperatorsMixin):
+    """An array of a run that is being traced."""
 
-    __slots__ = ("origin", "owner", "tape", "value")
+    __slots__ = ("__weakref__",)
     __array_priority__ = 1000
 
     def __init__(self, tape: Tape, origin: Any, value: Any) -> None:
         self.tape, self.origin, self.value, self.owner = tape, origin, value, None
+        tape.made.append(weakref.ref(self))
 
     __class__ = property(lambda self: np.ndarray)  # what isinstance(x, np.ndarray) asks
     shape = property(lambda self: self.value.shape)
+    strides = property(lambda self: self.value.strides)
     dtype = property(lambda self: self.value.dtype)
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
+    itemsize = property(lambda self: self.value.itemsize)
     nbytes = property(lambda self: self.value.nbytes)
     base = property(lambda self: self.owner)
     flags = property(lambda self: self.value.flags)
@@ -231,42 +209,53 @@ class Traced(NDArrayOperatorsMixin):
         if any(isinstance(x, Tensor) for x in inputs):
             return NotImplemented  # the Tensor records the op, and its forward comes here with arrays
         out = kwargs.pop("out", None)
-        if method == "at" or (out is not None and any(isinstance(x, Traced) for x in out) and method != "__call__"):
-            raise CompileError(f"np.{ufunc.__name__}.{method} writes into an array, at {line_of_caller()}")
+        if method == "at":
+            self.tape.refuse(f"np.{ufunc.__name__}.at writes into an array", advice="add to x[index] instead")
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         if out is None:
             return self.tape.record("call", function, inputs, kwargs)
         result = self.tape.record("call", function, inputs, kwargs, into=concrete(out[0]))
-        if not isinstance(out[0], Traced):
-            return result  # a plain array stays as it is, and `array += traced` is the traced sum
-        return out[0]._become(result)
+        return self.tape.written(ufunc, method, out, result, sys._getframe(1))
 
-    def _become(self, result: Traced) -> Traced:
+    def become(self, result: Traced) -> Traced:
         """Take the value of `result`, which was written into this array: nobody else may have its memory."""
-        if isinstance(self.origin, str) or id(self.origin) in self.tape.viewed:
+        if isinstance(self.value, np.generic):
+            raise TypeError(f"{type(self.value).__name__!r} object does not support item assignment")
+        if isinstance(self.origin, str) or key_of(self.origin) in self.tape.viewed:
             what = "an array that was given" if isinstance(self.origin, str) else "an array that has views"
-            raise CompileError(f"{what} is written into, at {line_of_caller()}; write x = x + y in place of x += y")
+            self.tape.refuse(f"{what} is written into", advice=_NO_WRITING)
         self.origin, self.value = result.origin, result.value
         return self
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Tensor) for kind in types):
             return NotImplemented
-        if function in _SHAPES_ONLY:
+        if function in OUTLINES:
             return function(*concrete(args), **concrete(kwargs))
+        if writes(function, kwargs):
+            name = getattr(function, "__name__", str(function))
+            self.tape.refuse(f"np.{name} writes into an array", advice="use what returns a new one, np.where for one")
         return self.tape.record("call", function, tuple(args), dict(kwargs))
 
     def __getitem__(self, index: Any) -> Any:
         return self.tape.record("item", operator.getitem, (self, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._become(self.tape.record("put", operator.setitem, (self, index, value), {}))
+        self.become(self.tape.record("put", operator.setitem, (self, index, value), {}))
 
     def put(self, places: Any, values: Any) -> None:
-        self._become(self.tape.record("put_at", np.put, (self, places, values), {}))
+        self.become(self.tape.record("put_at", np.put, (self, places, values), {}))
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
+
+    def __pow__(self, other: Any) -> Any:
+        if not isinstance(other, bool | int | float | complex):
+            return super().__pow__(other)
+        return self.tape.record("call", operator.pow, (self, other), {})  # x ** 2 is NumPy's square, and no power
 
     def conj(self) -> Any:
         return self.tape.record("call", np.conjugate, (self,), {}) if self.dtype.kind == "c" else self
@@ -283,31 +272,39 @@ class Traced(NDArrayOperatorsMixin):
 
     def opaque(self, function: Any, arrays: Any, params: dict[str, Any]) -> Any:
         """Write a whole function down as one call, for it cannot be followed."""
+        self.tape.forgive()
         known = getattr(np, getattr(function, "__name__", ""), None) is function
         return self.tape.record("call" if known else "opaque", function, tuple(arrays), params)
 
     def __bool__(self) -> bool:
         answer = bool(self.value)
         if not in_library(sys._getframe(1)):
-            raise CompileError(
-                f"Python code depends on the numbers in an array, at {line_of_caller()}; use autograd.where, or leave "
-                f"this line out of the function that is compiled"
-            )
+            self.tape.refuse("Python code depends on the numbers in an array", advice=_ADVICE)
         self.tape.guards.append((Ref(self), answer))
         return answer
 
     def _number(self, *_: Any, **__: Any) -> Any:
-        raise CompileError(
-            f"a traced array cannot become a plain number or array, at {line_of_caller()}; return it from the function "
-            f"that is compiled, and convert it outside"
+        self.tape.refuse("a traced array cannot become a plain number or array", advice=_ADVICE)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        self.tape.refuse(
+            "a traced array cannot become a plain number or array", advice=f"it is an array as it is; {_ADVICE}"
         )
 
-    __float__ = __int__ = __index__ = __complex__ = item = tolist = __array__ = _number
+    __float__ = __int__ = __index__ = __complex__ = item = tolist = _number
+    __round__ = __trunc__ = __floor__ = __ceil__ = __str__ = __repr__ = __format__ = _number
     __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:2] != "__" and hasattr(self.value, name):
+            self.tape.refuse(f"the attribute {name} of an array is used", advice="a program has none of that name")
+        raise AttributeError(f"{type(self.value).__name__!r} object has no attribute {name!r}", name=name, obj=None)
 
 
 def _method(name: str) -> Any:
     def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("out") is not None:
+            self.tape.refuse(f"{name}() writes into an array", advice=_NO_OUT)
         return self.tape.record("method", name, (self, *args), kwargs)
 
     return method
@@ -336,34 +333,3 @@ for _name, _ufunc in {
 }.items():  # fmt: skip
     _word = f"__i{_name}__"
     setattr(Traced, _word, _in_place(_ufunc, getattr(NDArrayOperatorsMixin, _word)))
-
-
-class Number:
-    """A Python number that is given anew for every run, a learning rate for one, and what is computed from it."""
-
-    def __init__(self, tape: Tape, text: str, value: float) -> None:
-        self.tape, self.text, self.value = tape, text, value
-
-    def _of(self, other: Any, sign: str, function: Any, swapped: bool = False) -> Any:
-        if isinstance(other, Traced):
-            return NotImplemented
-        if not isinstance(other, Number | float | int):
-            return NotImplemented
-        a, b = (other, self) if swapped else (self, other)
-        texts = [x.text if isinstance(x, Number) else literal(x) for x in (a, b)]
-        return Number(self.tape, f"({texts[0]} {sign} {texts[1]})", function(concrete(a), concrete(b)))
-
-    def __neg__(self) -> Number:
-        return Number(self.tape, f"(-{self.text})", -self.value)
-
-    def _number(self, *_: Any) -> Any:
-        raise CompileError(f"Python code depends on a number that changes from run to run, at {line_of_caller()}")
-
-    __bool__ = __float__ = __int__ = _number
-    __hash__ = object.__hash__
-
-
-for _sign, _word in (("+", "add"), ("-", "sub"), ("*", "mul"), ("/", "truediv"), ("**", "pow")):
-    _function = getattr(operator, _word)
-    setattr(Number, f"__{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f))
-    setattr(Number, f"__r{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f, swapped=True))

@@ -17,9 +17,12 @@ from ..source import line_of_caller
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from . import effects
+from .calls import CompileError, Number, nested
 from .pending import is_lost
 from .surroundings import Surroundings
-from .tape import CompileError, Number, Tape, Traced, nested
+from .tape import Tape, Traced
+
+_PLAIN = (int, float, complex, str, bytes, type(None), type, np.dtype, Enum, type(Ellipsis))
 
 CONSTANTS.add(Traced)  # type: ignore[arg-type]
 
@@ -90,93 +93,61 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
     Raises CompileError for what a program of its NumPy calls would not do.
     """
     tape = Tape()
-    texts: list[str] = []
-
-    def add(name: str, text: str, value: Any) -> Any:
-        texts.append(text)
-        return tape.input(name, value)
-
-    for module in around.modules:
-        if vars(module).get("_hooks"):
-            raise CompileError(f"{type(module).__name__} has hooks, which a program would not call")
-    tensors, optimizers = list(around.tensors.values()), around.optimizers
-    if any(HOOKS.get(id(tensor)) for tensor in tensors):
-        raise CompileError("a tensor has hooks, which a program would not call")
-    before = [(t, t.data, t.grad, t.stamp, t.requires_grad) for t in tensors]
-    states = [([dict(own) for own in o.state], [g["lr"] for g in o.groups]) for o in optimizers]
-    originals = [(place, place.get()) for place in around.arrays.values()]
-    put_back = around.keep()
-    known = {id(t) for t in tensors}
-    inputs: dict[int, int] = {}  # {id of a traced input: its place}
-
-    def install() -> tuple[list[Any], list[Any]]:
-        given: list[Any] = []
-        for i, (x, name) in enumerate(zip(leaves, _argument_names(function, len(leaves)), strict=True)):
-            if isinstance(x, Tensor):
-                given.append(x if id(x) in known else _like(x, add(name, f"a{i}.data", x.data)))
-            else:
-                given.append(add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
-        for i, (name, tensor) in enumerate(around.tensors.items()):
-            tensor.data = add(name, f"{around.refs[i]}.data", tensor.data)
-            if tensor.grad is not None and not is_lost(tensor.grad):
-                stamp, data = tensor.grad.stamp, tensor.grad.data
-                tensor.grad = tensor_of(add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
-                tensor.grad.stamp = stamp
-        several = len(optimizers) > 1
-        for i, optimizer in enumerate(optimizers):
-            which = str(i) if several else ""
-            for j, group in enumerate(optimizer.groups):
-                group["lr"] = add(f"lr{which}" + (f"_{j}" if j else ""), f"o{i}.groups[{j}]['lr']", group["lr"])
-            names = [next(n for n, t in around.tensors.items() if t is p) for p in optimizer.params]
-            optimizer.state = [
-                {key: add(f"{key}{which}.{name}", f"o{i}.state[{j}][{key!r}]", value) for key, value in own.items()}
-                for j, (name, own) in enumerate(zip(names, optimizer.state, strict=True))
-            ]
-        placed = []
-        for name, place in around.arrays.items() if not around.constant else ():
-            placed.append(add(name, place.text, place.get()))
-            place.set(placed[-1])
-        return given, placed
-
-    token = TAPE.set(tape)
-    placed: list[Any] = []
     try:
-        given, placed = install()
-        inputs |= {id(x): i for i, (_, x) in enumerate(tape.inputs)}
-        rates = [[group["lr"] for group in o.groups] for o in optimizers]
+        run = _run(tape, function, leaves, build, around)
+        _none_left(tape, run)
+    except (CompileError, TypeError):
+        tape.draw_nothing()  # whoever tries again, or runs the function as it is written, draws the same numbers
+        raise
+    finally:
+        tape.closed = True
+    return run
+
+
+def _run(tape: Tape, function: Any, leaves: Sequence[Any], build: Any, around: Surroundings) -> Run:
+    _refuse_hooks(around)
+    world = World(tape, around)
+    token = TAPE.set(tape)
+    try:
+        given = world.install(leaves, _argument_names(function, len(leaves)))
         args, kwargs = build(given)
         with effects.watched(tape, around.generators), Switch(observer=_Known()):
             result = function(*args, **kwargs)
-        found, rebuild = flatten(result)
+        _raise_first(tape)
+        world.check()
         likes = [x for x, leaf in zip(given, leaves, strict=True) if isinstance(x, Tensor) and x is not leaf]
         if any(x.grad is not None for x in likes):
             raise CompileError(
                 "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
                 "backward() outside of the function that is compiled, or pass a leaf"
             )
-        for optimizer, own in zip(optimizers, rates, strict=True):
-            if any(group["lr"] is not lr for group, lr in zip(optimizer.groups, own, strict=True)):
-                raise CompileError("the learning rate is changed in the function; step a schedule outside of it")
-        for tensor, _, _, _, needs in before:
-            if tensor.requires_grad is not needs:
-                raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
-        _all_found(tape, known | {id(x) for x in likes})
-        run = _outcome(tape, texts, around, found, rebuild, before, inputs)
-    except (CompileError, TypeError):
-        tape.draw_nothing()  # whoever tries again, or runs the function as it is written, draws the same numbers
+        _all_found(tape, world.known | {id(x) for x in likes})
+        run = _outcome(world, *flatten(result))
+    except Exception:
+        _raise_first(tape)
         raise
     finally:
         TAPE.reset(token)
-        for tensor, data, grad, stamp, needs in before:
-            tensor.data, tensor.grad, tensor.stamp, tensor.requires_grad = data, grad, stamp, needs
-        for optimizer, (own, values) in zip(optimizers, states, strict=True):
-            optimizer.state = own
-            for group, lr in zip(optimizer.groups, values, strict=True):
-                group["lr"] = lr
-        for (place, array), traced in zip(originals, placed, strict=False):
-            if place.get() is traced:
-                place.set(array)
-        changed = put_back()
+        changed = world.put_back()
+    return run._replace(flags=_flags(changed, around))
+
+
+def _raise_first(tape: Tape) -> None:
+    """What was refused stays refused, whatever the function has made of the error."""
+    if tape.errors:
+        raise tape.errors[0][0]
+
+
+def _refuse_hooks(around: Surroundings) -> None:
+    for module in around.modules:
+        if vars(module).get("_hooks"):
+            raise CompileError(f"{type(module).__name__} has hooks, which a program would not call")
+    if any(HOOKS.get(id(tensor)) for tensor in around.tensors.values()):
+        raise CompileError("a tensor has hooks, which a program would not call")
+
+
+def _flags(changed: Any, around: Surroundings) -> list[str]:
+    """The flags of modules among what a run has changed; CompileError for anything else."""
     flags: list[str] = []
     for place, value in changed:
         if isinstance(value, bool) and any(vars(m) is place.holder for m in around.modules):
@@ -187,7 +158,111 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
             f"{place.name} is changed in the function{around.line_that_sets(place.name)}: a program would not do it "
             f"again"
         )
-    return run._replace(flags=flags)
+    return flags
+
+
+class World:
+    """The tensors, optimisers and arrays that a function finds: traced while it runs, and put back after.
+
+    `texts` are the expressions that read the inputs of the tape, in order.
+    """
+
+    def __init__(self, tape: Tape, around: Surroundings) -> None:
+        self.tape, self.around = tape, around
+        self.texts: list[str] = []
+        self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
+        self.before = [(t, t.data, t.grad, t.stamp, t.requires_grad) for t in self.tensors]
+        self.states = [([dict(own) for own in o.state], [g["lr"] for g in o.groups]) for o in self.optimizers]
+        self.originals = [(place, place.get()) for place in around.arrays.values()]
+        self.restore = around.keep()
+        self.known = {id(t) for t in self.tensors}
+        self.inputs: dict[int, int] = {}  # {id of a traced input: its place}
+        self.placed: list[Any] = []
+        self.rates: list[list[Any]] = []
+
+    def _add(self, name: str, text: str, value: Any) -> Any:
+        self.texts.append(text)
+        return self.tape.input(name, value)
+
+    def install(self, leaves: Sequence[Any], names: Sequence[str]) -> list[Any]:
+        """Put traced arrays in the place of all; the arguments of the run."""
+        around, given = self.around, []
+        for i, (x, name) in enumerate(zip(leaves, names, strict=True)):
+            if isinstance(x, Tensor):
+                given.append(x if id(x) in self.known else _like(x, self._add(name, f"a{i}.data", x.data)))
+            else:
+                given.append(self._add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
+        for i, (name, tensor) in enumerate(around.tensors.items()):
+            tensor.data = self._add(name, f"{around.refs[i]}.data", tensor.data)
+            if tensor.grad is not None and not is_lost(tensor.grad):
+                stamp, data = tensor.grad.stamp, tensor.grad.data
+                tensor.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
+                tensor.grad.stamp = stamp
+        for i, optimizer in enumerate(self.optimizers):
+            self._install_optimizer(i, optimizer, str(i) if len(self.optimizers) > 1 else "")
+        for name, place in around.arrays.items() if not around.constant else ():
+            self.placed.append(self._add(name, place.text, place.get()))
+            place.set(self.placed[-1])
+        self.inputs = {id(x): i for i, (_, x) in enumerate(self.tape.inputs)}
+        self.rates = [[group["lr"] for group in o.groups] for o in self.optimizers]
+        return given
+
+    def _install_optimizer(self, i: int, optimizer: Any, which: str) -> None:
+        for j, group in enumerate(optimizer.groups):
+            name = f"lr{which}" + (f"_{j}" if j else "")
+            group["lr"] = self._add(name, f"o{i}.groups[{j}]['lr']", group["lr"])
+        names = [next(n for n, t in self.around.tensors.items() if t is p) for p in optimizer.params]
+        optimizer.state = [
+            {key: self._add(f"{key}{which}.{name}", f"o{i}.state[{j}][{key!r}]", value) for key, value in own.items()}
+            for j, (name, own) in enumerate(zip(names, optimizer.state, strict=True))
+        ]
+
+    def check(self) -> None:
+        """Refuse what a program would not change."""
+        for optimizer, own in zip(self.optimizers, self.rates, strict=True):
+            if any(group["lr"] is not lr for group, lr in zip(optimizer.groups, own, strict=True)):
+                line = self.around.line_that_sets("lr")
+                raise CompileError(f"the learning rate is changed in the function{line}; step a schedule outside of it")
+        for tensor, _, _, _, needs in self.before:
+            if tensor.requires_grad is not needs:
+                line = self.around.line_that_sets("requires_grad")
+                raise CompileError(
+                    f"requires_grad of a parameter is changed in the function{line}; do so outside of it"
+                )
+
+    def put_back(self) -> list[Any]:
+        """Put everything back as it was; what the run had changed besides."""
+        for tensor, data, grad, stamp, needs in self.before:
+            tensor.data, tensor.grad, tensor.stamp, tensor.requires_grad = data, grad, stamp, needs
+        for optimizer, (own, values) in zip(self.optimizers, self.states, strict=True):
+            optimizer.state = own
+            for group, lr in zip(optimizer.groups, values, strict=True):
+                group["lr"] = lr
+        for (place, array), traced in zip(self.originals, self.placed, strict=False):
+            if place.get() is traced:
+                place.set(array)
+        return self.restore()
+
+
+def _none_left(tape: Tape, run: Run) -> None:
+    """Refuse what has kept one of the function's arrays: it would keep that of the run that was traced."""
+    own: set[int] = set()
+    for x in (*run.outputs, *(given for _, given in tape.inputs)):
+        while isinstance(x, Traced):
+            own.add(id(x))
+            x = x.owner
+
+    def left() -> list[Any]:
+        return [x for ref in tape.made if (x := ref()) is not None and id(x) not in own]
+
+    if left():
+        gc.collect()  # graphs that hold themselves
+    for x in left():
+        holders = [type(holder).__name__ for holder in gc.get_referrers(x) if not isinstance(holder, list)]
+        raise CompileError(
+            f"an array of shape {x.shape} is kept after the function has returned, by a {(*holders, 'list')[0]}: a "
+            f"program would not keep it; return it"
+        )
 
 
 def _all_found(tape: Tape, known: set[int]) -> None:
@@ -214,16 +289,9 @@ def _like(x: Tensor, traced: Any) -> Tensor:
     return made
 
 
-def _outcome(
-    tape: Tape,
-    texts: list[str],
-    around: Surroundings,
-    found: list[Any],
-    rebuild: Any,
-    before: Any,
-    inputs: dict[int, int],
-) -> Run:
+def _outcome(world: World, found: list[Any], rebuild: Any) -> Run:
     """The outputs of a run: its results, and what it has put in the place of tensors' data, gradients and states."""
+    tape, texts, around, before, inputs = world.tape, world.texts, world.around, world.before, world.inputs
     own = {id(t): t for t in around.tensors.values()}
     outputs: list[Any] = []
     targets: list[Target] = []
@@ -239,12 +307,16 @@ def _outcome(
             alive += [x] * live
             picks.append(Pick.ALIVE if live else Pick.TENSOR)
             outputs.append(x.data)
-        elif isinstance(x, Traced | Number | np.ndarray):
+        elif isinstance(x, Traced | Number | np.ndarray | np.generic):
+            tape.check(x)
             picks.append(Pick.ARRAY)
             outputs.append(x)
-        else:
-            picks.append(x)  # a constant, or a tensor that was there before
+        elif isinstance(x, _PLAIN) or id(x) in own or id(x) in around.seen:
+            picks.append(x)  # a constant, or what was there before
             continue
+        else:
+            kind = type(x).__name__
+            raise CompileError(f"a {kind} is returned; return arrays, Tensors and numbers in lists, tuples and dicts")
         targets.append(Target("result"))
 
     def as_given(value: Any, text: str) -> bool:

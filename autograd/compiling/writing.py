@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
+from .calls import Number
 from .lines import Line, Value, nested
 from .memory import Memory, memory_of
-from .tape import Number
 
 COMPARISONS = {
     np.less: "<",
@@ -102,9 +103,11 @@ class Scope(ABC):
         if isinstance(x, Value) or not line.shape or line.function not in _UNIFORM:
             return self.text(x)
         dtypes = {a.dtype for a in line.args if isinstance(a, Value)}
-        kinds = {"f": (int, float), "i": (int,)}.get(next(iter(dtypes)).kind, ())
-        dtype = next(iter(dtypes))
-        if len(dtypes) > 1 or not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
+        if len(dtypes) != 1:
+            return self.text(x)
+        dtype = dtypes.pop()
+        kinds = {"f": (int, float), "i": (int,)}.get(dtype.kind, ())
+        if not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
             return self.text(x)
         return self.constants.text(np.array(x, dtype))
 
@@ -174,6 +177,8 @@ class Scope(ABC):
             self.give(line, f"{self.constants.function(line)}({', '.join([*arguments, f'out={array}'])})", array)
         elif line.is_call(*COMPARISONS) and not line.shape:
             self.give(line, f"({arguments[0]} {COMPARISONS[line.function]} {arguments[1]})")
+        elif line.is_call(operator.pow):
+            self.give(line, f"({arguments[0]} ** {arguments[1]})")
         elif line.is_call(np.matmul) and line.order == "C" and (array := self.target(line)):
             self.give(line, f"np.matmul({', '.join([*arguments, f'out={array}'])})", array)
         else:
@@ -183,6 +188,9 @@ class Scope(ABC):
         """Whether a method only looks in another way at memory that is always the same."""
         own = line.shares is line.args[0] and id(line.args[0]) in self.fixed and not line.kwargs
         return own and not any(isinstance(a, Value | Number | dict | set) for a in line.args[1:])
+
+    def _write_has_shape(self, line: Line) -> None:
+        self.give(line, f"({self.text(line.args[0])}.shape == {line.args[1]})")
 
     def _write_T(self, line: Line) -> None:
         self.see(line, line.args[0], "T", "{}.T")

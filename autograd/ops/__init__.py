@@ -2,7 +2,7 @@
 
 import sys
 
-from ..tensor import LOADERS
+from ..protocols import LOADERS
 from . import complex as complex
 from . import elementwise as elementwise
 from . import fft as fft

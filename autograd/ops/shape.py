@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..op import Case, Operation, composite, differentiable
-from ..tensor import NUMPY, Tensor, constant_of
+from ..protocols import NUMPY
+from ..tensor import Tensor, constant_of
 
 
 def _one_or_many(axes: tuple[Any, ...]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..op import OPS, Operation
-from ..tensor import NUMPY
+from ..protocols import NUMPY
 from .reduce import max, min, prod, sum
 from .sequence import cumprod, cumsum
 

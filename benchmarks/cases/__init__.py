@@ -1,8 +1,8 @@
 """What is measured: one file per family of cases.  Libraries are imported by the functions that use them."""
 
-from . import chain, derivatives, graphs, mlp, overhead, recurrent, training
+from . import chain, derivatives, graphs, limits, mlp, overhead, recurrent, training
 
-FAMILIES = (mlp, chain, overhead, graphs, recurrent, derivatives, training)
+FAMILIES = (mlp, chain, overhead, graphs, recurrent, derivatives, training, limits)
 CASES = [case for family in FAMILIES for case in family.CASES]
 
 

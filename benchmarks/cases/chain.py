@@ -64,27 +64,18 @@ def function(x, y, np=np):
     return (np.exp(-x * x) * np.sin(y) + np.tanh(x * y)).sum()
 
 
-def eager(count):
+def eager(count, wrap=lambda both: both):
     import autograd
 
     x, y = problem(count)
-    both = autograd.value_and_grad(function, (0, 1))
+    both = wrap(autograd.value_and_grad(function, (0, 1)))
     return lambda: both(x, y)
 
 
 def compiled(count):
     import autograd
 
-    x, y = (autograd.Tensor(a, requires_grad=True) for a in problem(count))
-
-    @autograd.compile
-    def both(x, y):
-        x.grad = y.grad = None
-        value = function(x, y)
-        value.backward()
-        return value, x.grad, y.grad
-
-    return lambda: both(x, y)
+    return eager(count, autograd.compile)
 
 
 def pytorch(count):

@@ -48,19 +48,7 @@ def eager():
 def compiled():
     import autograd
 
-    x = autograd.Tensor(point(), requires_grad=True)
-
-    @autograd.compile
-    def second(x):
-        x.grad = None
-        rosenbrock(x).backward(create_graph=True)
-        gradient, rows = x.grad, []
-        for i in range(COUNT):
-            x.grad = None
-            gradient[i].backward(retain_graph=True)
-            rows.append(x.grad)
-        return np.stack(rows)
-
+    x, second = point(), autograd.compile(autograd.hessian(rosenbrock))
     return lambda: second(x)
 
 
@@ -124,27 +112,18 @@ def _jacobian_by_hand():
     return step
 
 
-def _jacobian_eager():
+def _jacobian_eager(wrap=lambda function: function):
     import autograd
 
     x, layers = network()
-    jacobian = autograd.jacobian(lambda x: run(x, layers), vectorize=True)
+    jacobian = wrap(autograd.jacobian(lambda x: run(x, layers), vectorize=True))
     return lambda: jacobian(x)
 
 
 def _jacobian_compiled():
     import autograd
 
-    x, layers = network()
-    batch = autograd.Tensor(np.tile(x, (SIZES[-1], 1)), requires_grad=True)
-
-    @autograd.compile
-    def jacobian(batch):
-        batch.grad = None
-        run(batch, layers).backward(np.eye(SIZES[-1]))
-        return batch.grad
-
-    return lambda: jacobian(batch)
+    return _jacobian_eager(autograd.compile)
 
 
 def _jacobian_pytorch(wrap=lambda function: function):
@@ -208,7 +187,6 @@ JACOBIANS = {
     "hips": _jacobian_hips,
 }
 GROUP = "Graphs and derivatives"
-BY_BACKWARD = "with backward() for each row, or for a batch; hessian() and jacobian() do not compile"
 CASES = [
     Case(
         GROUP,
@@ -216,7 +194,6 @@ CASES = [
         "by hand: the formula",
         ways(by_hand, eager, compiled, pytorch, torch_compile, jax_jit, hips),
         cannot={"mygrad": "has no second derivatives"},
-        notes={"compiled": BY_BACKWARD},
     ),
     Case(
         GROUP,
@@ -225,7 +202,6 @@ CASES = [
         JACOBIANS,
         notes={
             "eager": "jacobian(vectorize=True), one walk for a batch of copies",
-            "compiled": BY_BACKWARD,
             "mygrad": "has no jacobian(): one backward() for a batch of copies",
         },
     ),

@@ -40,36 +40,36 @@ softmax_cross_entropy = differentiable(
 FEW = 32  # classes
 
 
-def _exponentials(logits: Any, places: Any) -> tuple[Any, Any]:
-    """exp(z) as (classes, batch), and z at the `places` of the labels (batch,); z is logits - the largest of its row.
+def _exponentials(logits: Any, places: Any) -> tuple[Any, Any, Any]:
+    """exp(z) as (classes, batch), its sums over the classes, and z at the `places` of the labels, both (batch,).
 
-    A few classes are put far apart in memory: NumPy reduces a few long rows several times as fast as many short ones.
+    z is logits - the largest of its row.  A few classes are put far apart in memory: NumPy reduces a few long rows
+    several times as fast as many short ones.
     """
     z = logits.T
     if z.shape[0] < FEW:
         z = z.copy()
     z = z - np.maximum.reduce(z, axis=0)
-    return np.exp(z), z.take(places)
+    e = np.exp(z)
+    return e, sum_of_rows(e), z.take(places)
 
 
-def _mean_nll_of_labels(logits: Any, *, places: Any, e: Any = None, of_labels: Any = None) -> Any:
+def _mean_nll_of_labels(logits: Any, *, places: Any, known: Any = None) -> Any:
     """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label."""
-    if e is None:
-        e, of_labels = _exponentials(logits, places)
-    losses = np.log(sum_of_rows(e))
+    _, totals, of_labels = known or _exponentials(logits, places)
+    losses = np.log(totals)
     losses -= of_labels
     return np.add.reduce(losses) * (1 / losses.size)
 
 
-def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, e: Any = None, of_labels: Any = None) -> Any:
+def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, known: Any = None) -> Any:
     """`(softmax(logits) - one_hot(labels)) * g / n`"""
     n, classes = logits.shape
     scale = g * (1 / n)
     if isinstance(logits, Tensor):
         return (softmax(logits) - one_hot(places // n, classes, logits.dtype)) * scale
-    if e is None:
-        e, _ = _exponentials(logits, places)
-    p = e * (scale / sum_of_rows(e))
+    e, totals, _ = known or _exponentials(logits, places)
+    p = e * (scale / totals)
     p.put(places, p.take(places) - scale)
     return p.T
 
@@ -87,8 +87,8 @@ label_cross_entropy = differentiable(
 )
 """`label_cross_entropy(logits, places=...)`: (batch, classes) -> (); the common case.
 
-`places` (batch,) says where the numbers of the labels stand in the logits' transpose, read row by row.  `e` and
-`of_labels` are what `_exponentials` makes of both, where somebody has it: backward() need not compute it again."""
+`places` (batch,) says where the numbers of the labels stand in the logits' transpose, read row by row.  `known` is what
+`_exponentials` makes of both, where somebody has it: backward() need not compute it again."""
 
 
 @functools.lru_cache(16)
@@ -194,8 +194,7 @@ def cross_entropy(
         places = _places(scores, array_of(target), ignore_index)
         if places is not None:
             few = scores.shape[1] < FEW  # many would be too large to be kept
-            e, of_labels = _exponentials(scores, places) if few else (None, None)
-            return label_cross_entropy(logits, places=places, e=e, of_labels=of_labels)
+            return label_cross_entropy(logits, places=places, known=_exponentials(scores, places) if few else None)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
     if logits is None:

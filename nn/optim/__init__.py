@@ -8,6 +8,6 @@ from .first_order import Adadelta as Adadelta
 from .first_order import Adagrad as Adagrad
 from .first_order import Adam as Adam
 from .first_order import AdamW as AdamW
-from .first_order import Optimizer as Optimizer
 from .first_order import RMSprop as RMSprop
 from .lbfgs import LBFGS as LBFGS
+from .optimizer import Optimizer as Optimizer

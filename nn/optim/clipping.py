@@ -17,24 +17,24 @@ def _list(params: Any) -> list[Tensor]:
     return list(params)
 
 
-def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> float:
+def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
     """Shrink all gradients together so that their common norm is at most `max_norm`; returns the norm that it was.
 
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
     >>> (w * w).sum().backward()
     >>> clip_grad_norm_([w], 1.0), w.grad.data.round(3).tolist()
-    (10.0, [0.6, 0.8])
+    (np.float64(10.0), [0.6, 0.8])
     """
     if not max_norm >= 0:
         raise ValueError(f"max_norm must be at least 0; got {max_norm!r}")
-    held = [p for p in _list(params) if p.grad is not None]
-    norms = [float(np.linalg.norm(np.ravel(p.grad.data), norm_type)) for p in held if p.grad is not None]
-    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
-    factor = max_norm / (total + 1e-6)
-    if factor < 1:
-        for p in held:
-            assert p.grad is not None
-            p.grad = Tensor(p.grad.data * factor)
+    held = [(p, p.grad.data) for p in _list(params) if p.grad is not None]
+    if not held:
+        return 0.0
+    norms = np.stack([np.linalg.norm(np.ravel(g), norm_type) for _, g in held]).astype(np.float64)
+    total: Any = np.linalg.norm(norms, norm_type)
+    factor = np.fmin(max_norm / (total + 1e-6), 1.0)  # 1 if the norm is NaN
+    for p, g in held:
+        p.grad = Tensor(g * factor.astype(np.finfo(g.dtype).dtype))  # of the real dtype of g
     return total
 
 

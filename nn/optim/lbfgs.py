@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd import assign_all
 
-from .first_order import Optimizer
+from .optimizer import Optimizer
 
 
 class Point(NamedTuple):

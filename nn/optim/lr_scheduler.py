@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .first_order import Optimizer
+from .optimizer import Optimizer
 
 
 class Schedule:

@@ -1,0 +1,241 @@
+"""What all optimisers have in common: groups of parameters with options, their state, and the step that is all or none.
+
+An optimiser is one function, `update(weight, gradient, state, group)`, which returns the new weight and the new state
+and changes nothing; `step()` applies it to every parameter and then sets all of them at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, assign_all, use_gradients
+
+from ..forgotten import Missing
+
+State = dict[str, Any]
+
+
+def blend(old: Any, share: float, new: Any) -> Any:
+    """A new array, `old * share + new`, and no other on the way; a copy of `new` where there is no old one yet."""
+    if old is None:
+        return new.copy()
+    blend = old * share
+    blend += new
+    return blend
+
+
+class Optimizer:
+    """What all have in common: groups of parameters with options of their own, and the state of each parameter.
+
+    `params` are the parameters, or groups: dicts with "params" and options that differ from the arguments.  `state` is
+    a list parallel to `self.params`; `groups` are dicts whose options, the learning rate "lr" for one, may be changed
+    at any time.
+    """
+
+    params: list[Tensor] = Missing()  # type: ignore[assignment]
+    groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
+    state: list[State] = Missing()  # type: ignore[assignment]
+
+    def __init__(self, params: Iterable[Any], **options: Any) -> None:
+        name = type(self).__name__
+        if isinstance(params, Tensor) or hasattr(params, "parameters") or not isinstance(params, Iterable):
+            kind = "one Tensor" if isinstance(params, Tensor) else type(params).__name__
+            raise TypeError(f"{name} takes a list of parameters, such as model.parameters(); got {kind}")
+        given = list(params)
+        if not given:
+            raise ValueError(
+                f"{name} was given no parameters: those of a model are the nn.Parameters (and Tensors with "
+                f"requires_grad=True, that are no results) in its attributes, lists, tuples and dicts"
+            )
+        groups = given if isinstance(given[0], dict) else [{"params": given}]
+        for group in groups:
+            if not isinstance(group, dict) or not isinstance(group.get("params"), Iterable):
+                raise TypeError(f'{name} takes parameters, or groups {{"params": [...], ...}}; got {_shown(group)}')
+            if isinstance(group["params"], Tensor):
+                raise TypeError(f'{name} takes groups whose "params" is a list; got one Tensor')
+        self.groups = []
+        for group in groups:
+            if unknown := group.keys() - options.keys() - {"params"}:
+                raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}")
+            self.groups.append({**options, **group, "params": list(group["params"])})
+            self._check({**options, **group})
+        self.params = [p for group in self.groups for p in group["params"]]
+        for i, p in enumerate(self.params):
+            if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
+                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {_instead(p)}")
+        if len({id(p) for p in self.params}) != len(self.params):
+            raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
+        self.state = [{} for _ in self.params]
+        self.warned = False
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Options that no optimiser can work with."""
+        for key, value in options.items():
+            if key not in ("params", "betas", "line_search_fn") and not isinstance(value, Real):
+                raise TypeError(f"{key} is a number; got {_shown(value)}")
+        betas = options.get("betas", (0, 0))
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"betas are two numbers; got {betas!r}")
+        if not 0 <= options["lr"] < np.inf:
+            raise ValueError(f"the learning rate must be at least 0, and finite; got {options['lr']!r}")
+        for name in ("weight_decay", "eps", "lr_decay"):
+            if not options.get(name, 0.0) >= 0:
+                raise ValueError(f"{name} must be at least 0; got {options[name]!r}")
+        for name in ("momentum", "alpha", "rho"):
+            if not 0 <= options.get(name, 0.0) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1; got {options[name]!r}")
+        for beta in options.get("betas", ()):
+            if not 0 <= beta < 1:
+                raise ValueError(f"betas must be at least 0 and below 1; got {options['betas']!r}")
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """PyTorch's name of `groups`."""
+        return self.groups
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the first group; setting it sets that of all groups."""
+        return float(self.groups[0]["lr"])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        for group in self.groups:
+            self._check({**group, "lr": value})
+        for group in self.groups:
+            group["lr"] = value
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        """The new weight and state of one parameter; the arrays given are not changed."""
+        raise TypeError(
+            f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
+        )
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
+        try:
+            moving, news, states = self._moved()
+            mixed = use_gradients(moving)
+        except (TypeError, ValueError, AttributeError) as error:
+            _look_at_gradients(self.params, error)
+            raise
+        assign_all(moving, news, (self, "state", states))  # new arrays: what a graph has recorded never changes
+        if not moving:
+            self._found_none()
+        if mixed and not self.warned:
+            self.warned = True
+            warnings.warn(
+                "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
+                "call optimizer.zero_grad() before every backward(), or after every step()",
+                stacklevel=2,
+            )
+
+    def _moved(self) -> tuple[list[Tensor], list[Any], list[State]]:
+        """The parameters that have a gradient, their new values, and the new state of all."""
+        moving, news, states, olds = [], [], [], iter(self.state)
+        for group in self.groups:
+            maximize, decay = group.get("maximize"), not group.get("decoupled") and group.get("weight_decay")
+            for p, state in zip(group["params"], olds):  # noqa: B905 (the states of all groups are in one list)
+                if (grad := p.grad) is not None:
+                    g = grad.data
+                    if maximize:
+                        g = -g
+                    if decay:
+                        g = blend(p.data, decay, g)
+                    new, state = self.update(p.data, g, state, group)
+                    moving.append(p)
+                    news.append(new)
+                states.append(state)
+        return moving, news, states
+
+    def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
+        """ValueError for a state with which no step can be taken."""
+        options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
+        for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
+            try:
+                self.update(p.data, np.zeros_like(p.data), state, given)
+            except Exception as error:
+                raise ValueError(f"the state of parameter {i} is none of {type(self).__name__}: {error!r}") from error
+
+    def _found_none(self) -> None:
+        if not self.warned:
+            self.warned = True
+            warnings.warn(
+                "step() found no gradient in any parameter, so nothing moved: call zero_grad() before backward() and "
+                "step() after it, and make the optimiser of the parameters that the model has now",
+                stacklevel=3,
+            )
+
+    def zero_grad(self) -> None:
+        """Forget the gradients, so that the next backward() does not add to them."""
+        for p in self.params:
+            p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": per parameter, "groups": the options}, which `load_state_dict` takes."""
+        groups = [{k: v for k, v in group.items() if k != "params"} for group in self.groups]
+        return {"state": [dict(state) for state in self.state], "groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state and the options.
+
+        Raises ValueError, before anything changed, if they are of other parameters or of another kind of optimiser.
+        """
+        if not isinstance(state, Mapping) or not {"state", "groups"} <= state.keys():
+            raise ValueError('the state of an optimiser is {"state": ..., "groups": ...}, what its state_dict() gave')
+        states, groups = list(state["state"]), list(state["groups"])
+        if len(states) != len(self.params) or len(groups) != len(self.groups):
+            raise ValueError(
+                f"this state is of {len(states)} parameters in {len(groups)} groups, and the optimiser has "
+                f"{len(self.params)} in {len(self.groups)}"
+            )
+        for own, theirs in zip(self.groups, groups, strict=True):
+            if differing := sorted((own.keys() - {"params"}) ^ set(theirs)):
+                raise ValueError(
+                    f"this state is of another kind of optimiser than {type(self).__name__}: only one of them has "
+                    f"{', '.join(differing)}"
+                )
+        for own, options in zip(self.groups, groups, strict=True):
+            self._check({**own, **options})
+        for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
+            for key, value in own.items():
+                if np.asarray(value).dtype.kind not in "fciub":
+                    raise ValueError(f"{key} of parameter {i} is {_shown(value)}, and must be numbers")
+                if np.ndim(value) and np.shape(value) != p.shape:
+                    raise ValueError(f"{key} of parameter {i} has shape {np.shape(value)}, the parameter {p.shape}")
+        self._try_on(states, groups)
+        for group, options in zip(self.groups, groups, strict=True):
+            group.update(options)
+        self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
+
+
+def _look_at_gradients(params: Sequence[Tensor], error: Exception) -> None:
+    """Raise `error` in other words if a gradient is at fault that was set by hand."""
+    for i, p in enumerate(params):
+        if p.grad is not None and not (isinstance(p.grad, Tensor) and p.grad.shape == p.shape):
+            shape = np.shape(p.grad.data if isinstance(p.grad, Tensor) else p.grad)
+            raise TypeError(
+                f"the gradient of parameter {i} is a {type(p.grad).__name__} of shape {shape}, and must be a Tensor of "
+                f"shape {p.shape}: p.grad = Tensor(array)"
+            ) from error
+
+
+def _shown(x: Any) -> str:
+    return f"{x!r:.60}".replace("\n", " ")
+
+
+def _instead(p: Any) -> str:
+    """What was given in place of a parameter, and what to do about it."""
+    if not isinstance(p, Tensor):
+        return f"got {type(p).__name__}; model.parameters() is a list of them"
+    if p.node is not None:
+        return f"it is the result of {p.node.op.name}; make a leaf of its value, nn.Parameter(t.detach())"
+    return (
+        "requires_grad is False; pass [p for p in model.parameters() if p.requires_grad] if it is frozen, "
+        "or Tensor(value, requires_grad=True)"
+    )
