@@ -23,6 +23,7 @@ from .calls import CompileError as CompileError
 from .calls import Followed, concrete, followed_in, identifier, nested, order_of
 from .calls import Number as Number
 from .calls import Ref as Ref
+from .draws import Draw
 from .kinds import OUTLINES, shape_depends, writes
 
 _ADVICE = "return the array from the function that is compiled, and look at it outside, or use autograd.where"
@@ -40,7 +41,7 @@ class Tape:
         self.viewed: set[Any] = set()  # the keys of origins whose memory is that of another result, too
         self.replaced: dict[int, tuple[Any, Traced]] = {}  # plain arrays for which `array += traced` put a traced one
         self.outside = False  # whether an opaque call is under way
-        self.drawn: set[int] = set()  # the generators that are drawn from by `autograd.outside`
+        self.drawn: dict[int, Draw] = {}  # the generators that are drawn from by `autograd.outside`, by their ids
         self.errors: list[tuple[CompileError, list[Any]]] = []  # what was refused, in which calls of ops
         self.closed = False  # whether the run is over
         self.made: list[weakref.ref[Traced]] = []
@@ -51,6 +52,11 @@ class Tape:
         made = Number(self, name, value) if type(value) in (int, float) else Traced(self, name, value)
         self.inputs.append((name, made))
         return made
+
+    def draw_nothing(self) -> None:
+        """Put the generators back to where they were: the run comes to nothing, and another one is made."""
+        for draw in self.drawn.values():
+            draw.put_back()
 
     def refuse(self, what: str, place: str = "", advice: str = "a program would not do it again") -> NoReturn:
         """Say that the function does what a program cannot; whoever catches it, the function is not compiled."""
@@ -99,7 +105,8 @@ class Tape:
             return value
         if kind == "opaque":
             self.outside = True
-            self.drawn.add(id(getattr(function, "__self__", None)))
+            owner = getattr(function, "__self__", None)
+            self.drawn.setdefault(id(owner), Draw(owner))
             value = function(*args, **kwargs)
             self.outside = False
             return value
