@@ -110,9 +110,12 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
         again = Again(function, args, kwargs)
         outputs, nest, variables = again([again.leaves[i].data for i in again.varied])
         captured = _captured(outputs, {v.node for v in variables})
-        arrays = [output.data if isinstance(output, Tensor) else np.asarray(output) for output in outputs]
+        live = [id(output) for output in _live(outputs)]
+        arrays = [output.data for output in outputs if id(output) in live]
+        found: Any = [None if id(output) in live else output for output in outputs]
         del outputs, variables  # and with them the graph
-        return again.recorded(arrays, nest, captured)
+        made = iter(again.recorded(arrays, captured))
+        return nest(next(made) if x is None else x for x in found)
 
     return wrapper
 
@@ -135,8 +138,8 @@ class Again:
             outputs, nest = flatten(self.function(*self.build(inputs), **self.kwargs))
         return outputs, nest, variables
 
-    def recorded(self, arrays: Sequence[Any], nest: Any, captured: Sequence[Tensor], exactly: bool = True) -> Any:
-        """The outputs `arrays` as tensors whose backward pass makes the call again.
+    def recorded(self, arrays: Sequence[Any], captured: Sequence[Tensor], exactly: bool = True) -> list[Any]:
+        """Those outputs that have a graph, `arrays`, as tensors whose backward pass makes the call again.
 
         `captured` are the parameters that the function reads from outside; `exactly`, whether the call must compute the
         same again, bit for bit.
@@ -144,15 +147,15 @@ class Again:
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             outputs, _, variables = self(inputs[: len(self.varied)])
+            outputs = _live(outputs)
             if exactly:
                 _must_be_the_same(outputs, row)
             seeds: dict[Tensor, Tensor] = {}
             start = 0
             for output in outputs:
-                n = np.size(output)
-                if isinstance(output, Tensor) and output.requires_grad:
-                    part = np.reshape(gradient[start : start + n], output.shape).astype(output.dtype).conj()
-                    seeds[output] = seeds[output] + part if output in seeds else as_tensor(part)
+                n = output.size
+                part = _as(np.reshape(gradient[start : start + n], output.shape), output.dtype).conj()
+                seeds[output] = seeds[output] + part if output in seeds else as_tensor(part)
                 start += n
             if any(isinstance(x, Tensor) for x in (gradient, *inputs)):
                 if captured:
@@ -168,9 +171,22 @@ class Again:
         inputs = [*(self.leaves[i] for i in self.varied), *captured]
         packed = _custom(inputs, run=lambda *_: row, pull=_Once(inputs, pass_back))
         if not isinstance(packed, Tensor):
-            return nest(arrays)
+            return list(arrays)
         ends = np.cumsum([a.size for a in arrays])
-        return nest(np.reshape(packed[end - a.size : end], a.shape) for a, end in zip(arrays, ends, strict=True))
+        parts = zip(arrays, ends, strict=True)
+        return [_as(np.reshape(packed[end - a.size : end], a.shape), a.dtype) for a, end in parts]
+
+
+def _live(outputs: Sequence[Any]) -> list[Tensor]:
+    """Those of the outputs that have a graph, which can still be walked."""
+    return [x for x in outputs if isinstance(x, Tensor) and x.node is not None and x.node.kept is not None]
+
+
+def _as(x: Any, dtype: Any) -> Any:
+    """Part of a row of several dtypes in the one that it had."""
+    if x.dtype == dtype:
+        return x
+    return (np.real(x) if x.dtype.kind == "c" and np.dtype(dtype).kind != "c" else x).astype(dtype)
 
 
 def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:

@@ -91,6 +91,8 @@ REFUSED = {
     "computed under no_grad() or from .data",
     "no gradient": "backward() on a Tensor of shape {} and {} needs a gradient of that shape; for a loss, reduce to "
     "one real number first, as in loss.mean().backward()",
+    "grad": "the gradient of a leaf is a {} of shape {}, which somebody has set, and must be a Tensor of shape {}: "
+    "leaf.grad = Tensor(array), or None",
     "pickle": "a Tensor made by {} cannot be pickled or copied, for it holds a graph; use its .detach() or .data",
 }
 

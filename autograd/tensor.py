@@ -267,6 +267,8 @@ def set_all(objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
 
 def _sum(old: Tensor, new: Tensor) -> Tensor:
     """The gradient `old` of a leaf and one that nobody else has seen yet: added there, in place, if nothing records."""
+    if not isinstance(old, Tensor) or old.data.shape != new.data.shape:
+        refuse("grad", type(old).__name__, np.shape(getattr(old, "data", old)), new.data.shape)
     if old.requires_grad or new.requires_grad:
         new = old + new
     else:

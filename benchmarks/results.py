@@ -31,6 +31,7 @@ elapsed times.
 """
 WORDS = {
     "One SGD step": "Forward, backward, update, and the loss as a Python number; float32, softmax cross-entropy.",
+    "Compile time": "Making the program of a step anew, and running it once; without caches on disk.",
     "Elementwise chain": "Value and gradient of sum(exp(-x x) sin(y) + tanh(x y)), float32.",
     "Cost of an op": "Time per op, forward and backward; 4x4 float64 arrays, so that arithmetic hardly counts.",
     "Graphs and derivatives": "A value and its gradient; a Hessian; a Jacobian.",

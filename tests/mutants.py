@@ -34,7 +34,7 @@ ASLEEP = 60  # seconds without computing, after which threads are taken to wait 
 MEMORY = 8 * 2**30
 # The tests of each file, those that notice most errors first.
 ENGINE = (
-    "functional anomaly errors refusals wrong_programs faults engine",
+    "functional anomaly errors refusals wrong_programs faults leaf_gradients engine",
     "detective numpy threads optim gradcheck singular_points interrupts ops",
 )
 TESTS = {

@@ -103,7 +103,7 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CORE, f"the core has {total} lines of code"
 
 
-CORE = 670  # docs/decisions.md says what the lines beyond 400 are for
+CORE = 672  # docs/decisions.md says what the lines beyond 400 are for
 
 
 def test_importing_loads_numpy_and_nothing_else():

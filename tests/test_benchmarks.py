@@ -20,6 +20,7 @@ from harness import CONTENDERS, Case, Outcome, Worker, digest, measure
 
 ROOT = Path(__file__).parent.parent
 OURS = ["by_hand", "tuned", "eager", "compiled"]
+TESTED = ("numpy", "plaingrad", "sklearn")  # the packages of contenders that tests have
 SMALL = {"mlp": ((3, 5, 4, 2), 6), "memory": ((3, 5, 2), 6), "chain of": (1000,), "a chain": (50,)}
 
 
@@ -42,7 +43,8 @@ def test_ours_compute_what_is_computed_by_hand(case):
 def test_fits_learn_and_profiles_change_nothing():
     for case in CASES:
         if "by_hand" not in case.ways:
-            first, *others = [digest(make(*case.args)()) for make in case.ways.values()]
+            here = {name for name, contender in CONTENDERS.items() if contender.package in TESTED}
+            first, *others = [digest(make(*case.args)()) for name, make in case.ways.items() if name in here]
             assert all(np.allclose(other, first) for other in others)
 
 

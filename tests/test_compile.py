@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -331,80 +329,6 @@ def test_dead_code_goes_and_common_expressions_are_shared():
 
     f(np.ones(3))
     assert "exp" not in f.source and f.source.count("np.sin") == 1
-
-
-def in_file(file, text, **arrays):
-    """What `out` is after `text` has run in a process of its own that imports `file` as `saved`, and knows `arrays`."""
-    np.savez(file.parent / "given.npz", **arrays)
-    program = (
-        "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); import saved\n"
-        f"globals().update(np.load(sys.argv[1] + '/given.npz'))\n{text}\nnp.savez(sys.argv[1] + '/out.npz', *out)\n"
-        "assert not {'autograd', 'nn', 'graphviz'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-I", "-W", "error", "-c", program, str(file.parent)], check=True)
-    return list(np.load(file.parent / "out.npz").values())
-
-
-def test_a_saved_program_needs_numpy_alone(tmp_path):
-    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3), nn.Tanh()).eval()
-
-    @compile
-    def predict(x):
-        return nn.functional.softmax(model(x))
-
-    with no_grad():
-        x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-        expected = predict(x).data
-    file = predict.save(tmp_path / "saved.py")
-    assert file.read_text().startswith('"""A program')
-    same(in_file(file, "out = [saved.predict(x)]", x=x)[0], predict(x).data)
-    close(expected, predict(x).data)
-    refused = "try: saved.predict(x[:2])\nexcept ValueError as error: out = [str(error)]"
-    assert in_file(file, refused, x=x)[0] == "predict is for x of shape (5, 4) and float32; got (2, 4) and float32"
-
-
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
-def test_a_saved_training_step_goes_on_training(tmp_path, name):
-    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-    optimizer, loss_of = getattr(nn, name)(model.parameters(), lr=0.1), nn.CrossEntropyLoss()
-
-    @compile
-    def step(X, y):
-        loss = loss_of(model(X), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    rng = np.random.default_rng(0)
-    X, y = rng.normal(size=(6, 4)).astype(np.float32), rng.integers(0, 3, 6)
-    for _ in range(4):
-        step(X, y)
-    file = step.save(tmp_path / "saved.py")
-    *losses, weight = in_file(file, "out = [saved.step(X, y) for _ in range(3)] + [saved.state['_0_weight']]", X=X, y=y)
-    assert losses == [step(X, y).item() for _ in range(3)]
-    same(weight, model[0].weight)
-
-
-def test_a_file_draws_the_numbers_that_would_be_drawn_here(tmp_path):
-    model = network(0.5)
-    f = compile(lambda x: model(x), exact=True)
-    x = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    with no_grad():
-        f(x)
-        file = f.save(tmp_path / "saved.py")
-        found = in_file(file, "out = [saved._lambda_(x) for _ in range(2)]", x=x)
-        for a in found:
-            close(a, f(x))
-
-
-def test_what_a_file_cannot_hold_is_named(tmp_path):
-    from scipy.special import gammaln
-
-    f = compile(lambda x: gammaln(x) + 1.0)
-    f(np.ones(2))
-    with pytest.raises(CompileError, match=r"a function that is not NumPy's \(.*gammaln"):
-        f.save(tmp_path / "f.py")
 
 
 def test_methods_compile_too():

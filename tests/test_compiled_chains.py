@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from test_compile import same
+from test_compiled_files import in_file
 
 from autograd import Tensor, compile
 
@@ -59,3 +64,31 @@ def test_errors_and_interrupts_in_threads_come_out():
     with np.errstate(all="raise"), pytest.raises(FloatingPointError):
         f(-x)
     same(f(x), np.log(x * 2.0) + 1.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
+def test_threads_are_there_after_a_fork_and_while_the_interpreter_exits():
+    program = """
+import atexit, os, numpy as np
+from autograd import compile
+f, x = compile(lambda x: np.exp(-x * x) + 1.0, threads=3), np.linspace(0.0, 1.0, 300_000)
+expected = np.exp(-x * x) + 1.0
+check = lambda: print(np.array_equal(f(x), expected), flush=True)
+atexit.register(check)
+check(), check()
+child = os.fork()
+check()
+if child:
+    os.waitpid(child, 0)
+"""
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+    assert run.stdout.split() == ["True"] * 6, run.stderr
+
+
+def test_chains_in_a_file(tmp_path):
+    x, y = rng.normal(size=(2, 300_000))
+    f = compile(lambda x, y: (chain(x, y), chain(y, x).sum()), threads=2)
+    f(x, y)
+    file = f.save(tmp_path / "saved.py")
+    for a, b in zip(in_file(file, "out = saved._lambda_(x, y)", x=x, y=y), f(x, y), strict=True):
+        same(a, b)

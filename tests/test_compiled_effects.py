@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextvars
+import cProfile
 import datetime
 import itertools
 import os
@@ -262,3 +263,14 @@ def test_libraries_may_change_the_settings_of_numpy():
     for _ in range(2):
         for a, b in zip(g(ONE), f(ONE), strict=True):
             same(a, b)
+
+
+def test_a_step_that_is_profiled_is_compiled_all_the_same():
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        found = compile(lambda x: x * 2.0)(np.ones(2))
+    finally:
+        profile.disable()
+    np.testing.assert_array_equal(found, [2.0, 2.0])
+    assert profile.getstats()

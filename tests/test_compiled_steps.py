@@ -132,6 +132,18 @@ def test_gradients_that_add_up_do_so():
     assert compiled.stats.eager == 0
 
 
+def test_a_gradient_that_somebody_has_set_is_looked_at_before_it_is_added_to():
+    w, x = Tensor(np.ones((2, 3)), requires_grad=True), np.arange(6.0).reshape(2, 3)
+    add = compile(lambda x: (w * x).sum().backward())
+    for given in (np.zeros((2, 3)), np.zeros((2, 3), order="F")):
+        w.grad = Tensor(given)
+        add(x)
+        assert w.grad.data.tolist() == x.tolist()
+    w.grad = Tensor(1.0)
+    with pytest.raises(TypeError, match="must be a Tensor of shape"):
+        add(x)
+
+
 def test_zero_grad_outside_and_step_outside():
     models = [network(), network()]
     optimizers = [nn.Adam(model.parameters(), lr=0.01) for model in models]
@@ -389,8 +401,8 @@ def test_an_interrupt_leaves_weights_whole_and_gradients_marked(monkeypatch):
 
 
 def test_errors_of_floating_point_move_all_weights_or_none():
-    w = [Tensor(np.full(2, x, np.float32), requires_grad=True) for x in (1.0, 3e38, 2.0)]
-    optimizer = nn.SGD(w, lr=1.0)
+    w = [Tensor(np.float32([x, 1.0]), requires_grad=True) for x in (1e38, 1e38, 2.0)]
+    optimizer = nn.SGD(w, lr=3e38)  # so that nothing overflows before the weights move
 
     @compile
     def step(scale):
@@ -403,7 +415,7 @@ def test_errors_of_floating_point_move_all_weights_or_none():
             step(np.zeros((), np.float32))
     before = [x.data.copy() for x in w]
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        step(np.float32(-3e38).reshape(()))
+        step(np.full((), -1.0, np.float32))
     moved = [not np.array_equal(a, x.data) for a, x in zip(before, w, strict=True)]
     assert all(moved) or not any(moved)
 

@@ -7,7 +7,7 @@ import pytest
 
 import nn
 from autograd import Tensor
-from nn.optim.lbfgs import Point, strong_wolfe
+from nn.optim.lbfgs import Point, cubic, strong_wolfe
 
 SEARCHES = [None, "strong_wolfe"]
 
@@ -133,3 +133,53 @@ def test_a_hump_in_the_way_is_not_passed():
 
     found, used = strong_wolfe(look, Point(0.0, 0.0, np.array([-1.0]), -1.0), 1.0, np.array([1.0]), tries=9)
     assert max(places) == 1.0 and found.t <= 0.5 and used == len(places)
+
+
+def along(*coefficients):
+    """A polynomial as a line search sees it, and the places where it is asked."""
+    f, places = np.polynomial.Polynomial(coefficients), []
+
+    def look(t):
+        places.append(t)
+        return Point(t, f(t), np.array([f.deriv()(t)]), f.deriv()(t))
+
+    return look, places
+
+
+def test_a_search_ends_where_the_slope_is_small():
+    look, places = along(0.0, -1.0, -0.9, 1.2)
+    found, used = strong_wolfe(look, look(0.0), 4.0, np.array([1.0]), tries=9)
+    assert found.t == places[-1] == pytest.approx(5 / 6) and used == 2  # where the cubic, which it is, has its least
+
+
+def test_one_step_near_an_end_is_allowed():
+    look, places = along(0.0, -1.0, -0.4, 4.1, -2.0)
+    found, _ = strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.1, tries=9)
+    left, right = places[2], places[1]
+    assert found.t == places[3] == cubic(look(left), look(right)) < left + 0.1 * (right - left)
+
+
+def test_a_second_step_near_an_end_goes_a_tenth_inwards():
+    look, places = along(0.0, -1.0, 1.9, 7.6, -3.0)
+    strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.01, tries=9)
+    left, right = places[2], places[1]
+    assert left < 0.1 and places[3] == pytest.approx(left + 0.1 * (right - left), rel=1e-12)
+    look, places = along(0.0, -1.0, -3.0, 0.4, 4.7)
+    strong_wolfe(look, look(0.0), 1.0, np.array([1.0]), c2=0.01, tries=9)
+    left, right = places[2], places[3]
+    assert cubic(look(left), look(right)) > right - 0.1 * (right - left)
+    assert places[4] == pytest.approx(right - 0.1 * (right - left), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "step", "tries"),
+    [
+        ((0.0, -1.0, 2.7, -0.5, -2.9, 5.0), 4.0, 1),
+        ((0.0, -1.0, -3.0, 4.4, 1.2, -0.3), 2.0, 3),
+        ((0.0, -1.0, 0.7, 1.2, -2.7, 0.9), 2.0, 1),
+    ],
+)
+def test_when_the_tries_are_used_up_the_best_is_taken(coefficients, step, tries):
+    look, places = along(*coefficients)
+    found, _ = strong_wolfe(look, look(0.0), step, np.array([1.0]), c2=0.01, tries=tries)
+    assert found.f == min(look(t).f for t in list(places))

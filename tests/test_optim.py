@@ -127,6 +127,11 @@ def test_groups_have_options_of_their_own():
     assert [group["lr"] for group in optimizer.groups] == [0.5, 0.5]
 
 
+class Forgetful(nn.Optimizer):
+    def __init__(self):
+        pass
+
+
 @pytest.mark.parametrize(
     ("program", "kind", "words"),
     [
@@ -136,6 +141,8 @@ def test_groups_have_options_of_their_own():
         (lambda p: nn.Adam([p * 2]), TypeError, "no leaf"),
         (lambda p: nn.Adam([p], betas=(1.0, 0.9)), ValueError, "betas"),
         (lambda p: nn.RMSprop([p], alpha=-1), ValueError, "alpha"),
+        (lambda p: nn.SGD([p], momentum=1.0), ValueError, "momentum must be at least 0 and below 1"),
+        (lambda p: nn.SGD([p], lr=np.eye(2)), TypeError, r"got array\(\[\[1\., 0\.\],  +\[0\., 1\.\]\]\)$"),
         (lambda p: nn.SGD([p], 0.1, weight_decay=-1), ValueError, "weight_decay"),
         (lambda p: nn.SGD([p], 0.1, nesterov=True), ValueError, "nesterov"),
         (lambda p: nn.SGD([{"params": [p], "speed": 1}]), ValueError, "no option speed"),
@@ -145,6 +152,14 @@ def test_groups_have_options_of_their_own():
             ValueError,
             "shape",
         ),
+        (
+            lambda p: nn.SGD([p], momentum=0.9).load_state_dict(
+                nn.SGD([p], momentum=0.9).state_dict() | {"state": [{"mean": np.ones(p.shape)}]}
+            ),
+            ValueError,
+            "the state of parameter 0 is none of SGD",
+        ),
+        (lambda p: Forgetful().step(), AttributeError, r"__init__ of Forgetful does not call super\(\).__init__\(\)"),
         (lambda p: nn.OneCycleLR(nn.SGD([p]), 0.1, 1).step(), ValueError, "1 steps"),
         (lambda p: nn.SequentialLR(nn.SGD([p]), [], [1]), ValueError, "milestones"),
         (lambda p: nn.ReduceLROnPlateau(nn.SGD([p]), "up"), ValueError, "'min' or 'max'"),

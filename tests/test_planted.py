@@ -6,7 +6,6 @@ The mutated functions run here in place of the right ones, against a small set o
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import json
 import types
@@ -15,10 +14,10 @@ import numpy as np
 import pytest
 from mutants import ROOT, Mutant, mutants, right
 from recorded import FILE, METRICS, OPTIMISERS, PLATEAUS, SCHEDULES, START, rates, trajectory
+from test_recorded import check_what_schedules_keep_and_refuse, optimizer
 
 import autograd
 import autograd.tensor
-import nn
 from autograd import GraphError, Tensor
 from autograd.graph import Node
 
@@ -284,9 +283,6 @@ SCHEDULED = functions(
 
 
 def check_schedules(library):
-    def optimizer():
-        return nn.SGD([Tensor(0.0, requires_grad=True)], lr=0.1)
-
     for i, (name, options) in enumerate(SCHEDULES):
         made = optimizer()
         near(rates(made, getattr(library, name)(made, **options), made.groups), RECORDED["schedules"][i])
@@ -300,40 +296,7 @@ def check_schedules(library):
     for i, options in enumerate(PLATEAUS):
         made = optimizer()
         near(rates(made, library.ReduceLROnPlateau(made, **options), made.groups, METRICS), RECORDED["plateaus"][i])
-    check_states_of_schedules(library, optimizer)
-
-
-def check_states_of_schedules(library, optimizer):
-    class Bent(library.Schedule):
-        def __init__(self, made, bend):
-            self.bend = bend
-            super().__init__(made)
-
-        def factor(self, epoch):
-            return self.bend(epoch)
-
-    def made(gamma):
-        one = optimizer()
-        parts = [library.ExponentialLR(one, gamma), Bent(one, lambda epoch: 1 + epoch)]
-        return library.SequentialLR(one, parts, [3])
-
-    before, after = made(0.5), made(0.25)
-    before.step()
-    before.step()
-    state = json.loads(json.dumps(before.state_dict()))  # neither the optimiser nor a function is in it
-    after.load_state_dict(state)
-    after.set()
-    assert after.epoch == 2 and after.get_last_lr() == [0.1 * 0.5**2]
-    after.step()
-    after.step()
-    assert after.get_last_lr() == [0.2]
-    assert set(Bent(optimizer(), abs).state_dict()) == {"epoch", "base_lrs"}
-    raises(ValueError, "of another kind", lambda: library.StepLR(optimizer(), 1).load_state_dict(state))
-    for name, option in (("StepLR", "step_size"), ("LinearLR", "total_iters"), ("CosineAnnealingLR", "T_max")):
-        wrong = functools.partial(getattr(library, name), optimizer(), **{option: 0})
-        raises(ValueError, f"{option} must be at least 1", wrong)
-    raises(TypeError, "StepLR takes an optimiser", lambda: library.StepLR(None, 1))
-    raises(TypeError, "takes an optimiser", lambda: library.ReduceLROnPlateau(None))
+    check_what_schedules_keep_and_refuse(library)
 
 
 def test_the_right_ones_pass():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 
@@ -80,3 +81,44 @@ def test_a_bare_optimizer_and_a_bare_schedule_say_what_is_missing():
         nn.optim.lr_scheduler.Schedule(optimizer())
     nn.clip_grad_value_(params, 0.25)  # a parameter without a gradient is passed over
     assert params[0].grad.item() == 0.25 and params[1].grad is None
+
+
+def check_what_schedules_keep_and_refuse(library):
+    class Bent(library.Schedule):
+        def __init__(self, made, bend):
+            self.bend = bend
+            super().__init__(made)
+
+        def factor(self, epoch):
+            return self.bend(epoch)
+
+    def made(gamma):
+        one = optimizer()
+        parts = [library.ExponentialLR(one, gamma), Bent(one, lambda epoch: 1 + epoch)]
+        return library.SequentialLR(one, parts, [3])
+
+    before, after = made(0.5), made(0.25)
+    before.step()
+    before.step()
+    state = json.loads(json.dumps(before.state_dict()))  # neither the optimiser nor a function is in it
+    after.load_state_dict(state)
+    after.set()
+    assert after.epoch == 2 and after.get_last_lr() == [0.1 * 0.5**2]
+    after.step()
+    after.step()
+    assert after.get_last_lr() == [0.2]
+    assert set(Bent(optimizer(), abs).state_dict()) == {"epoch", "base_lrs"}
+    with pytest.raises(ValueError, match="of another kind"):
+        library.StepLR(optimizer(), 1).load_state_dict(state)
+    for name, option in (("StepLR", "step_size"), ("LinearLR", "total_iters"), ("CosineAnnealingLR", "T_max")):
+        wrong = functools.partial(getattr(library, name), optimizer(), **{option: 0})
+        with pytest.raises(ValueError, match=f"{option} must be at least 1"):
+            wrong()
+    with pytest.raises(TypeError, match="StepLR takes an optimiser"):
+        library.StepLR(None, 1)
+    with pytest.raises(TypeError, match="takes an optimiser"):
+        library.ReduceLROnPlateau(None)
+
+
+def test_what_schedules_keep_and_refuse():
+    check_what_schedules_keep_and_refuse(nn.optim.lr_scheduler)

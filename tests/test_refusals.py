@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -264,3 +268,33 @@ def test_several_observers_are_told_of_cuts():
     with autograd.watch(), autograd.detect_anomaly():
         (x * 2).detach()  # both watch here
     assert "# both watch here" in autograd.why(x)
+
+
+def test_the_last_axis_is_taken_along_if_none_is_given():
+    x, indices = Tensor(np.arange(6.0).reshape(2, 3)), np.array([[2, 0, 0], [1, 1, 2]])
+    assert autograd.take_along_axis(x, indices).tolist() == np.take_along_axis(x.data, indices, axis=-1).tolist()
+
+
+def test_rules_of_scipy_are_there_when_scipy_is():
+    pytest.importorskip("scipy.special")
+    program = (
+        "import scipy.special, autograd; x = autograd.Tensor(0.5, requires_grad=True);"
+        "scipy.special.gammaln(x).backward(); print(x.grad.item() == scipy.special.digamma(0.5))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
+    ).stdout
+    assert said == "True\n"
+
+
+@pytest.mark.parametrize("name", ["eig", "eigvals", "eigh", "svd", "qr", "slogdet"])
+def test_gradients_of_complex_matrices_are_refused_where_there_are_none(name):
+    with pytest.raises(TypeError, match=f"{name}: gradients of complex matrices are not supported"):
+        getattr(np.linalg, name)(Tensor(np.eye(2) * 1j, requires_grad=True))
+
+
+def test_what_is_kept_depends_on_how_many_arrays_are_joined():
+    x = Tensor(ROW, requires_grad=True)
+    for others in ([ROW, ROW], [ROW], []):
+        np.concatenate([x, *others]).backward(np.arange(1.0, 4.0 + 3 * len(others)))
+    assert x.grad.tolist() == [3.0, 6.0, 9.0]

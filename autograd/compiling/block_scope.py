@@ -63,7 +63,8 @@ class BlockScope(Scope):
             array = f"r{len(self.lines)}"
             text = f"{array} = {text}"
         self.names[id(line)] = array or text
-        self.lines += [text] * bool(array and text != array)
+        if array and text != array:
+            self.lines.append(text)
 
     def number(self, number: Number) -> str:
         return self.numbers.setdefault(number.text, f"n{len(self.numbers)}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,9 +111,6 @@ def run_blocks(
     starts = range(0, count, size)
     if len(scratch) == 1:
         return [body(i, min(i + size, count), *arrays, *scratch[0]) for i in starts]
-    import contextvars
-    import threading
-
     results: list[Any] = [None] * len(starts)
     errors: list[BaseException] = []
 
@@ -121,19 +121,29 @@ def run_blocks(
         except BaseException as error:
             errors.append(error)
 
-    threads = [
-        threading.Thread(target=contextvars.copy_context().run, args=(work, first, own))
-        for first, own in enumerate(scratch[1:], 1)
-    ]
-    for thread in threads:
-        thread.start()
+    others = []
+    for first, own in enumerate(scratch[1:], 1):
+        try:
+            others.append(pool().submit(contextvars.copy_context().run, work, first, own))
+        except RuntimeError:  # the interpreter is about to exit
+            work(first, own)
     work(0, scratch[0])
-    for thread in threads:
-        while thread.is_alive():  # an interrupt must not leave a thread behind that goes on writing
+    for other in others:
+        while not other.done():  # an interrupt must not leave a thread behind that goes on writing
             try:
-                thread.join()
+                other.result()
             except BaseException as error:
                 errors.append(error)
     if errors:
         raise errors[0]
     return results
+
+
+@functools.cache
+def pool() -> Any:
+    """The threads that blocks are run on: made when they are first needed, and again in a process that was forked."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=pool.cache_clear)
+    return ThreadPoolExecutor(os.cpu_count(), "blocks")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import math
 import operator
 import re
 import sys
@@ -45,7 +44,8 @@ class Call:
     """One call of the run that is traced: `function(*args, **kwargs)`, with Refs in the place of traced arrays.
 
     `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
-    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "has_shape" (whether an array has a
+    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (of the arguments after the
+    first, laid out as that one, which is neither row by row nor column by column), "has_shape" (whether an array has a
     shape) or "opaque" (not NumPy's); `phase` is forward, backward or update, and `module` the path of the module whose
     call was under way.  `like` is the shape, dtype and order of the result, `shares` the argument in whose memory it
     lies, if it is a view; of several results, each has its own in `parts`.
@@ -104,18 +104,34 @@ def followed_in(x: Any) -> list[Followed]:
     return found
 
 
+# What the text of a program, and the file that it may be saved in, call something.
+_RESERVED = set(
+    "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
+    "pool run_blocks run_through update moves program state slots found held slice float complex map setattr range "
+    "len min list hasattr RuntimeError Exception BaseException ValueError".split()
+)
+
+
 def identifier(name: str, taken: Collection[str] = ()) -> str:
     """A name as Python takes it, and nobody has it yet: `_0_weight` for `0.weight`."""
     text = re.sub(r"\W", "_", name)
     if (
         text[:1].isdigit()
         or keyword.iskeyword(text)
-        or re.fullmatch(r"np|run_blocks|Changed|([bcfnpstu]|block|scratch)\d+\w*", text)
+        or text in _RESERVED
+        or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
     ):
         text = f"_{text}"
     while text in taken:
         text += "_"
     return text
+
+
+def literal(x: Any) -> str:
+    """A plain value as Python reads it, infinity and NaN included."""
+    if isinstance(x, complex) and not np.isfinite(x):
+        return f"complex({literal(x.real)}, {literal(x.imag)})"
+    return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
 
 
 def _where() -> tuple[str, str]:
@@ -169,7 +185,7 @@ def _text(x: Any) -> str:
     """A number as a part of an expression, for `-1 ** t` is not `(-1) ** t`."""
     if isinstance(x, Number):
         return x.text
-    said = repr(x) if math.isfinite(x) else f"float('{x!r}')"
+    said = literal(x)
     return f"({said})" if said[0] == "-" else said
 
 

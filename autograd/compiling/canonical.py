@@ -104,8 +104,7 @@ def _reduction(draft: Draft, line: Line, ufunc: Any, axis: int | None) -> Value:
     along = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
     shape = tuple(n for i, n in enumerate(x.shape) if i not in along)
     said = None if len(shape) == 0 else tuple(sorted(along)) if len(along) != 1 else along[0]
-    order = line.order if shape == line.shape else "C"
-    found = draft.add("reduce", ufunc, (x,), (shape, line.dtype, order), line.place, {"axis": said})
+    found = draft.add("reduce", ufunc, (x,), (shape, line.dtype, line.order), line.place, {"axis": said})
     return reshaped(draft, found, line.shape, line) if line.shape != shape else found
 
 

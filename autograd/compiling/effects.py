@@ -149,11 +149,15 @@ def watched(tape: Tape, around: Surroundings) -> Iterator[None]:
     states = [(name, generator, _state(generator)) for name, generator in _generators(around)]
     before, collecting = sys.getprofile(), gc.isenabled()
     gc.disable()  # what is called when garbage is collected has nothing to do with the block
+    if before is not None and not callable(before):
+        before.disable()  # a cProfile.Profile, which is no function that could be set again
     sys.setprofile(look)
     try:
         yield
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before if callable(before) else None)
+        if before is not None and not callable(before):
+            before.enable()
         if collecting:
             gc.enable()
     for name, generator, state in states:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import inspect
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .blocks import run_blocks
-from .calls import CompileError
+from .blocks import pool, run_blocks
+from .calls import CompileError, literal
 from .plan import Plan
 from .program import update
 from .tracing import Pick
@@ -20,54 +21,25 @@ _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 from __future__ import annotations
 
 import base64
+import contextvars
+import functools
 import io
 import math
 import operator
+import os
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, starmap
+from typing import Any
 
 import numpy as np
+
+run_through = deque(maxlen=0).extend  # an iterator to its end, in C
 
 
 class Changed(ValueError):
     """The program is not for these values: a check that was made when it was written fails now."""
 '''
-
-
-def text_of_file(plan: Plan, name: str) -> str:
-    """The module: the program, what it reads besides arguments as the dict `state`, and a function for both.
-
-    Raises CompileError where the program calls what is not NumPy's, or holds what a file cannot.
-    """
-    program, constants = plan.program, plan.program.constants
-    functions = [line for key, f in constants.functions.items() for line in _function_lines(key, f)]
-    if others := [x for x in constants.arrays.values() if not isinstance(x, np.ndarray | np.generic | float)]:
-        raise CompileError(f"this program holds {others[0]!r:.60}, which a file cannot")
-    arguments = {text: name for text, (name, _) in zip(plan.texts, plan.tape_inputs, strict=True) if text[0] == "a"}
-    arrays = {key: np.asarray(value) for key, value in constants.arrays.items()}
-    numbers: dict[str, Any] = {}
-    values = plan.values()
-    given = []
-    for k, key in zip(program.inputs, program.arguments, strict=True):
-        if plan.texts[k] in arguments:
-            given.append(arguments[plan.texts[k]])
-        else:
-            given.append(f"state[{key!r}]")
-            table = arrays if isinstance(values[k], np.ndarray) else numbers
-            table[f"state.{key}" if table is arrays else key] = values[k]
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    held = base64.b64encode(buffer.getvalue()).decode("ascii")
-    text = program.source.replace(f"def {program.name}(", f"def _{program.name}(")
-    lines = [_HEAD]
-    lines += [f"\n{inspect.getsource(f)}" for f in (run_blocks, update) if f"{f.__name__}(" in text]
-    lines.append(f'\n_held = np.load(io.BytesIO(base64.b64decode("{held}")))')
-    lines += [f'{key} = _held["{key}"]' for key in constants.arrays]
-    lines += functions
-    lines.append(f"state = {numbers!r}")
-    lines.append('state.update((key[6:], _held[key]) for key in _held.files if key.startswith("state."))')
-    lines += [f"{key} = {value}" for key, value in constants.prepared.items()]
-    return "\n".join([*lines, f"\n\n{text}\n", _function(plan, name, arguments, given)]) + "\n"
-
 
 # SciPy's distribution function of the normal numbers, which GELU needs; to the last digit but one, and slower.
 _NDTR = """def {name}(x, out=None):
@@ -79,61 +51,140 @@ _NDTR = """def {name}(x, out=None):
 """
 
 
-def _function_lines(name: str, function: Any) -> list[str]:
-    """How a function that is not NumPy's is made: one that draws from a generator, which goes on from where it is."""
-    generator = getattr(function, "__self__", None)
-    if isinstance(generator, np.random.Generator):
-        bits = generator.bit_generator
-        made = f"np.random.Generator(np.random.{type(bits).__name__}())"
-        return [
-            f"{name} = {made}",
-            f"{name}.bit_generator.state = {bits.state!r}",
-            f"{name} = {name}.{function.__name__}",
-        ]
-    if isinstance(function, np.ufunc) and function.__name__ == "ndtr":
-        return [_NDTR.format(name=name)]
-    said = getattr(function, "__qualname__", repr(function))
-    raise CompileError(f"this program calls a function that is not NumPy's ({said}), so it cannot be a file")
+class File:
+    """`text` is the module: the program, what it reads besides arguments as the dict `state`, and a function for both.
 
+    Raises CompileError where the program calls what is not NumPy's, or holds or changes what a file cannot.
+    """
 
-def _function(plan: Plan, name: str, arguments: dict[str, str], given: list[str]) -> str:
-    """The function that people call."""
-    program = plan.program
-    slots = [slot.text for slot in program.slots]
-    outlines: dict[str, Any] = {
-        arguments[text]: value for text, value in zip(plan.texts, plan.outlines, strict=True) if text in arguments
-    }
-    told = "; ".join(f"{key}: {dtype} {shape}" for key, (shape, dtype) in outlines.items())
-    lines = [
-        f"def {name}({', '.join(outlines)}):",
-        f'    """{told or "No arguments"}; ValueError for anything else."""',
-    ]
-    for key, (shape, dtype) in outlines.items():
-        lines.append(f"    if {key}.shape != {shape} or {key}.dtype != np.dtype({dtype.str!r}):")
-        got = f"got {{{key}.shape}} and {{{key}.dtype}}"
-        lines.append(f'        raise ValueError(f"{name} is for {key} of shape {shape} and {dtype}; {got}")')
-    lines.append(f"    slots = [{', '.join(slots)}]")
-    lines.append(f"    found = [*slots, *_{program.name}({', '.join([*given, '*slots'])})]")
-    for move in plan.moves:
-        if move.name is not None:
-            key = (
-                program.arguments[program.inputs.index(int(move.name[1:]))]
-                if int(move.name[1:]) in program.inputs
-                else ""
+    def __init__(self, plan: Plan, name: str) -> None:
+        self.plan, self.name = plan, name
+        self.arrays: dict[str, Any] = {}
+        moves = self._moves()
+        read = sorted({*plan.program.inputs, *moves})
+        self.arguments = [k for k in read if plan.texts[k][0] == "a"]
+        constants = list(self._constants())
+        state = list(self._state([k for k in read if k not in self.arguments]))
+        functions = list(self._functions())
+        prepared = [f"{key} = {text}" for key, text in plan.program.constants.prepared.items()]
+        text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
+        copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
+        if plan.program.moves:
+            copied.append(update)
+        sources = [f"\n{inspect.getsource(f)}" for f in copied]
+        parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, *prepared, f"\n\n{text}\n"]
+        self.text = "\n".join([*parts, *self._function(moves)]) + "\n"
+
+    def _moves(self) -> dict[int, int]:
+        """{input: the place of the output that takes its place in the next run}."""
+        plan, out = self.plan, self.plan.outcome
+        grads = {f"{plan.around.refs[i]}.grad.data" for i in (*out.grads, *out.cleared)}
+        if any(plan.texts[k] in grads for k in plan.program.inputs):
+            raise CompileError(
+                "this program adds to gradients that were there before; call zero_grad() in the function"
             )
-            lines += [f"    state[{key!r}] = found[{move.place}]"] * bool(key)
-    places = iter(plan.results)
-    picks = [f"found[{next(places)}]" if isinstance(pick, Pick) else repr(pick) for pick in plan.picks]
-    lines.append(f"    return {_written(plan.build(picks))}")
-    return "\n".join(lines)
+        moves = {}
+        for place, old in out.olds.items():
+            if old is None:
+                raise CompileError(
+                    "this program makes the state of an optimiser; call the function again, then save it"
+                )
+            if plan.texts[old][0] == "a":
+                raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
+            moves[old] = place
+        return moves
+
+    # ---- what it holds
+
+    def _constants(self) -> Iterator[str]:
+        for key, value in self.plan.program.constants.arrays.items():
+            if isinstance(value, float | complex) and not isinstance(value, np.generic):
+                yield f"{key} = {literal(value)}"
+                continue
+            if not isinstance(value, np.ndarray | np.generic) or value.dtype.hasobject:
+                raise CompileError(f"this program holds {value!r:.60}, which a file cannot")
+            self.arrays[key] = value
+            yield f'{key} = held["{key}"]{"[()]" if isinstance(value, np.generic) else ""}'
+
+    def _state(self, places: list[int]) -> Iterator[str]:
+        numbers = {}
+        for k in places:
+            key, value = self.plan.names[k], eval(self.plan.texts[k], self.plan.space)
+            if isinstance(value, np.ndarray | np.generic):
+                self.arrays[f"state.{key}"] = value
+            else:
+                numbers[key] = value
+        yield f"state = {{{', '.join(f'{key!r}: {literal(value)}' for key, value in numbers.items())}}}"
+        yield 'state.update((key[6:], held[key]) for key in held.files if key.startswith("state."))'
+
+    def _held(self) -> str:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self.arrays)
+        return (
+            f'\nheld = np.load(io.BytesIO(base64.b64decode("{base64.b64encode(buffer.getvalue()).decode("ascii")}")))'
+        )
+
+    def _functions(self) -> Iterator[str]:
+        """How the functions that are not NumPy's are made; those that draw from a generator go on from where it is."""
+        generators: dict[int, str] = {}
+        for name, function in self.plan.program.constants.functions.items():
+            owner = getattr(function, "__self__", None)
+            if isinstance(owner, np.random.Generator):
+                if id(owner) not in generators:
+                    made = generators[id(owner)] = f"g{len(generators)}"
+                    bits = owner.bit_generator
+                    yield f"{made} = np.random.Generator(np.random.{type(bits).__name__}())"
+                    yield f"{made}.bit_generator.state = {_written(bits.state)}"
+                yield f"{name} = {generators[id(owner)]}.{function.__name__}"
+            elif isinstance(function, np.ufunc) and function.__name__ == "ndtr":
+                yield _NDTR.format(name=name)
+            else:
+                said = getattr(function, "__qualname__", repr(function))
+                raise CompileError(
+                    f"this program calls a function that is not NumPy's ({said}), so it cannot be a file"
+                )
+
+    # ---- the function that people call
+
+    def _function(self, moves: dict[int, int]) -> Iterator[str]:
+        plan, program, name = self.plan, self.plan.program, self.name
+        outlines: dict[str, Any] = {plan.names[k]: plan.outlines[k] for k in self.arguments}
+        told = "; ".join(f"{key}: {dtype} {shape}" for key, (shape, dtype) in outlines.items())
+        yield f"def {name}({', '.join(outlines)}):"
+        yield f'    """{told or "No arguments"}; ValueError for anything else."""'
+        for key, (shape, dtype) in outlines.items():
+            yield f"    if {key}.shape != {shape} or {key}.dtype != np.dtype({dtype.str!r}):"
+            got = f"got {{{key}.shape}} and {{{key}.dtype}}"
+            yield f'        raise ValueError(f"{name} is for {key} of shape {shape} and {dtype}; {got}")'
+        given = [plan.names[k] if k in self.arguments else f"state[{plan.names[k]!r}]" for k in program.inputs]
+        yield f"    slots = [{', '.join(slot.text for slot in program.slots)}]"
+        yield f"    found{', last' if program.moves else ''} = program({', '.join([*given, '*slots'])})"
+        if program.moves:
+            yield "    update(*last)"
+        yield "    found = [*slots, *found]"
+        for k, place in moves.items():
+            yield f"    state[{plan.names[k]!r}] = found[{place}]"
+        places = iter(plan.outcome.results)
+        picks = [_Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
+        yield f"    return {_written(plan.results.build(picks))}"
+
+
+class _Text(str):
+    """What is written as it is."""
 
 
 def _written(x: Any) -> str:
-    """A nest of texts as the text of a nest."""
+    """A nest of texts and plain values as the text of a nest."""
+    if isinstance(x, _Text):
+        return str(x)
     if isinstance(x, dict):
-        return f"{{{', '.join(f'{key!r}: {_written(value)}' for key, value in x.items())}}}"
+        return f"{{{', '.join(f'{_written(key)}: {_written(value)}' for key, value in x.items())}}}"
     if isinstance(x, list):
         return f"[{', '.join(map(_written, x))}]"
     if isinstance(x, tuple):
         return f"({''.join(f'{_written(item)}, ' for item in x)})"
-    return str(x)
+    if isinstance(x, np.ndarray):  # in the state of a generator
+        return f"np.array({x.tolist()}, np.{x.dtype})"
+    if not isinstance(x, bool | int | float | complex | str | bytes | None):
+        raise CompileError(f"the function returns {x!r:.60}, which a file cannot hold")
+    return literal(x)

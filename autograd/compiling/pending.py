@@ -11,30 +11,39 @@ from ..tensor import Tensor
 class Scale:
     """What all gradients of a program have in common: the factor that they were computed with, and the run's number."""
 
-    __slots__ = ("broken", "factor", "run")
+    __slots__ = ("broken", "factor", "run", "settled")
 
     def __init__(self) -> None:
         self.factor: float | None = None
         self.run = 0
         self.broken = False  # whether a run has begun to write, and has not come to its end
+        self.settled: list[Pending] = []  # those with a value of their own: by being here, they are held by others
+
+
+LOST = Scale()  # of the gradients of a run that was broken off
+LOST.broken = True
 
 
 class Pending(Tensor):
-    """The gradient of one parameter: an array of the program's, divided by the scale when it is first read."""
+    """The gradient of one parameter: an array of the program's, divided by the scale when it is first read.
 
-    __slots__ = ("array", "made", "run", "scale")
+    `usual` is the stamp that it has after every run, until somebody sets another.
+    """
 
-    def __init__(self, array: Any, scale: Scale, stamp: int) -> None:
+    __slots__ = ("array", "made", "mark", "run", "scale", "usual")
+
+    def __init__(self, array: Any, scale: Scale, usual: int) -> None:
         self.array, self.run, self.made = array, -1, None
         self.scale: Scale | None = scale
+        self.usual, self.mark = usual, (-1, usual)
         self.grad = self.node = self.name = None
-        self.requires_grad, self.stamp = False, stamp
+        self.requires_grad = False
 
     @property
     def data(self) -> Any:
         """The gradient of the last run, as an array of its own."""
         scale = self.scale
-        if scale is not None and scale.broken:
+        if is_lost(self):
             raise GraphError("this gradient was lost, for the compiled function was interrupted; run it again")
         if scale is not None and self.run != scale.run:
             self.made = (
@@ -45,7 +54,20 @@ class Pending(Tensor):
 
     @data.setter
     def data(self, value: Any) -> None:
+        if self.scale is not None:
+            self.scale.settled.append(self)  # first, so that the next run does not take it for its own
+        self.mark = (-1, self.stamp)
         self.scale, self.made = None, value
+
+    @property
+    def stamp(self) -> int:
+        """What a step has noted on the gradient of the last run."""
+        run, stamp = self.mark
+        return stamp if self.scale is None or run == self.scale.run else self.usual
+
+    @stamp.setter
+    def stamp(self, value: int) -> None:
+        self.mark = (-1 if self.scale is None else self.scale.run, value)
 
     def settle(self) -> None:
         """Keep the gradient as it is now: the next run is for another."""
@@ -53,3 +75,8 @@ class Pending(Tensor):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tensor(self.data).__reduce__()
+
+
+def is_lost(gradient: Tensor) -> bool:
+    """Whether this is a gradient of a run that has not come to its end, whose value nobody knows."""
+    return isinstance(gradient, Pending) and gradient.scale is not None and gradient.scale.broken

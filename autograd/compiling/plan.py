@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Sequence
-from itertools import chain, repeat
-from operator import setitem
 from sys import getrefcount
+from threading import Lock, get_ident
 from typing import Any
 
 import numpy as np
 
 from ..graph import HOOKS, next_number
 from ..mode import MODE
-from ..tensor import USED, Tensor, set_all, tensor_of
+from ..tensor import Tensor, set_all, tensor_of
 from .calls import concrete
-from .look import Look
-from .pending import Pending, Scale
+from .look import GRAD, KEPT, SEEN, Look
+from .outcome import Outcome
+from .pending import LOST, Pending, Scale
 from .places import alike, same
-from .program import Changed, Program
+from .program import Changed, Program, update
+from .results import GONE, Results
 from .surroundings import Surroundings
-from .tracing import Pick, Run, Target
+from .tracing import Run
 
 MISS = object()  # this program is not for this call
-GONE = (KeyError, IndexError, AttributeError, ValueError)  # a name, an item or a cell that was watched is not there
-
-
-class Move:
-    """An output that takes the place of a tensor's data, or of an item of an optimiser's state.
-
-    `place` is where it is in [*slots, *what the program returns], `slot` the number of a slot whose array changes
-    places with the old one, and `name` that of the old one in `look`.
-    """
-
-    def __init__(self, target: Target, place: int, slot: int | None) -> None:
-        self.kind, self.owner, self.item = target.kind, target.place, target.item
-        self.place, self.slot = place, slot
-        self.name = None if target.old is None else f"d{target.old}"
 
 
 class Plan:
@@ -45,100 +30,87 @@ class Plan:
 
     `look` is a function that is written for this plan: it compares all that the program depends on with what it was,
     by identity, and runs the program, or returns MISS.  Where something is another object for which the program is
-    right all the same, `refresh` makes that object the one to compare with.
+    right all the same, `refresh` makes that object the one to compare with.  `nest` is how the arguments are nested.
     """
 
-    def __init__(self, program: Program, run: Run, around: Surroundings, leaves: Sequence[Any]) -> None:
-        self.program, self.around, self.texts = program, around, run.texts
-        self.build, self.picks, self.captured = run.build, run.picks, run.captured
-        self.tape_inputs = [(name, None) for name, _ in run.tape.inputs]
+    def __init__(self, program: Program, run: Run, around: Surroundings, leaves: Sequence[Any], nest: Any) -> None:
+        self.program, self.around, self.texts, self.nest = program, around, run.texts, nest
+        self.results = Results(run, around)
+        self.names = [name for name, _ in run.tape.inputs]
         self.outlines = [(np.shape(v), getattr(v, "dtype", None)) for v in (concrete(x) for _, x in run.tape.inputs)]
         self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
-        self.cleared = run.cleared
         self.recording = MODE.get().recording
-        self.live = any(pick is Pick.ALIVE for pick in run.picks)
-        self.single = len(run.picks) == 1 and isinstance(run.picks[0], Pick) and run.build([0]) == 0
-        self.flat, self.shape = -1, Any  # how many arguments there are if none is nested; how they are nested
-        self.lock = threading.Lock()
+        self.outcome = Outcome(program, run, self.tensors)
+        self.kept = self.outcome.kept()
+        self.lock, self.owner = Lock(), 0  # the thread that has held the lock last
         self.scale = Scale()
-        self.fresh = False  # whether a slot that may be written over was given a new array for the run under way
-        self.stale = True  # whether gradients have to be put into their tensors after it
-        self.space: dict[str, Any] = {
-            "ndarray": np.ndarray, "getrefcount": getrefcount, "MODE": MODE, "HOOKS": HOOKS, "new": self._new,
-            "renew": self._renew, "next_number": next_number, "program": program.run, "scale": self.scale, "plan": self,
-            "MISS": MISS, "unhooked": self._unhooked, **around.space,
-        }  # fmt: skip
-        self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
-        self.space |= {f"o{i}": o for i, o in enumerate(self.optimizers)}
-        self._sort(run)
+        self.fresh = True  # whether the run under way has to give tensors and states something that was made anew
+        self.others: list[Any] = []
+        self.space = self._space()
         self.without = [t.grad is None for t in self.tensors]
         look = Look(self, leaves)
         self.text, self.watched, self.read = look.text, look.watched, look.read
         exec(compile(self.text, "<look>", "exec"), self.space)
         self.look = self.space["look"]
+        read = [k in program.inputs and text[0] != "a" for k, text in enumerate(self.texts)]
+        inputs = "".join(f"{text if is_read else None}, " for text, is_read in zip(self.texts, read, strict=True))
+        self.inputs = eval(f"lambda: ({inputs})", self.space)  # what the program reads besides its arguments
         self.held = {i: self._count(i) for i in self.pending}
+        self._hold_what_is_not_ours()
 
-    def _sort(self, run: Run) -> None:
-        """Where each output goes."""
-        slots = self.program.slots
-        self.results: list[int] = []
-        self.factor: int | None = None
-        self.moves: list[Move] = []
-        self.grads: list[tuple[int, int]] = []
-        pending: dict[int, int] = {}
-        for target, (in_slot, k) in zip(run.targets, self.program.outputs, strict=True):
-            place = k if in_slot else len(slots) + k
-            if target.kind == "result":
-                self.results.append(place)
-            elif target.kind == "factor":
-                self.factor = place
-            elif target.kind == "grad":
-                pending[target.place] = place
-            else:
-                swapped = in_slot and slots[k].over is None and target.old is not None
-                self.moves.append(Move(target, place, k if swapped else None))
-        self.moved = [move.owner for move in self.moves if move.kind == "data"]
+    def _space(self) -> dict[str, Any]:
+        """The names that `look` reads."""
+        slots, out = self.program.slots, self.outcome
         self.pending: dict[int, Pending] = {}
-        self.loose = {k for k, slot in enumerate(slots) if slot.over is None}  # arrays that others may come to hold
-        self.space |= {f"k{k}": slots[k].new() for k in self.loose}
-        for i, place in pending.items():
-            own = place in self.loose and place not in self.results and [*pending.values()].count(place) == 1
-            if own:
-                self._make_pending(i, self.space[f"k{place}"])
-                self.loose.remove(place)
-            else:
-                self.grads.append((i, place))
-        # with nothing but pending gradients and arrays that are written over, there is nothing to set after a run
-        over = all(move.place < len(slots) and slots[move.place].over is not None for move in self.moves)
-        self.quiet = over and not self.grads and not self.cleared
+        self.space = {
+            "getrefcount": getrefcount, "MODE": MODE, "HOOKS": HOOKS, "new": self._new, "renew": self._renew,
+            "next_number": next_number, "program": self.program.run, "scale": self.scale, "plan": self, "MISS": MISS,
+            "unhooked": self._unhooked, "update": update, "asarray": np.asarray, "item": _item, "stamped": _stamped,
+            **self.around.space,
+        }  # fmt: skip
+        self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
+        self.space |= {f"o{i}": o for i, o in enumerate(self.optimizers)}
+        self.space |= {KEPT(k): slots[k].new() for k in self.kept}
+        for i, place in out.pending.items():
+            self.space[KEPT(place)] = slots[place].new()
+            self._make_pending(i)
+        return self.space
 
-    def _make_pending(self, i: int, array: Any) -> None:
-        self.pending[i] = self.space[f"g{i}"] = Pending(array, self.scale, USED if self.moved else 0)
+    def _make_pending(self, i: int) -> None:
+        array = self.space[KEPT(self.outcome.pending[i])]
+        self.pending[i] = self.space[GRAD(i)] = Pending(array, self.scale, self.outcome.stamps[i])
 
     # ---- when it may be run
-
-    def values(self) -> list[Any]:
-        """What the inputs besides the arguments are now."""
-        return [None if text[0] == "a" else eval(text, self.space) for text in self.texts]
 
     def refresh(self) -> bool:
         """Whether all that was compared by identity is something for which the program is right, if not the same."""
         try:
-            news = {f"v{i}": place.get() for i, place in enumerate(self.watched)}
-            news |= {name: eval(text, self.space) for name, text in self.read.items()}
+            seen = {SEEN(i): place.get() for i, place in enumerate(self.watched)}
+            read = {name: eval(text, self.space) for name, text in self.read.items()}
         except GONE:
             return False
-        if not all((same if name[0] == "v" else alike)(value, self.space[name]) for name, value in news.items()):
+        if not all(same(value, self.space[name]) for name, value in seen.items()):
             return False
-        self.space |= news
+        if not all(alike(value, self.space[name]) for name, value in read.items()):
+            return False
+        self.space |= seen | read
+        self._hold_what_is_not_ours()
         return True
+
+    def watching(self) -> list[tuple[Any, Any]]:
+        """The places that are watched, and what was there in the last run."""
+        return [(place, self.space[SEEN(i)]) for i, place in enumerate(self.watched)]
+
+    def _hold_what_is_not_ours(self) -> None:
+        """Hold on to what may not be written over, views and read-only arrays: they are never held alone then."""
+        arrays = [self.space[name] for name in (*self.read, *map(KEPT, self.kept))]
+        self.others = [a for a in arrays if not (type(a) is np.ndarray and a.flags.owndata and a.flags.writeable)]
 
     def _new(self, k: int) -> Any:
         """A new array for a slot whose own is held by others."""
-        slot = self.program.slots[k]
-        array = slot.new()
-        if slot.over is None:
-            self.space[f"k{k}"] = array
+        array = self.program.slots[k].new()
+        if k in self.kept:
+            self.space[KEPT(k)] = array
         else:
             self.fresh = True
         return array
@@ -153,10 +125,14 @@ class Plan:
         """A gradient that others hold is theirs, as it is now, and the tensor has another one after the next run."""
         if (tensor.grad is None) is not self.without[i]:
             return False
-        if self._count(i) - (tensor.grad is self.pending[i]) > self.held[i]:
-            self.pending[i].settle()
-            self._make_pending(i, self.pending[i].array)
-        self.stale = True
+        if self.scale.broken:  # by an interrupt of what an interrupt is answered with
+            self._lose_gradients(())
+        pending = self.pending[i]
+        if self._count(i) - 1 - (tensor.grad is pending) > self.held[i]:
+            pending.settle()
+            self.scale.settled = [p for p in self.scale.settled if p is not pending]
+            self._make_pending(i)
+        self.fresh = True
         return True
 
     # ---- a run
@@ -164,52 +140,47 @@ class Plan:
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The results of the program for these leaves of the arguments, as a list; MISS if it is not for them.
 
-        Raises Changed, before anything has happened, where the program asks for a truth value and finds another.
+        Raises Changed, before anything has happened, where the program asks for a truth value and finds another, or
+        where a run of it is under way in this thread: that of which a signal's handler has come in between.
         """
+        if self.lock.locked() and self.owner == get_ident():
+            raise Changed
         with self.lock:
+            self.owner = get_ident()
             try:
                 found = self.look(*leaves)
                 if found is MISS and self.refresh():
                     found = self.look(*leaves)
-            except GONE:
-                if self.scale.broken:  # the program itself has begun
-                    raise
-                return MISS
             except Changed:
-                self.scale.broken = self.fresh = False
+                self.scale.broken = False
+                raise
+            except BaseException as error:
+                if self.scale.broken:  # the program itself has begun
+                    self._lose_gradients(self.around.tensors_of(leaves))
+                elif isinstance(error, GONE):
+                    return MISS
                 raise
             return found
 
-    def set(self, tensors: Sequence[Tensor], found: Sequence[Any]) -> None:
-        """Put the outputs, [*slots, *what the program returned], into their places."""
-        self._move(tensors, found)
-        if self.stale:
+    def _lose_gradients(self, tensors: Sequence[Tensor]) -> None:
+        """After a run that was broken off: those who hold its gradients are told, and the next run makes others."""
+        if tensors:
             set_all([tensors[i] for i in self.pending], "grad", [*self.pending.values()])
-            self.stale = False
-        for i, place in self.grads:
-            tensors[i].grad = tensor_of(np.asarray(found[place]))
-        for i in self.cleared:
-            tensors[i].grad = None
+        for i, pending in self.pending.items():
+            if pending.scale is not None:
+                pending.scale = LOST
+            self._make_pending(i)
+        self.scale.settled, self.fresh = [], True
+        self.scale.broken = False
 
-    def _move(self, tensors: Sequence[Tensor], found: Sequence[Any]) -> None:
-        """Set data and states, in one call of C: an interrupt leaves all of them as they were, or none."""
-        owners, arrays, dicts, keys, items = [], [], [], [], []
-        for move in self.moves:
-            value = found[move.place]
-            if move.kind == "data":
-                owners.append(tensors[move.owner])
-                arrays.append(np.asarray(value))
-            else:
-                j, key = move.item
-                dicts.append(self.optimizers[move.owner].state[j])
-                keys.append(key)
-                items.append(np.asarray(value) if isinstance(value, np.generic) else value)
-        data = map(setattr, owners, repeat("data"), arrays)
-        deque(chain(data, map(setitem, dicts, keys, items)), maxlen=0)
-        space = self.space
-        for move in self.moves:
-            if move.name in self.read:
-                if move.slot is not None:
-                    space[f"k{move.slot}"] = space[move.name]
-                space[move.name] = np.asarray(found[move.place])
-        self.fresh = False
+
+def _item(x: Any) -> Any:
+    """An item of an optimiser's state."""
+    return np.asarray(x) if isinstance(x, np.generic) else x
+
+
+def _stamped(array: Any, stamp: int) -> Tensor:
+    """A gradient."""
+    made = tensor_of(array)
+    made.stamp = stamp
+    return made

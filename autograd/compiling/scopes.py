@@ -16,7 +16,6 @@ from .memory import Memory, empty, has_out, memory_of
 from .writing import FLAT, Constants, Scope, numbers_in
 
 END = 1 << 60  # after the last line
-MANY = 2**20  # bytes of an array from which on several threads pay
 
 
 class Slot(NamedTuple):
@@ -58,7 +57,7 @@ class Main(Scope):
         self.draft, self.threads = draft, threads
         self.blocks: list[str] = []
         self.count = 0
-        self.numbers: dict[str, Any] = {}
+        self.numbers: dict[tuple[str, Any], str] = {}  # {the text and dtype of a number: the array that it is put into}
         self._name_inputs()
         last = self._moves(replaces)
         self._choose_slots(names, last)
@@ -67,7 +66,7 @@ class Main(Scope):
         later = scheduled([line for line in draft.lines if id(line) not in apart], exact)
         moves = [line for line in draft.lines if id(line) in last]
         self.last = self._last_uses([*checks, *later, *moves])
-        self.heading = ""
+        self.heading = self.update = ""
         lines = {id(line) for line in checks}
         for i, line in enumerate(checks):
             self._step(i, line, "# checks")
@@ -113,14 +112,17 @@ class Main(Scope):
         return found
 
     def _write_moves(self, moves: Sequence[Line]) -> None:
-        self.lines.append("# update: in one call, so that an interrupt falls before or after all of it")
+        """`update` is the text of the arguments of the last call, which makes all moves."""
+        self.lines.append(
+            "# update: made by the caller, in one call, so that an interrupt falls before or after all of it"
+        )
         functions = ", ".join(f"np.{line.function.__name__}" for line in moves)
         self.constants.prepared["moves"] = f"({functions},)"
         a, b = (", ".join(self.text(line.args[k]) for line in moves) for k in (0, 1))
         for line in moves:
             self.names[id(line)] = self.slots[id(line)].name
         out = ", ".join(self.names[id(line)] for line in moves)
-        self.lines.append(f"update(moves, ({a},), ({b},), ({out},))")
+        self.update = f"(moves, ({a},), ({b},), ({out},))"
 
     def _checks(self) -> list[Line]:
         """The lines that the guards need, which come first, so that a run that fails has done nothing."""
@@ -173,7 +175,8 @@ class Main(Scope):
 
         first = item.lines[0] if isinstance(item, Block) else item
         heading = heading or f"# {first.phase}{': ' + first.module if first.module else ''}"
-        self.lines += [heading] * (heading != self.heading)
+        if heading != self.heading:
+            self.lines.append(heading)
         self.heading = heading
         if isinstance(item, Block):
             self._write_block(i, item)
@@ -194,7 +197,7 @@ class Main(Scope):
         inner = BlockScope(self.constants, block, ends, sums)
         self.blocks.append(inner.function(number))
         sets = []
-        for k in range(self.threads if block.nbytes() >= MANY else 1):
+        for k in range(self.threads if block.nbytes() >= LARGE else 1):
             names = [f"{name}_{number}_{k}" for name in inner.scratch]
             self.constants.prepared |= dict(zip(names, inner.scratch.values(), strict=True))
             sets.append(f"[{', '.join(names)}]")
@@ -226,7 +229,8 @@ class Main(Scope):
 
     def give(self, line: Line, text: str, array: str = "") -> None:
         if text == array or id(line) in self.slots:
-            self.lines += [text] * (text != array)
+            if text != array:
+                self.lines.append(text)
             self.names[id(line)] = array
             return
         name = f"t{self.count}"
@@ -238,11 +242,12 @@ class Main(Scope):
         alike = all(a.dtype == line.dtype for a in line.args if isinstance(a, Value))
         if not (isinstance(x, Number) and line.shape and line.dtype.kind == "f" and alike):
             return super().operand(line, x)
-        name = self.constants.name_of(x.text, self.numbers, "n")
-        if name not in self.constants.prepared:
+        key = x.text, line.dtype
+        if key not in self.numbers:
+            name = self.numbers[key] = f"n{len(self.numbers)}"
             self.constants.prepared[name] = empty((), line.dtype, "C")
             self.lines.append(f"{name}[()] = {x.text}")
-        return name
+        return self.numbers[key]
 
     def view(self, x: Value, suffix: str, text: str) -> str:
         base = self.fixed.get(id(x))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 import warnings
@@ -14,22 +15,25 @@ from typing import Any
 
 import numpy as np
 
-from ..custom import Again
 from ..mode import MODE, TAPE
-from ..tensor import Tensor, tensor_of
+from ..tensor import Tensor
 from ..tree import flatten
 from .calls import CompileError, identifier
 from .canonical import at_places, canonical, in_range, simpler, spread, worded
-from .file import text_of_file
+from .draws import Draw
+from .file import File
 from .lines import Draft, Line, draft_of, drawing
+from .outcome import apart, apply
 from .places import SMALL
 from .plan import MISS, Plan
 from .program import Changed, Program
+from .results import Rerun
 from .rewrites import Scaling, corners, cut_at_zero, faster, laid_out
 from .surroundings import Surroundings
-from .tracing import Pick, Run, Target, apply, run_traced
+from .tracing import Pick, Run, Target, run_traced
 
 _TRACING = threading.RLock()  # while a function is traced, the arrays of its tensors are not their own
+REMEMBERED = 1000  # calls that cannot be compiled
 
 
 @dataclass
@@ -88,6 +92,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+class Bound(functools.partial):  # type: ignore[type-arg]
+    """A compiled method of one object; it has the `source`, `stats` and `save` of the function."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)
+
+
 class Compiled:
     """A function and the programs that were made of it; see `compile`."""
 
@@ -96,13 +107,31 @@ class Compiled:
         self.name = getattr(function, "__name__", type(function).__name__)
         self.function, self.exact, self.fallback = function, exact, fallback
         self.cache_size, self.threads = cache_size, threads
+        self._forget()
+
+    def _forget(self) -> None:
         self.plans: list[Plan] = []  # the one that was used last is the first
-        self.refused: set[Any] = set()  # calls that cannot be compiled, and are made as the function is written
+        self.refused: dict[Any, None] = {}  # calls that cannot be compiled, and are made as the function is written
         self.flags: set[str] = set()  # of modules, set by a run that was traced
         self.stats = Stats()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A function of a module is pickled by its name, another one as what it is made of; programs are not."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: x for key, x in vars(self).items() if key not in ("plans", "refused", "flags", "stats")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else Bound(self, instance)
 
     @property
     def source(self) -> str:
@@ -116,7 +145,7 @@ class Compiled:
         optimiser remembers are in its dict `state`, and change as they do here.
         """
         path = Path(path)
-        path.write_text(text_of_file(self._last(), identifier(self.name)), encoding="utf-8")
+        path.write_text(File(self._last(), identifier(self.name)).text, encoding="utf-8")
         return path
 
     def _last(self) -> Plan:
@@ -127,26 +156,26 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.stats.calls += 1
         plans = self.plans
-        if plans and plans[0].flat == len(args) and not kwargs and TAPE.get() is None:
+        if plans and plans[0].nest == len(args) and not kwargs and TAPE.get() is None:
             found = self._run(plans[0], args, args, kwargs)
             if found is not MISS:
                 return found
         leaves, build = flatten([list(args), kwargs])
         if TAPE.get() is not None or MODE.get().observer is not None:
             return self._as_written(args, kwargs)  # part of another function that is compiled; or somebody watches
-        found = self._look_up(leaves, build, args, kwargs)
+        found = self._look_up(leaves, args, kwargs)
         if found is MISS:
             with _TRACING:
-                found = self._look_up(leaves, build, args, kwargs)  # another thread may have been first
+                found = self._look_up(leaves, args, kwargs)  # another thread may have been first
                 if found is MISS:
                     found = self._compile(leaves, build, args, kwargs)
         return found
 
-    def _look_up(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
+    def _look_up(self, leaves: list[Any], args: Any, kwargs: Any) -> Any:
         """The result of the program that is for these arguments; MISS if there is none."""
-        shape = build(range(len(leaves)))
+        nest = _nest(args, kwargs)
         for plan in self.plans:
-            if plan.shape == shape:
+            if plan.nest == nest:
                 found = self._run(plan, leaves, args, kwargs)
                 if found is not MISS:
                     self.plans = [plan, *(p for p in self.plans if p is not plan)]
@@ -155,25 +184,15 @@ class Compiled:
 
     def _run(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         try:
-            results = plan(leaves)
+            again = Rerun(plan, self.function, args, kwargs, self.exact) if plan.results.live else None
+            found = plan(leaves)
         except Changed:
             return self._as_written(args, kwargs)
-        return results if results is MISS else self._shown(plan, results, args, kwargs)
+        return found if found is MISS else plan.results.of(found, again, args, kwargs)
 
     def _as_written(self, args: Any, kwargs: Any) -> Any:
         self.stats.eager += 1
         return self.function(*args, **kwargs)
-
-    def _shown(self, plan: Plan, results: list[Any], args: Any, kwargs: Any) -> Any:
-        """The function's result, of those of the program."""
-        if plan.live:
-            arrays = [np.asarray(x) for x in results]
-            captured = [plan.tensors[i] for i in plan.captured if plan.around.refs[i][0] == "t"]
-            return Again(self.function, args, kwargs).recorded(arrays, plan.build, captured, self.exact)
-        if plan.single:
-            return tensor_of(np.asarray(results[0])) if plan.picks[0] is Pick.TENSOR else results[0]
-        left = iter(results)
-        return plan.build(_as_picked(pick, left) for pick in plan.picks)
 
     def _compile(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
         """Run the function once and make a program of that run; the result of the run."""
@@ -183,38 +202,61 @@ class Compiled:
         start = time.perf_counter()
         try:
             run, around = self._traced(leaves, build)
-            plan = self._plan(
-                run, around, leaves, build, not kwargs and build(range(len(leaves)))[0] == [*range(len(args))]
-            )
+            plan = self._plan(run, around, leaves, _nest(args, kwargs))
         except CompileError as error:
-            if not self.fallback:
-                raise
-            warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=3)
-            self.refused.add(key)
+            self._refuse(key, error)
             return self._as_written(args, kwargs)
-        results = apply(run, around, leaves)
         if twice := set(run.flags) & self.flags:
-            raise CompileError(f"{', '.join(twice)} is changed in every run: a program would not do it again")
+            self._refuse(
+                key, CompileError(f"{', '.join(twice)} is changed in every run: a program would not do it again")
+            )
+        again = Rerun(plan, self.function, args, kwargs, self.exact) if plan.results.live else None
+        found = apply(run, around, leaves)
         self.flags |= set(run.flags)
         if not run.flags:
             self.stats.compiles += 1
             self.stats.seconds += time.perf_counter() - start
             self.plans = [plan, *self.plans][: self.cache_size]
-        return self._shown(plan, results, args, kwargs)
+        return plan.results.of(found, again, args, kwargs)
+
+    def _refuse(self, key: Any, error: CompileError) -> None:
+        """Raise the error, or warn of it and remember that such calls are made as the function is written."""
+        if not self.fallback:
+            raise error
+        warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
+        if len(self.refused) >= REMEMBERED:
+            del self.refused[next(iter(self.refused))]
+        self.refused[key] = None
 
     def _traced(self, leaves: list[Any], build: Any) -> tuple[Run, Surroundings]:
         """A traced run.  Arrays that are no arguments are inputs, or constants if Python asks for their numbers."""
         around = Surroundings(self.function, leaves)
         try:
-            return run_traced(self.function, leaves, build, around), around
+            return self._run_traced(around, leaves, build), around
         except (CompileError, TypeError):
             if not around.arrays or sum(place.get().nbytes for place in around.arrays.values()) > SMALL:
                 raise
         around = Surroundings(self.function, leaves)
         around.constant = True
-        return run_traced(self.function, leaves, build, around), around
+        return self._run_traced(around, leaves, build), around
 
-    def _plan(self, run: Run, around: Surroundings, leaves: list[Any], build: Any, flat: bool) -> Plan:
+    def _run_traced(self, around: Surroundings, leaves: list[Any], build: Any) -> Run:
+        draws = [Draw(generator) for _, generator in (*around.generators, ("np.random", np.random.mtrand._rand))]
+        try:
+            return run_traced(self.function, leaves, build, around)
+        except (CompileError, TypeError):
+            for draw in draws:
+                draw.put_back()
+            raise
+
+    def _plan(self, run: Run, around: Surroundings, leaves: list[Any], nest: Any) -> Plan:
+        try:
+            return self._plan_of(run, around, leaves, nest)
+        except CompileError:
+            run.tape.draw_nothing()
+            raise
+
+    def _plan_of(self, run: Run, around: Surroundings, leaves: list[Any], nest: Any) -> Plan:
         draft, targets, names = _draft(run, self.exact)
         if any(pick is Pick.ALIVE for pick in run.picks) and drawing(draft.lines):
             raise CompileError(
@@ -224,10 +266,7 @@ class Compiled:
         run = run._replace(targets=targets)
         name = identifier(self.name, [x for x, _ in run.tape.inputs])
         program = Program(draft, name, names, [t.old for t in targets], exact=self.exact, threads=self.threads)
-        plan = Plan(program, run, around, leaves)
-        plan.flat = len(leaves) if flat else -1
-        plan.shape = build(range(len(leaves)))
-        return plan
+        return Plan(program, run, around, leaves, nest)
 
 
 def _draft(run: Run, exact: bool) -> tuple[Draft, list[Target], list[str]]:
@@ -249,6 +288,7 @@ def _draft(run: Run, exact: bool) -> tuple[Draft, list[Target], list[str]]:
     known = in_range(draft)
     draft = draft.remade(lambda new, line, old: at_places(new, line, old, known))
     draft = draft.remade(worded).remade(spread)
+    apart(draft, run)
     return draft, targets, [target.name for target in targets]
 
 
@@ -256,10 +296,17 @@ def _same(draft: Draft, line: Line, _old: Line) -> Any:
     return draft.again(line)
 
 
-def _as_picked(pick: Any, left: Any) -> Any:
-    if pick is Pick.TENSOR:
-        return tensor_of(np.asarray(next(left)))
-    return next(left) if pick is Pick.ARRAY else pick
+def _nest(args: Any, kwargs: Any) -> Any:
+    """How the arguments of a call are nested: how many there are, if none is."""
+    if kwargs or any(isinstance(x, dict | list | tuple) for x in args):
+        return _kinds(args), _kinds(kwargs)
+    return len(args)
+
+
+def _kinds(x: Any) -> Any:
+    if isinstance(x, dict):
+        return type(x), *((key, _kinds(value)) for key, value in x.items())
+    return (type(x), *map(_kinds, x)) if isinstance(x, list | tuple) else None
 
 
 def _key(x: Any) -> Any:

@@ -20,9 +20,10 @@ from ..source import in_library, line_of_caller
 from ..tensor import Tensor
 from .calls import Call as Call
 from .calls import CompileError as CompileError
-from .calls import Followed, concrete, followed_in, identifier, nested
+from .calls import Followed, concrete, followed_in, identifier, nested, order_of
 from .calls import Number as Number
 from .calls import Ref as Ref
+from .draws import Draw
 from .kinds import OUTLINES, shape_depends, writes
 
 _ADVICE = "return the array from the function that is compiled, and look at it outside, or use autograd.where"
@@ -40,7 +41,7 @@ class Tape:
         self.viewed: set[Any] = set()  # the keys of origins whose memory is that of another result, too
         self.replaced: dict[int, tuple[Any, Traced]] = {}  # plain arrays for which `array += traced` put a traced one
         self.outside = False  # whether an opaque call is under way
-        self.drawn: set[int] = set()  # the generators that are drawn from by `autograd.outside`
+        self.drawn: dict[int, Draw] = {}  # the generators that are drawn from by `autograd.outside`, by their ids
         self.errors: list[tuple[CompileError, list[Any]]] = []  # what was refused, in which calls of ops
         self.closed = False  # whether the run is over
         self.made: list[weakref.ref[Traced]] = []
@@ -51,6 +52,11 @@ class Tape:
         made = Number(self, name, value) if type(value) in (int, float) else Traced(self, name, value)
         self.inputs.append((name, made))
         return made
+
+    def draw_nothing(self) -> None:
+        """Put the generators back to where they were: the run comes to nothing, and another one is made."""
+        for draw in self.drawn.values():
+            draw.put_back()
 
     def refuse(self, what: str, place: str = "", advice: str = "a program would not do it again") -> NoReturn:
         """Say that the function does what a program cannot; whoever catches it, the function is not compiled."""
@@ -71,7 +77,9 @@ class Tape:
                 raise CompileError(f"{text}, at {line_of_caller()}; clear the cache: it is an array no more")
         if self.replaced:
             nested((args, kwargs), self.check)
-        value = self._made(kind, function, concrete(args), concrete(kwargs), into)
+        value = self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
+        if into is not None and not order_of(value):
+            kind, args = "over", (into, *args)
         call = Call(kind, function, args, kwargs, value)
         self.calls.append(call)
         for i, part in enumerate([call.shares, *call.parts], -1):
@@ -97,7 +105,8 @@ class Tape:
             return value
         if kind == "opaque":
             self.outside = True
-            self.drawn.add(id(getattr(function, "__self__", None)))
+            owner = getattr(function, "__self__", None)
+            self.drawn.setdefault(id(owner), Draw(owner))
             value = function(*args, **kwargs)
             self.outside = False
             return value
@@ -188,7 +197,7 @@ class Traced(Followed, NDArrayOperatorsMixin):
     size = property(lambda self: self.value.size)
     itemsize = property(lambda self: self.value.itemsize)
     nbytes = property(lambda self: self.value.nbytes)
-    base = property(lambda self: self.owner)
+    base = property(lambda self: self.value.base if self.owner is None else self.owner)
     flags = property(lambda self: self.value.flags)
     T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
     mT = property(lambda self: self.swapaxes(-1, -2))
@@ -207,7 +216,7 @@ class Traced(Followed, NDArrayOperatorsMixin):
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         if out is None:
             return self.tape.record("call", function, inputs, kwargs)
-        result = self.tape.record("call", function, inputs, kwargs, into=concrete(out[0]))
+        result = self.tape.record("call", function, inputs, kwargs, into=out[0])
         return self.tape.written(ufunc, method, out, result, sys._getframe(1))
 
     def become(self, result: Traced) -> Traced:
@@ -313,7 +322,7 @@ def _in_place(ufunc: np.ufunc, write: Any) -> Any:
         if isinstance(self.value, np.generic):
             return NotImplemented  # a number is never changed, so `n += x` is `n = n + x`
         if in_library(sys._getframe(1)):  # which holds this array alone; the sum is laid out in memory as it is
-            return self.tape.record("call", ufunc, (self, other), {}, into=self.value)
+            return self.tape.record("call", ufunc, (self, other), {}, into=self)
         return write(self, other)
 
     return operate

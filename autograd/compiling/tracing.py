@@ -14,10 +14,11 @@ from ..arguments import CONSTANTS
 from ..graph import HOOKS
 from ..mode import TAPE, Observer, Switch
 from ..source import line_of_caller
-from ..tensor import Tensor, assign_all, tensor_of
+from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from . import effects
-from .calls import CompileError, Number, concrete, nested
+from .calls import CompileError, Number, nested
+from .pending import is_lost
 from .surroundings import Surroundings
 from .tape import Tape, Traced
 
@@ -48,11 +49,18 @@ class Pick(Enum):
     ALIVE = 2  # a tensor with a graph that can still be walked
 
 
+class Gradient(NamedTuple):
+    """A result that is the gradient of a tensor, by its number."""
+
+    tensor: int
+
+
 class Run(NamedTuple):
     """What a traced run has left: its tape, the expressions that read the inputs, and its outputs with their targets.
 
     `build` makes the function's result of the outputs whose target is "result"; `picks` says what each is.  `flags` are
-    the places of modules' flags that the run has set, and that the next run will find set.
+    the places of modules' flags that the run has set, and that the next run will find set, and `stamps` the stamps of
+    tensors' gradients after it, by the number of the tensor, where they have gradients.
     """
 
     tape: Tape
@@ -64,6 +72,7 @@ class Run(NamedTuple):
     picks: list[Any]
     captured: list[int]  # tensors that the graphs of live results lead to
     flags: list[str]
+    stamps: dict[int, int]
 
 
 class _Known(Observer):
@@ -87,6 +96,9 @@ def run_traced(function: Any, leaves: Sequence[Any], build: Any, around: Surroun
     try:
         run = _run(tape, function, leaves, build, around)
         _none_left(tape, run)
+    except (CompileError, TypeError):
+        tape.draw_nothing()  # whoever tries again, or runs the function as it is written, draws the same numbers
+        raise
     finally:
         tape.closed = True
     return run
@@ -180,8 +192,10 @@ class World:
                 given.append(self._add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
         for i, (name, tensor) in enumerate(around.tensors.items()):
             tensor.data = self._add(name, f"{around.refs[i]}.data", tensor.data)
-            if tensor.grad is not None:
-                tensor.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", tensor.grad.data))
+            if tensor.grad is not None and not is_lost(tensor.grad):
+                stamp, data = tensor.grad.stamp, tensor.grad.data
+                tensor.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
+                tensor.grad.stamp = stamp
         for i, optimizer in enumerate(self.optimizers):
             self._install_optimizer(i, optimizer, str(i) if len(self.optimizers) > 1 else "")
         for name, place in around.arrays.items() if not around.constant else ():
@@ -281,7 +295,11 @@ def _outcome(world: World, found: list[Any], rebuild: Any) -> Run:
     targets: list[Target] = []
     picks: list[Any] = []
     alive: list[Any] = []
+    gradients = {id(t.grad): i for i, t in enumerate(around.tensors.values()) if t.grad is not None}
     for x in found:
+        if id(x) in gradients:
+            picks.append(Gradient(gradients[id(x)]))
+            continue
         if isinstance(x, Tensor) and id(x) not in own:
             live = x.node is not None and x.node.kept is not None
             alive += [x] * live
@@ -298,45 +316,36 @@ def _outcome(world: World, found: list[Any], rebuild: Any) -> Run:
             kind = type(x).__name__
             raise CompileError(f"a {kind} is returned; return arrays, Tensors and numbers in lists, tuples and dicts")
         targets.append(Target("result"))
+
+    def as_given(value: Any, text: str) -> bool:
+        place = inputs.get(id(value))
+        return place is not None and texts[place] == text
+
     cleared = []
     for i, (name, (tensor, _, grad, _, _)) in enumerate(zip(around.tensors, before, strict=True)):
-        if id(tensor.data) not in inputs:
+        if not as_given(tensor.data, f"{around.refs[i]}.data"):
             outputs.append(tensor.data)
             targets.append(Target("data", i, None, texts.index(f"{around.refs[i]}.data"), f"new.{name}"))
         if tensor.grad is None:
-            cleared += [i] * (grad is not None)
-        elif id(tensor.grad.data) not in inputs:
+            if grad is not None:
+                cleared.append(i)
+        elif tensor.grad is not grad and not as_given(tensor.grad.data, f"{around.refs[i]}.grad.data"):
             outputs.append(tensor.grad.data)
             targets.append(Target("grad", i, None, None, f"grad.{name}"))
     for i, optimizer in enumerate(around.optimizers):
         for j, state in enumerate(optimizer.state):
-            for key, value in state.items():
-                text = f"o{i}.state[{j}][{key!r}]"
-                if id(value) not in inputs:
-                    outputs.append(value)
-                    old = texts.index(text) if text in texts else None
-                    targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
+            now = {key: f"o{i}.state[{j}][{key!r}]" for key in state}
+            before_it = [text for text in texts if text.startswith(f"o{i}.state[{j}][")]
+            if [*now.values()] == before_it and all(as_given(state[key], text) for key, text in now.items()):
+                continue
+            for key, text in now.items():  # all of it, for it is a new dict
+                outputs.append(state[key])
+                old = texts.index(text) if text in texts else None
+                targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
     leaves = _leaves_behind(alive)
     captured = [i for i, tensor in enumerate(around.tensors.values()) if id(tensor) in leaves]
-    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [])
-
-
-def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
-    """Put what a traced run computed into the places that the function would have put it; the results."""
-    tensors, optimizers = around.tensors_of(leaves), around.optimizers
-    values = [concrete(x) for x in run.outputs]
-    own = [np.array(x, order="K") if isinstance(x, np.ndarray | np.generic) else x for x in values]  # shared by nobody
-    moved = [(tensors[t.place], x) for t, x in zip(run.targets, own, strict=True) if t.kind == "data"]
-    assign_all([tensor for tensor, _ in moved], [array for _, array in moved])
-    for target, value in zip(run.targets, own, strict=True):
-        if target.kind == "grad":
-            tensors[target.place].grad = tensor_of(value)
-        elif target.kind == "state":
-            j, key = target.item
-            optimizers[target.place].state[j][key] = value
-    for i in run.cleared:
-        tensors[i].grad = None
-    return [x for x, target in zip(values, run.targets, strict=True) if target.kind == "result"]
+    stamps = {i: t.grad.stamp for i, t in enumerate(around.tensors.values()) if t.grad is not None}
+    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [], stamps)
 
 
 def _leaves_behind(alive: list[Any]) -> set[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def _number_key(x: Any) -> Any:
     return type(x), getattr(x, "dtype", None), x.tobytes() if np.shape(x) == () and hasattr(x, "tobytes") else id(x)
 
 
-class Scope:
+class Scope(ABC):
     """Lines of one function: `names` says how each value is written, `fixed` which lie in the program's own memory."""
 
     def __init__(self, constants: Constants, memory: Memory) -> None:
@@ -85,13 +86,13 @@ class Scope:
 
     # ---- for the two kinds of function to say
 
+    @abstractmethod
     def target(self, line: Line) -> str:
         """The array that the result of a line is written into; "" for a new one."""
-        raise TypeError("a scope has a target")
 
+    @abstractmethod
     def give(self, line: Line, text: str, array: str = "") -> None:
         """The result of a line is `text`, which has been written into `array` if that is not empty."""
-        raise TypeError("a scope gives names")
 
     def number(self, number: Number) -> str:
         """How a number that is given anew for every run is written."""
@@ -205,6 +206,11 @@ class Scope:
     def _write_part(self, line: Line) -> None:
         self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
 
+    def _write_over(self, line: Line) -> None:
+        like, *arguments = map(self.text, line.args)
+        arguments += [f"{key}={self.text(value)}" for key, value in line.kwargs.items()]
+        self.give(line, f"{self.constants.function(line)}({', '.join(arguments)}, out=np.empty_like({like}))")
+
     def _write_item(self, line: Line) -> None:
         self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")
 
@@ -241,8 +247,10 @@ class Scope:
         out = f", out={array}" if array else ""
         self.give(line, f"np.dot({self.text(a)}, {self.text(b)}{out})", array)
 
-    def transposed(self, x: Value) -> str:
+    def transposed(self, x: Any) -> str:
         """How the transpose of a matrix is written."""
+        if not isinstance(x, Value):
+            return f"{self.text(x)}.T"
         is_transpose = isinstance(x, Line) and x.kind == "T"
         return self.names[id(x.args[0])] if is_transpose else self.view(x, "T", "{}.T")  # type: ignore[attr-defined]
 
@@ -268,7 +276,8 @@ class Scope:
     def _write_copy(self, line: Line) -> None:
         x = self.text(line.args[0])
         array = self.target(line)
-        self.lines += [f"np.copyto({array}, {x})"] * bool(array)
+        if array:
+            self.lines.append(f"np.copyto({array}, {x})")
         self.give(line, array or f"np.array({x}, order={line.args[1]!r})", array)
 
     def _write_put(self, line: Line) -> None:

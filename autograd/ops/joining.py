@@ -134,6 +134,7 @@ insert = composite(
         Case((4,), 2, (3,)),
         Case((2, 3), np.array([0, 2]), (2, 2), axis=-1),
         Case((2, 3), slice(0, 2), (1, 2), axis=1),
+        Case((2, 3, 2), np.array([0, 2]), (2, 2, 2), axis=1),
     ],
 )
 delete = composite(

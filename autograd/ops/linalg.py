@@ -129,7 +129,7 @@ matrix_power = composite(
     _matrix_power,
     np.linalg.matrix_power,
     domain=well_conditioned,
-    cases=[Case((3, 3), 3), Case((2, 3, 3), -2), Case((3, 3), 0), Case((3, 3), 1)],
+    cases=[Case((3, 3), 3), Case((2, 3, 3), -2), Case((3, 3), 0), Case((2, 1, 3, 3), 0), Case((3, 3), 1)],
 )
 multi_dot = composite(
     lambda arrays, *, out=None: reduce(matmul, arrays),
@@ -194,7 +194,10 @@ def _cond(x: Any, p: Any = None) -> Any:
 
 
 cond = composite(
-    _cond, np.linalg.cond, domain=well_conditioned, cases=[Case((3, 3)), Case((3, 3), 1), Case((3, 3), -2)]
+    _cond,
+    np.linalg.cond,
+    domain=well_conditioned,
+    cases=[Case((3, 3)), Case((3, 3), 1), Case((2, 3, 3), 1), Case((3, 3), -2)],
 )
 
 # ---- as in NumPy itself, but for the last axes

@@ -176,7 +176,9 @@ flip = composite(
 )
 fliplr = composite(lambda m: _flip(m, 1), np.fliplr, cases=[Case((2, 3))])
 flipud = composite(lambda m: _flip(m, 0), np.flipud, cases=[Case((2, 3)), Case((3,))])
-rot90 = composite(_rot90, np.rot90, cases=[Case((2, 3), k=k) for k in range(4)] + [Case((2, 3, 4), axes=(2, 0))])
+rot90 = composite(
+    _rot90, np.rot90, cases=[Case((2, 3), k=k) for k in (0, 1, 2, 3, 4, 6, -1)] + [Case((2, 3, 4), axes=(2, 0))]
+)
 roll = differentiable(
     lambda a, shift, axis=None: np.roll(a, shift, axis),
     lambda g, *_, shift, axis=None: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis),

@@ -123,6 +123,13 @@ def compiled(sizes, batch):
     return eager(sizes, batch, autograd.compile)
 
 
+def compiled_anew(sizes, batch):
+    """Compiles the step whenever it is made."""
+    import autograd
+
+    return eager(sizes, batch, lambda step: lambda X, y: autograd.compile(step)(X, y))
+
+
 def _torch_model(sizes, batch):
     import torch
 
@@ -151,14 +158,14 @@ def pytorch(sizes, batch):
     return step
 
 
-def torch_compile(sizes, batch):
+def torch_compile(sizes, batch, wrap=None):
     """The whole step as one compiled function; model and optimiser compiled one by one took three times as long."""
     import torch
 
     model, X, y = _torch_model(sizes, batch)
     parameters = {name: p.detach() for name, p in model.named_parameters()}
 
-    @torch.compile
+    @(wrap or torch.compile)
     def train(parameters, X, y):
         def loss_of(parameters):
             return torch.nn.functional.cross_entropy(torch.func.functional_call(model, parameters, (X,)), y)
@@ -171,9 +178,22 @@ def torch_compile(sizes, batch):
     return lambda: train(parameters, X, y).item()
 
 
-def jax_jit(sizes, batch):
-    import functools
+def torch_compiled_anew(sizes, batch):
+    import torch
 
+    torch._inductor.config.force_disable_caches = True
+
+    def wrap(train):
+        def anew(*args):
+            torch.compiler.reset()
+            return torch.compile(train)(*args)
+
+        return anew
+
+    return torch_compile(sizes, batch, wrap)
+
+
+def jax_jit(sizes, batch, wrap=None):
     import jax
     import jax.numpy as jnp
 
@@ -186,7 +206,7 @@ def jax_jit(sizes, batch):
         logp = jax.nn.log_softmax(X @ w.T + c)
         return -jnp.take_along_axis(logp, y[:, None], axis=1).mean()
 
-    @functools.partial(jax.jit, donate_argnums=0)
+    @(wrap or (lambda train: jax.jit(train, donate_argnums=0)))
     def train(parameters, X, y):
         loss, gradients = jax.value_and_grad(loss_of)(parameters, X, y)
         return jax.tree.map(lambda p, g: p - LR * g, parameters, gradients), loss
@@ -200,6 +220,12 @@ def jax_jit(sizes, batch):
         return float(loss)
 
     return step
+
+
+def jax_compiled_anew(sizes, batch):
+    import jax
+
+    return jax_jit(sizes, batch, lambda train: lambda *args: jax.jit(lambda *a: train(*a), donate_argnums=0)(*args))
 
 
 def mygrad(sizes, batch):
@@ -258,6 +284,8 @@ def hips(sizes, batch):
 
 NETWORKS = ways(by_hand, tuned, eager, compiled, pytorch, torch_compile, jax_jit, mygrad, hips)
 
+ANEW = {"compiled": compiled_anew, "torch_compile": torch_compiled_anew, "jax_jit": jax_compiled_anew}
+
 
 def _case(sizes, batch, **options):
     name = f"{'-'.join(map(str, sizes))}, batch {batch}"
@@ -276,4 +304,15 @@ CASES = [
     _case((784, 512, 512, 10), 256),
     _case((784, 512, 512, 10), 256, pinned=False),
     _case(*LARGE, peak=True),
+    *(
+        Case(
+            "Compile time",
+            f"compiling mlp {'-'.join(map(str, sizes))}, batch {batch}",
+            "",
+            ANEW,
+            (sizes, batch),
+            rounds=5,
+        )
+        for sizes, batch in (((2, 16, 16, 2), 100), ((784, 128, 10), 64), ((784, 512, 512, 10), 256))
+    ),
 ]

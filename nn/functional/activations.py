@@ -26,8 +26,8 @@ def _cases(**params: Any) -> list[Case]:
 
 
 def _relu(x: Any) -> Any:
-    """max(x, 0): NumPy compares with an array of zeros up to three times as fast as with a number."""
-    if type(x) is not np.ndarray or x.dtype.kind != "f":
+    """max(x, 0), laid out as x: NumPy compares with an array of zeros up to three times as fast as with a number."""
+    if type(x) is not np.ndarray or x.dtype.kind != "f" or not x.flags.c_contiguous:
         return np.maximum(x, 0.0)
     zeros = np.zeros(x.shape, x.dtype)
     return np.maximum(x, zeros, out=zeros)

@@ -17,6 +17,7 @@ class SGD(Optimizer):
     have lr inside v); with `nesterov`, gradient + m v in place of v.  Raises ValueError for rates that make no sense
     and TypeError for parameters that are no leaves.
 
+    >>> from autograd import Tensor
     >>> w = Tensor(1.0, requires_grad=True)
     >>> optimizer = SGD([w], lr=0.1)
     >>> (w * w).backward()
