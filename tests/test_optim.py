@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import autograd
 import nn
 from autograd import Tensor
 
@@ -279,3 +280,37 @@ def test_a_loaded_state_is_a_copy_with_the_options():
     assert second.groups[0]["params"] == second.params
     assert not np.shares_memory(second.state[0]["mean"], kept["state"][0]["mean"])
     np.testing.assert_array_equal(second.state[0]["mean"], first.state[0]["mean"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+        ("Adam", {"amsgrad": True}),
+        ("AdamW", {}),
+        ("RMSprop", {"centered": True, "momentum": 0.5}),
+        ("Adagrad", {}),
+        ("Adadelta", {}),
+    ],
+)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_weight_without_axes_moves_as_one_of_one_axis_does(name, options, compiled):
+    found = []
+    for shape in ((), (1,)):
+        w = Tensor(np.full(shape, 1.5), requires_grad=True)
+        optimizer = getattr(nn, name)([w], **options)
+
+        def step(w=w, optimizer=optimizer):
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+
+        step = autograd.compile(step, exact=True) if compiled else step
+        for _ in range(4):
+            step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        step()
+        assert w.shape == shape and isinstance(w.data, np.ndarray)
+        found.append(w.item())
+    assert found[0] == found[1]

@@ -6,6 +6,7 @@ and changes nothing; `step()` applies it to every parameter and then sets all of
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -147,7 +148,10 @@ class Optimizer:
                         g = -g
                     if decay:
                         g = blend(p.data, decay, g)
-                    new, state = self.update(p.data, g, state, group)
+                    if g.shape:
+                        new, state = self.update(p.data, g, state, group)
+                    else:
+                        new, state = _along_an_axis(self.update, p.data, g, state, group)
                     moving.append(p)
                     news.append(new)
                 states.append(state)
@@ -158,7 +162,8 @@ class Optimizer:
         options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
         for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
             try:
-                self.update(p.data, np.zeros_like(p.data), state, given)
+                update = self.update if p.shape else functools.partial(_along_an_axis, self.update)
+                update(p.data, np.zeros_like(p.data), state, given)
             except Exception as error:
                 raise ValueError(f"the state of parameter {i} is none of {type(self).__name__}: {error!r}") from error
 
@@ -212,6 +217,13 @@ class Optimizer:
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
         self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
+
+
+def _along_an_axis(update: Any, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+    """`update` of a weight without axes: NumPy makes numbers of such arrays, which cannot be written into."""
+    wide = {key: value.reshape(1) if hasattr(value, "reshape") else value for key, value in state.items()}
+    new, wide = update(w.reshape(1), g.reshape(1), wide, group)
+    return new.reshape(()), {key: v.reshape(()) if hasattr(v, "reshape") else v for key, v in wide.items()}
 
 
 def _look_at_gradients(params: Sequence[Tensor], error: Exception) -> None:
