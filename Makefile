@@ -14,7 +14,7 @@ demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 
 examples: .venv/demo.done  ## all of them
 	@set -e; for example in $(EXAMPLES); do \
-	    echo "== $$example"; $(ONE_THREAD) $(BIN)/python examples/$$example.py --out out; done
+	    echo "== $$example"; $(ONE_THREAD) $(BIN)/python -W error::UserWarning examples/$$example.py --out out; done
 
 test: .venv/test.done  ## the whole suite
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal

@@ -94,6 +94,7 @@ def one_step(model, cat, classes, lr):
     """The first forward pass, backward pass and step for one image, in pictures and numbers."""
     loss_of, optimizer = nn.CrossEntropyLoss(), nn.SGD(model.parameters(), lr=lr)
     network_before = nn.draw(model, cat, names=classes).svg()
+    optimizer.zero_grad()  # the model has learnt before, and its last gradients would be added to
     with autograd.watch():
         logits = model(Tensor(cat[None], name="image"))
         loss = loss_of(logits, np.array([0]))
