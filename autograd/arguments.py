@@ -15,7 +15,7 @@ from .tree import flatten
 # What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
 SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that a message about shapes repeats
-CONSTANTS = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
+CONSTANTS: set[type] = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
 def constant(op: Any, x: Any) -> Any:
@@ -60,7 +60,8 @@ def arrange(op: Any, call: Any, inputs: tuple[Any, ...], params: Any) -> tuple[t
     """Sort the arguments of a call into the op's arrays and its params, as `call` or NumPy's own signature says."""
     if call is not None:
         try:
-            return call(*inputs, **params)  # type: ignore[no-any-return]
+            sorted_out: tuple[tuple[Any, ...], dict[str, Any]] = call(*inputs, **params)
+            return sorted_out
         except TypeError as error:
             raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}") from error
     arguments = _signature(op)

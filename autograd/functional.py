@@ -24,12 +24,17 @@ _inside: ContextVar[bool] = ContextVar("autograd_inside", default=False)
 def variable(arg: Any, name: Any) -> Tensor:
     """The argument under a node of its own, so that nested gradients of one value are kept apart."""
     if isinstance(arg, Tensor) and arg.requires_grad:
-        return positive(arg)  # type: ignore[no-any-return]
+        return _copied(arg)
     leaf = tensor_of(as_tensor(float(arg) if type(arg) is int else arg).data)  # `positive` makes the copy
     if leaf.dtype.kind not in "fc":
         raise TypeError(f"argument {name} is {leaf.dtype}, which has no gradient; pass a floating-point array")
     leaf.requires_grad = True
-    return positive(leaf)  # type: ignore[no-any-return]
+    return _copied(leaf)
+
+
+def _copied(x: Tensor) -> Tensor:
+    copy: Tensor = positive(x)
+    return copy
 
 
 class _Call:

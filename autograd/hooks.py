@@ -80,4 +80,4 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
     return Hook(self.node or self, hook)
 
 
-Tensor.register_hook = register_hook  # type: ignore[method-assign]
+Tensor.register_hook = register_hook  # type: ignore[method-assign]  # declared there for checkers, made here

@@ -295,7 +295,7 @@ def _register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]], 
         setattr(Tensor, op.name, function)
     for method, spelling in methods.items():
         setattr(Tensor, method, spelling)
-    return function  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]  # an Operation now, by its attributes
 
 
 def _plan(op: Op, needs: int, count: int) -> tuple[bool, tuple[int, ...]]:

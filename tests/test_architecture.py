@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "anomaly": {"graph", "hints", "locking", "mode", "source"},
     "why": {"graph", "mode", "tensor", "anomaly"},
     "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
-    "compiling": {"graph", "mode", "source", "tensor", "arguments", "tree", "custom", "compiling"},
+    "compiling": {"graph", "mode", "refusing", "source", "tensor", "arguments", "tree", "custom", "compiling"},
     "profiling": {"graph", "mode", "op", "source", "tensor", "tree", "compiling", "profiling"},
     "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection
 from operator import is_
 from typing import Any
 
@@ -92,9 +92,9 @@ class Container:
             now.update(self.keys) if isinstance(now, set) else now.extend(self.keys)
 
 
-def alike_items(a: Any, b: Iterable[Any]) -> bool:
+def alike_items(a: Any, b: Collection[Any]) -> bool:
     """Whether two collections have the same objects in the same order."""
-    return len(a) == len(b) and all(map(is_, a, b))  # type: ignore[arg-type]
+    return len(a) == len(b) and all(map(is_, a, b))
 
 
 def same(a: Any, b: Any) -> bool:

@@ -33,16 +33,15 @@ def update(
     todo: Iterator[Any] = map(operator.call, functions, a, b, out)
     if then:
         todo = chain(todo, starmap(setattr, then))
-    try:
-        run_through(todo)
-    except Exception:  # np.errstate(over="raise"), say: what raises has been written, and the rest must be
-        while True:
-            try:
-                run_through(todo)
-                break
-            except Exception:
-                continue
-        raise
+    failed: Exception | None = None
+    while True:
+        try:
+            run_through(todo)
+            break
+        except Exception as error:  # np.errstate(over="raise"), say: what raises is written, and the rest must be
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 class Program:

@@ -119,7 +119,7 @@ class Scaling:
     """
 
     def __init__(self, draft: Draft, gradients: set[int]) -> None:
-        self.factor: Number | None = None
+        self.factor: Any = None  # the Number
         self.scaled: set[int] = set()
         ends = [line for line in draft.lines if isinstance(_product(line)[0], Number)]
         if not ends or len({_product(line)[0].text for line in ends}) > 1:
@@ -165,7 +165,7 @@ class Scaling:
             return _product(line)[1]
         if id(old) in self.scaled and (_is_source(line) or line.is_call(np.add, np.subtract)):
             numbers = [_number(x) for x in line.args]
-            args = tuple(x if n is None else self.factor * n for x, n in zip(line.args, numbers, strict=True))  # type: ignore[operator]
+            args = tuple(x if n is None else self.factor * n for x, n in zip(line.args, numbers, strict=True))
             return draft.add("call", line.function, args, line.like, line.place)
         return draft.again(line)
 

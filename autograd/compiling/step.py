@@ -92,7 +92,7 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class Bound(functools.partial):  # type: ignore[type-arg]
+class Bound(functools.partial[Any]):
     """A compiled method of one object; it has the `source`, `stats` and `save` of the function."""
 
     def __getattr__(self, name: str) -> Any:

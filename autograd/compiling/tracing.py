@@ -13,6 +13,7 @@ import numpy as np
 from ..arguments import CONSTANTS
 from ..graph import HOOKS
 from ..mode import TAPE, Observer, Switch
+from ..refusing import refuse
 from ..source import line_of_caller
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
@@ -24,7 +25,7 @@ from .tape import Tape, Traced
 
 _PLAIN = (int, float, complex, str, bytes, type(None), type, np.dtype, Enum, type(Ellipsis))
 
-CONSTANTS.add(Traced)  # type: ignore[arg-type]
+CONSTANTS.add(Traced)
 
 
 class Target(NamedTuple):
@@ -192,6 +193,8 @@ class World:
                 given.append(self._add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
         for i, (name, tensor) in enumerate(around.tensors.items()):
             tensor.data = self._add(name, f"{around.refs[i]}.data", tensor.data)
+            if tensor.grad is not None and not isinstance(tensor.grad, Tensor):
+                refuse("grad", type(tensor.grad).__name__, np.shape(tensor.grad), tensor.shape)
             if tensor.grad is not None and not is_lost(tensor.grad):
                 stamp, data = tensor.grad.stamp, tensor.grad.data
                 tensor.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import types
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 from operator import is_
@@ -25,7 +26,7 @@ _PLAIN_TYPES = {
 }  # fmt: skip
 
 
-class Watch:
+class Watch(ABC):
     """What was found, in tables.
 
     `tensors`, `arrays` (places of plain arrays), `modules` and `optimizers` are what a program reads and replaces.
@@ -96,13 +97,13 @@ class Watch:
     def _keep(self, name: str, value: Any) -> None:
         self.containers.setdefault(id(value), Container(name, value))
 
+    @abstractmethod
     def _look(self, name: str, value: Any, place: Place | None = None) -> None:
         """Look at a value, and at what it leads to: the search."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _object(self, name: str, value: Any) -> None:
         """Look at the attributes of an object."""
-        raise NotImplementedError
 
     def _look_at_all(self, name: str, values: Iterable[Any]) -> None:
         for i, value in enumerate(values):

@@ -251,8 +251,9 @@ class Scope(ABC):
         """How the transpose of a matrix is written."""
         if not isinstance(x, Value):
             return f"{self.text(x)}.T"
-        is_transpose = isinstance(x, Line) and x.kind == "T"
-        return self.names[id(x.args[0])] if is_transpose else self.view(x, "T", "{}.T")  # type: ignore[attr-defined]
+        if isinstance(x, Line) and x.kind == "T":
+            return self.names[id(x.args[0])]
+        return self.view(x, "T", "{}.T")
 
     def _write_select(self, line: Line) -> None:
         x, bits = line.args

@@ -35,7 +35,11 @@ def _conj_unless_real(x: Tensor) -> Any:
     return conjugate(x) if x.dtype.kind == "c" else x
 
 
-Tensor.conj = Tensor.conjugate = _conj_unless_real  # type: ignore[attr-defined]
-Tensor.real = property(lambda x: real(x) if x.dtype.kind == "c" else x)  # type: ignore[attr-defined]
-Tensor.imag = property(imag)  # type: ignore[attr-defined]
+for _name, _value in {
+    "conj": _conj_unless_real,
+    "conjugate": _conj_unless_real,
+    "real": property(lambda x: real(x) if x.dtype.kind == "c" else x),
+    "imag": property(imag),
+}.items():
+    setattr(Tensor, _name, _value)
 real.op.view = imag.op.view = True
