@@ -82,7 +82,7 @@ if child:
     os.waitpid(child, 0)
 """
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
-    assert run.stdout.split() == ["True"] * 6, run.stderr
+    assert run.stdout.replace("\n", "") == "True" * 6, run.stderr  # two processes write, and lines may mix
 
 
 def test_chains_in_a_file(tmp_path):

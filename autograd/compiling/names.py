@@ -53,8 +53,8 @@ def names_in(code: types.CodeType) -> Names:
             outer.add(argument)
         elif name == "IMPORT_NAME":
             imports.add((level, argument))
-        elif "ATTR" in name or name in ("LOAD_METHOD", "IMPORT_FROM"):
-            attributes.add(argument)
+        elif isinstance(argument, str) and ("ATTR" in name or name in ("LOAD_METHOD", "IMPORT_FROM")):
+            attributes.add(argument)  # what no string names is no attribute: SET_FUNCTION_ATTRIBUTE says what kind
         if name == "LOAD_CONST" and type(argument) is int:  # an import first loads its level, and what it takes
             level = argument
     for inner in code.co_consts:
