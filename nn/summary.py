@@ -137,10 +137,11 @@ def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]
         visited.add(id(node))
         alive.append(node)
         for array in node.kept or ():
-            base = array if getattr(array, "base", None) is None else array.base
-            if isinstance(base, np.ndarray) and id(base) not in seen:
-                seen.add(id(base))
-                total += base.nbytes
+            while isinstance(getattr(array, "base", None), np.ndarray):
+                array = array.base
+            if isinstance(array, np.ndarray) and id(array) not in seen:
+                seen.add(id(array))
+                total += array.nbytes
         waiting += [edge for edge in node.edges or () if hasattr(edge, "kept")]
     return total
 
