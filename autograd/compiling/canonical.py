@@ -15,7 +15,7 @@ from .lines import Draft, Line, Value, values_in
 from .memory import memory_of
 
 MANY = 2**15  # elements from which on writing words of bits costs more than making them anew from bytes
-FEW = 2**12  # elements up to which repeating a vector before it is added is faster
+FEW = 2**14
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _FUNCTIONS = {np.sum: "sum", np.max: "max", np.min: "min", np.prod: "prod"}
 
@@ -134,7 +134,7 @@ def transposed(draft: Draft, x: Value, line: Line) -> Value:
     order = {"C": "F", "F": "C", "": ""}[x.order]
     if isinstance(x, Line) and x.kind == "dot" and all(isinstance(a, Value) and a.ndim == 2 for a in x.args):
         a, b = (transposed(draft, a, line) for a in x.args)
-        return draft.add("dot", np.dot, (b, a), (x.shape[::-1], x.dtype, order), x.place)
+        return draft.add("dot", x.function, (b, a), (x.shape[::-1], x.dtype, order), x.place)
     return draft.add("T", None, (x,), (x.shape[::-1], x.dtype, order), line.place, shares=x)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .blocks import pool, run_blocks
-from .calls import CompileError, literal
+from .calls import CompileError, Text, literal, written
+from .memory import Bytes, aligned
 from .plan import Plan
 from .program import update
 from .tracing import Pick
@@ -71,6 +72,8 @@ class File:
         copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
         if plan.program.moves:
             copied.append(update)
+        if any("aligned(" in line for line in prepared):
+            copied += [Bytes, aligned]
         sources = [f"\n{inspect.getsource(f)}" for f in copied]
         parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, *prepared, f"\n\n{text}\n"]
         self.text = "\n".join([*parts, *self._function(moves)]) + "\n"
@@ -134,7 +137,7 @@ class File:
                     made = generators[id(owner)] = f"g{len(generators)}"
                     bits = owner.bit_generator
                     yield f"{made} = np.random.Generator(np.random.{type(bits).__name__}())"
-                    yield f"{made}.bit_generator.state = {_written(bits.state)}"
+                    yield f"{made}.bit_generator.state = {written(bits.state, _leaf)}"
                 yield f"{name} = {generators[id(owner)]}.{function.__name__}"
             elif isinstance(function, np.ufunc) and function.__name__ == "ndtr":
                 yield _NDTR.format(name=name)
@@ -165,24 +168,14 @@ class File:
         for k, place in moves.items():
             yield f"    state[{plan.names[k]!r}] = found[{place}]"
         places = iter(plan.outcome.results)
-        picks = [_Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
-        yield f"    return {_written(plan.results.build(picks))}"
+        picks = [Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
+        yield f"    return {written(plan.results.build(picks), _leaf)}"
 
 
-class _Text(str):
-    """What is written as it is."""
-
-
-def _written(x: Any) -> str:
-    """A nest of texts and plain values as the text of a nest."""
-    if isinstance(x, _Text):
-        return str(x)
-    if isinstance(x, dict):
-        return f"{{{', '.join(f'{_written(key)}: {_written(value)}' for key, value in x.items())}}}"
-    if isinstance(x, list):
-        return f"[{', '.join(map(_written, x))}]"
-    if isinstance(x, tuple):
-        return f"({''.join(f'{_written(item)}, ' for item in x)})"
+def _leaf(x: Any) -> str:
+    """The text of what is no tuple, list or dict."""
+    if isinstance(x, Text):
+        return x
     if isinstance(x, np.ndarray):  # in the state of a generator
         return f"np.array({x.tolist()}, np.{x.dtype})"
     if not isinstance(x, bool | int | float | complex | str | bytes | None):

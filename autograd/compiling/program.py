@@ -12,7 +12,7 @@ import numpy as np
 
 from .blocks import run_blocks
 from .lines import Draft, Value
-from .memory import memory_of
+from .memory import aligned, memory_of
 from .scopes import Main
 from .writing import Constants
 
@@ -79,7 +79,7 @@ class Program:
         body = "\n    ".join([*main.lines, f"return {found}, {main.update}" if main.update else f"return {found}"])
         self.source = "\n\n".join([*main.blocks, f"def {name}({', '.join(arguments)}):\n    {body}\n"])
         prepared = "\n".join(f"{key} = {text}" for key, text in self.constants.prepared.items())
-        space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks}
+        space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks, "aligned": aligned}
         space |= self.constants.arrays | self.constants.functions
         exec(compile(f"{prepared}\n\n{self.source}", f"<compiled {name}>", "exec"), space)
         self.run = space[name]

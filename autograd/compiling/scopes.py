@@ -12,7 +12,7 @@ from .block_scope import BlockScope
 from .blocks import LARGE, Block, scheduled
 from .calls import Number, identifier
 from .lines import Draft, Input, Line, Value, drawing, needed, values_in
-from .memory import Memory, empty, has_out, memory_of
+from .memory import Memory, aligned, empty, has_out, memory_of
 from .writing import FLAT, Constants, Scope, numbers_in
 
 END = 1 << 60  # after the last line
@@ -37,8 +37,7 @@ class Slot(NamedTuple):
 
     def new(self) -> Any:
         """Such an array."""
-        order: Any = self.order
-        return np.empty(self.shape, self.dtype, order=order)
+        return aligned(self.shape, self.dtype, self.order)
 
 
 class Main(Scope):

@@ -237,15 +237,15 @@ class Scope(ABC):
 
     def _write_dot(self, line: Line) -> None:
         a, b = line.args
-        array = self.target(line)
-        if array and line.order == "F":  # np.dot writes rows only: the transpose of a product is one of transposes
+        array, function = self.target(line), self.constants.function(line)
+        if array and line.order == "F":  # it writes rows only: the transpose of a product is one of transposes
             self.names[id(line)] = array
             x, y, out = map(self.transposed, (b, a, line))
-            self.lines.append(f"np.dot({x}, {y}, out={out})")
+            self.lines.append(f"{function}({x}, {y}, out={out})")
             self.give(line, array, array)
             return
         out = f", out={array}" if array else ""
-        self.give(line, f"np.dot({self.text(a)}, {self.text(b)}{out})", array)
+        self.give(line, f"{function}({self.text(a)}, {self.text(b)}{out})", array)
 
     def transposed(self, x: Any) -> str:
         """How the transpose of a matrix is written."""
