@@ -33,8 +33,32 @@ def test_named_tuples_of_other_fields_are_other_arguments():
         same(f({"a": 1} and P(x=ONE, y=ONE)), ONE * 0)
 
 
+def test_results_are_nested_as_the_function_nests_them():
+    P, key = collections.namedtuple("P", "x y"), (1, "k")
+    results = (
+        lambda x: (),
+        lambda x: [x * 2, (x,), (), [], {}],
+        lambda x: {"a": x * 2, 3: (x * 3, {"b": None}), "it's": "found[0]"},
+        lambda x: P(x * 2, [P(x, 1.5)]),
+        lambda x: {key: x * 2, None: x},
+        lambda x: (Tensor(x) * 2, {"picks": Tensor(x).sum() * 1.0}),
+    )
+    for f in results:
+        compiled = compile(f)
+        for x in (ONE, ONE * 2, ONE * 3):
+            mine, theirs = (autograd.tree.flatten(g(x)) for g in (compiled, f))
+            assert mine[1]("k" for _ in mine[0]) == theirs[1]("k" for _ in theirs[0])
+            assert type(compiled(x)) is type(f(x))
+            for a, b in zip(mine[0], theirs[0], strict=True):
+                assert type(a) is type(b)
+                if isinstance(b, np.ndarray | Tensor):
+                    same(a, b.data if isinstance(b, Tensor) else b)
+                else:
+                    assert a == b
+
+
 NAMES = (
-    "update moves scratch0 p0 np Changed run_blocks returned b0 c0 n0 t0 slice float found slots state held program g0"
+    "update moves scratch0 p0 np Changed run_blocks returned b0 c0 n0 t0 slice float found slots state held program g0 aligned"
 )
 
 

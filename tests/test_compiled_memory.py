@@ -49,6 +49,32 @@ def test_a_weight_that_lies_in_memory_of_others_is_not_written_over(make):
     same(whole, before)
 
 
+def test_arrays_begin_with_a_line_of_the_cache():
+    w, _, step = weight(np.zeros(100))
+    for _ in range(2):  # are traced, for the first begins without a gradient
+        step(np.ones(100))
+    for i in range(3, 6):
+        step(np.ones(100))
+        assert w.data.ctypes.data % 64 == 0
+        same(w, np.full(100, -float(i)))
+    assert all(slot.new().ctypes.data % 64 == 0 for _ in range(20) for slot in step.plans[0].program.slots)
+    held = w.data[:50]  # a view of an array in such memory holds that array
+    step(np.ones(100))
+    same(held, np.full(50, -5.0))
+
+
+def test_arrays_that_somebody_puts_in_the_place_of_a_weight_are_written_over():
+    w, _, step = weight()
+    for _ in range(3):  # two are traced, for the first begins without a gradient
+        step(ONE)
+    for _ in range(3):
+        w.data = np.zeros(2)
+        where = w.data.ctypes.data
+        step(ONE)
+        assert w.data.ctypes.data == where
+        same(w, -ONE)
+
+
 def test_a_buffer_that_lies_in_memory_of_others_is_not_written_over_later():
     layer = nn.BatchNorm1d(4)
     step = compile(lambda x: layer(x).sum().detach())

@@ -215,3 +215,16 @@ def test_programs_that_hypothesis_makes(exact, same, steps, shapes, dtype, seed)
 def test_close_is_not_blind():
     with pytest.raises(AssertionError):
         close(np.array([1.0, 1e-9]), np.array([1.0 + 1e-12, 1e-9]))
+
+
+def test_large_products_and_small_ones():
+    """np.matmul and np.dot: as written, bit for bit, whichever it is."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(130, 40)), rng.normal(size=(40, 140))
+    f = lambda a, b: (a @ b, np.dot(a, b), np.dot(b.T, a.T) * 2, a[:4] @ b, np.dot(a[:4], b))
+    for exact in (True, False):
+        compiled = compile(f, exact=exact)
+        for _ in range(2):
+            for mine, theirs in zip(compiled(a, b), f(a, b), strict=True):
+                np.testing.assert_array_equal(mine, theirs) if exact else close(mine, theirs)
+        assert compiled.source.count("np.dot") == (3 if exact else 1)

@@ -25,3 +25,10 @@ def test_shared_layers_count_once_and_nothing_changes():
     assert [x.parameters for x in found] == [12, 6, 0] and found.parameters == 18
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
     assert model(np.zeros((2, 3), np.float32)).shape == (2, 3)
+
+
+def test_arrays_in_a_buffer_count_once():
+    layer = nn.Linear(3, 4)
+    layer.weight.data = np.frombuffer(bytearray(48), np.float32).reshape(4, 3)
+    x = np.frombuffer(bytearray(60), np.float32).reshape(5, 3)
+    assert nn.summary(nn.Sequential(layer, nn.Tanh()), x)[0].held == 5 * 3 * 4

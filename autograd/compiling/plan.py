@@ -57,7 +57,7 @@ class Plan:
         inputs = "".join(f"{text if is_read else None}, " for text, is_read in zip(self.texts, read, strict=True))
         self.inputs = eval(f"lambda: ({inputs})", self.space)  # what the program reads besides its arguments
         self.held = {i: self._count(i) for i in self.pending}
-        self._hold_what_is_not_ours(later=False)
+        self._hold_what_is_not_ours()
 
     def _space(self) -> dict[str, Any]:
         """The names that `look` reads."""
@@ -95,21 +95,21 @@ class Plan:
         if not all(alike(value, self.space[name]) for name, value in read.items()):
             return False
         self.space |= seen | read
-        self._hold_what_is_not_ours(later=True)
+        self._hold_what_is_not_ours()
         return True
 
     def watching(self) -> list[tuple[Any, Any]]:
         """The places that are watched, and what was there in the last run."""
         return [(place, self.space[SEEN(i)]) for i, place in enumerate(self.watched)]
 
-    def _hold_what_is_not_ours(self, later: bool) -> None:
+    def _hold_what_is_not_ours(self) -> None:
         """Hold on to what may not be written over, views and read-only arrays: they are never held alone then.
 
         So the first run has new arrays for the weights, which begin with a line of the cache.  Those that somebody puts
         in their place later, who may do so again and again, are written over as they are.
         """
         arrays = [self.space[name] for name in (*self.read, *map(KEPT, self.kept))]
-        self.others = [a for a in arrays if not (is_aligned(a) or (later and _owns(a))) or not a.flags.writeable]
+        self.others = [a for a in arrays if not (is_aligned(a) or (self.scale.run and _owns(a))) or not a.flags.writeable]
 
     def _new(self, k: int) -> Any:
         """A new array for a slot whose own is held by others."""
