@@ -58,7 +58,8 @@ def test_results_are_nested_as_the_function_nests_them():
 
 
 NAMES = (
-    "update moves scratch0 p0 np Changed run_blocks returned b0 c0 n0 t0 slice float found slots state held program g0 aligned"
+    "update moves scratch0 p0 np Changed run_blocks aligned returned b0 c0 n0 t0 slice float found slots state held "
+    "program g0"
 )
 
 

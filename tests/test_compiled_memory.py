@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -63,9 +64,31 @@ def test_arrays_begin_with_a_line_of_the_cache():
     same(held, np.full(50, -5.0))
 
 
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam])
+def test_no_array_outlives_what_takes_its_place(make):
+    w = Tensor(np.zeros(100), requires_grad=True)
+    optimizer = make([w], lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    held = []
+    step(np.ones(100))  # its program is for a step without a gradient before, and keeps what it was made for
+    for _ in range(6):
+        step(np.ones(100))
+        held += [w.data, *(x for x in optimizer.state[0].values() if np.ndim(x))]
+        held = [weakref.ref(x) if isinstance(x, np.ndarray) else x for x in held]
+    alive = {id(x()) for x in held if x() is not None}
+    now = {id(x) for x in (w.data, *optimizer.state[0].values())}
+    assert len(alive - now) <= len(optimizer.state[0])  # those that the next states will lie in
+
+
 def test_arrays_that_somebody_puts_in_the_place_of_a_weight_are_written_over():
     w, _, step = weight()
-    for _ in range(3):  # two are traced, for the first begins without a gradient
+    for _ in range(4):  # two are traced, for the first begins without a gradient, and two are the program's first
         step(ONE)
     for _ in range(3):
         w.data = np.zeros(2)

@@ -293,5 +293,7 @@ class Look:
             lines.append("if fresh:")
             lines += [f"    {line}" for line in fresh_olds]
         lines.append("scale.broken = False")
+        if fresh:
+            lines.append("if fresh: hold()")
         lines.append(f"return [{', '.join(self.found[place] for place in self.outcome.results)}]")
         return "\n    ".join(lines) + "\n"

@@ -67,6 +67,7 @@ class Plan:
             "getrefcount": getrefcount, "MODE": MODE, "HOOKS": HOOKS, "new": self._new, "renew": self._renew,
             "next_number": next_number, "program": self.program.run, "scale": self.scale, "plan": self, "MISS": MISS,
             "unhooked": self._unhooked, "update": update, "asarray": np.asarray, "item": _item, "stamped": _stamped,
+            "hold": self._hold_what_is_not_ours,
             **self.around.space,
         }  # fmt: skip
         self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
@@ -109,13 +110,15 @@ class Plan:
         in their place later, who may do so again and again, are written over as they are.
         """
         arrays = [self.space[name] for name in (*self.read, *map(KEPT, self.kept))]
-        self.others = [a for a in arrays if not (is_aligned(a) or (self.scale.run and _owns(a))) or not a.flags.writeable]
+        later = self.scale.run > 1
+        self.others = [a for a in arrays if not (a.flags.writeable and (is_aligned(a) or (later and _owns(a))))]
 
     def _new(self, k: int) -> Any:
         """A new array for a slot whose own is held by others."""
         array = self.program.slots[k].new()
         if k in self.kept:
-            self.space[KEPT(k)] = array
+            old, self.space[KEPT(k)] = self.space[KEPT(k)], array
+            self.others = [a for a in self.others if a is not old]
         else:
             self.fresh = True
         return array
