@@ -137,11 +137,14 @@ def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]
         visited.add(id(node))
         alive.append(node)
         for array in node.kept or ():
-            while isinstance(getattr(array, "base", None), np.ndarray):
-                array = array.base
-            if isinstance(array, np.ndarray) and id(array) not in seen:
-                seen.add(id(array))
-                total += array.nbytes
+            if not isinstance(array, np.ndarray):
+                continue
+            owner: Any = array
+            while getattr(owner, "base", None) is not None:
+                owner = owner.base
+            if id(owner) not in seen:
+                seen.add(id(owner))
+                total += owner.nbytes if isinstance(owner, np.ndarray) else memoryview(owner).nbytes
         waiting += [edge for edge in node.edges or () if hasattr(edge, "kept")]
     return total
 

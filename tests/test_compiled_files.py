@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import enum
+import re
 import subprocess
 import sys
 
@@ -189,3 +192,21 @@ def test_arguments_parameters_and_functions_of_any_name_are_saved(tmp_path, name
     found = in_file(file, f"out = [{call}(x), {call}(x)]", x=x)
     for a in found:
         close(a, step(x))
+
+
+def test_results_in_a_file(tmp_path):
+    """Nested as the function nests them, if in plain tuples, lists and dicts: a file has no other types."""
+    P, E = collections.namedtuple("P", "x y"), enum.IntEnum("E", "A B")
+    f = compile(lambda x: ({(1, "k"): x * 2, None: [x * 3, 1.5, "s"]}, P(x * 4, x), collections.OrderedDict(a=x * 5)))
+    f(np.ones(2))
+    file = f.save(tmp_path / "saved.py")
+    text = "d, t, o = saved.{}(x); out = [d[1, 'k'], d[None][0], t[0], o['a']]; assert d[None][1:] == [1.5, 's']"
+    text += "; assert type(t) is tuple and type(o) is dict"
+    name = re.search(r"^def (\w+)\(x\):", file.read_text(), re.MULTILINE)[1]
+    for mine, factor in zip(in_file(file, text.format(name), x=np.ones(2)), (2, 3, 4, 5), strict=True):
+        same(mine, np.full(2, float(factor)))
+    for other in (lambda x: (x * 2, E.A), lambda x: {E.B: x * 2}):
+        refused = compile(other)
+        refused(np.ones(2))
+        with pytest.raises(CompileError, match=r"returns <E\.[AB]: \d>, which a file cannot hold"):
+            refused.save(tmp_path / "refused.py")

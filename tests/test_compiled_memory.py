@@ -51,22 +51,24 @@ def test_a_weight_that_lies_in_memory_of_others_is_not_written_over(make):
 
 
 def test_arrays_begin_with_a_line_of_the_cache():
-    w, _, step = weight(np.zeros(100))
+    ones = np.ones(1000)
+    w, _, step = weight(ones * 0)
     for _ in range(2):  # are traced, for the first begins without a gradient
-        step(np.ones(100))
+        step(ones)
     for i in range(3, 6):
-        step(np.ones(100))
+        step(ones)
         assert w.data.ctypes.data % 64 == 0
-        same(w, np.full(100, -float(i)))
+        same(w, ones * -i)
     assert all(slot.new().ctypes.data % 64 == 0 for _ in range(20) for slot in step.plans[0].program.slots)
     held = w.data[:50]  # a view of an array in such memory holds that array
-    step(np.ones(100))
-    same(held, np.full(50, -5.0))
+    step(ones)
+    same(held, ones[:50] * -5)
 
 
 @pytest.mark.parametrize("make", [nn.SGD, nn.Adam])
-def test_no_array_outlives_what_takes_its_place(make):
-    w = Tensor(np.zeros(100), requires_grad=True)
+@pytest.mark.parametrize("size", [100, 1000])
+def test_no_array_outlives_what_takes_its_place(make, size):
+    w, ones = Tensor(np.zeros(size), requires_grad=True), np.ones(size)
     optimizer = make([w], lr=0.1)
 
     @compile
@@ -76,9 +78,9 @@ def test_no_array_outlives_what_takes_its_place(make):
         optimizer.step()
 
     held = []
-    step(np.ones(100))  # its program is for a step without a gradient before, and keeps what it was made for
+    step(ones)  # its program is for a step without a gradient before, and keeps what it was made for
     for _ in range(6):
-        step(np.ones(100))
+        step(ones)
         held += [w.data, *(x for x in optimizer.state[0].values() if np.ndim(x))]
         held = [weakref.ref(x) if isinstance(x, np.ndarray) else x for x in held]
     alive = {id(x()) for x in held if x() is not None}
@@ -96,6 +98,26 @@ def test_arrays_that_somebody_puts_in_the_place_of_a_weight_are_written_over():
         step(ONE)
         assert w.data.ctypes.data == where
         same(w, -ONE)
+
+
+def test_an_interrupt_does_not_make_others_memory_ours(monkeypatch):
+    w, _, step = weight()
+    for _ in range(4):
+        step(ONE)
+    whole = np.zeros(4)
+    w.data = whole[:2]
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step.plans[0], "hold", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            step(ONE)
+    for i in range(1, 4):
+        step(ONE)
+        same(w, ONE * -i)
+    same(whole, np.zeros(4))
 
 
 def test_a_buffer_that_lies_in_memory_of_others_is_not_written_over_later():

@@ -6,7 +6,7 @@ import keyword
 import operator
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -132,21 +132,6 @@ def literal(x: Any) -> str:
     if isinstance(x, complex) and not np.isfinite(x):
         return f"complex({literal(x.real)}, {literal(x.imag)})"
     return f"float({str(x)!r})" if isinstance(x, float) and not np.isfinite(x) else repr(x)
-
-
-class Text(str):
-    """What is written as it is."""
-
-
-def written(tree: Any, leaf: Callable[[Any], str]) -> str:
-    """The text of a nest of plain tuples, lists and dicts; `leaf(x)` is that of anything else."""
-    if type(tree) is dict:
-        return f"{{{', '.join(f'{leaf(key)}: {written(x, leaf)}' for key, x in tree.items())}}}"
-    if type(tree) is list:
-        return f"[{', '.join(written(x, leaf) for x in tree)}]"
-    if type(tree) is tuple:
-        return f"({''.join(f'{written(x, leaf)}, ' for x in tree)})"
-    return leaf(tree)
 
 
 def _where() -> tuple[str, str]:

@@ -15,7 +15,7 @@ from .lines import Draft, Line, Value, values_in
 from .memory import memory_of
 
 MANY = 2**15  # elements from which on writing words of bits costs more than making them anew from bytes
-FEW = 2**14
+FEW = 2**14  # elements up to which repeating a vector before it is added is faster
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _FUNCTIONS = {np.sum: "sum", np.max: "max", np.min: "min", np.prod: "prod"}
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from .blocks import pool, run_blocks
-from .calls import CompileError, Text, literal, written
+from .calls import CompileError, literal
 from .memory import Bytes, aligned
 from .plan import Plan
 from .program import update
 from .tracing import Pick
+from .writing import Text, written
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 
@@ -137,7 +138,7 @@ class File:
                     made = generators[id(owner)] = f"g{len(generators)}"
                     bits = owner.bit_generator
                     yield f"{made} = np.random.Generator(np.random.{type(bits).__name__}())"
-                    yield f"{made}.bit_generator.state = {written(bits.state, _leaf)}"
+                    yield f"{made}.bit_generator.state = {written(bits.state)}"
                 yield f"{name} = {generators[id(owner)]}.{function.__name__}"
             elif isinstance(function, np.ufunc) and function.__name__ == "ndtr":
                 yield _NDTR.format(name=name)
@@ -169,15 +170,4 @@ class File:
             yield f"    state[{plan.names[k]!r}] = found[{place}]"
         places = iter(plan.outcome.results)
         picks = [Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
-        yield f"    return {written(plan.results.build(picks), _leaf)}"
-
-
-def _leaf(x: Any) -> str:
-    """The text of what is no tuple, list or dict."""
-    if isinstance(x, Text):
-        return x
-    if isinstance(x, np.ndarray):  # in the state of a generator
-        return f"np.array({x.tolist()}, np.{x.dtype})"
-    if not isinstance(x, bool | int | float | complex | str | bytes | None):
-        raise CompileError(f"the function returns {x!r:.60}, which a file cannot hold")
-    return literal(x)
+        yield f"    return {written(plan.results.build(picks))}"

@@ -252,7 +252,8 @@ class Look:
     def _laid_out_alike(self, place: int, old: int) -> bool:
         """Whether an output lies in memory as what it replaces; else the next run finds that something has changed."""
         before = self.space[OLD(old)]
-        new = self.plan.program.slots[place].new() if place < len(self.slots) else np.empty(())
+        slot = self.plan.program.slots[place] if place < len(self.slots) else None
+        new = np.empty(()) if slot is None else np.empty(slot.shape, slot.dtype, slot.order)
         return (new.shape, new.dtype, new.strides) == (before.shape, before.dtype, before.strides)
 
     def _make(self, changes: list[str]) -> str:
@@ -294,6 +295,6 @@ class Look:
             lines += [f"    {line}" for line in fresh_olds]
         lines.append("scale.broken = False")
         if fresh:
-            lines.append("if fresh: hold()")
+            lines.append("if fresh: hold()")  # after all else, for it may be interrupted
         lines.append(f"return [{', '.join(self.found[place] for place in self.outcome.results)}]")
         return "\n    ".join(lines) + "\n"

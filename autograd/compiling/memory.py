@@ -11,8 +11,12 @@ import numpy as np
 from .lines import Line, Value
 
 
-class Bytes(bytearray):
-    """Memory of one array of a program."""
+class Bytes(np.ndarray[Any, Any]):
+    """Memory that `aligned` has taken, by whose type it is known.
+
+    NumPy says of a view of a view that it is one of the first array, but not of one of another type: so views of an
+    array in such memory hold that array, and its reference count tells of them.
+    """
 
 
 def memory_of(x: Value) -> Value:
@@ -29,25 +33,28 @@ def has_out(line: Value) -> bool:
     return line.elementwise() or line.kind in ("copy", "dot", "reduce", "spread", "take", "put", "put_at", "put_flat")
 
 
-def empty(shape: Any, dtype: Any, order: str, function: str = "np.empty") -> str:
-    """The text of an array that is to be written into."""
+def making(function: str, shape: Any, dtype: Any, order: str) -> str:
+    """The text by which `np.empty` or `aligned` makes an array."""
     column = ", order='F'" if order == "F" and len(shape) > 1 else ""
     return f"{function}({shape}, np.{np.dtype(dtype)}{column})"
 
 
 def aligned(shape: Any, dtype: Any, order: Any = "C") -> Any:
-    """An array that begins with a line of the cache (64 bytes), as those of np.empty do not: no vector lies in two.
+    """An array to be written into; from 4 KiB on it begins with a line of the cache, which has 64 bytes.
 
-    It is no view of another array, so views of it are views of this one.
+    Those of np.empty begin with any 16 bytes, and every vector of 64 that is read or written lies in two lines.
     """
-    memory = Bytes(math.prod(shape) * np.dtype(dtype).itemsize + 64)
-    start = -np.frombuffer(memory, np.uint8).ctypes.data % 64
-    return np.ndarray(shape, dtype, memory, start, order=order)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size < 4096:
+        return np.empty(shape, dtype, order)
+    memory = Bytes(size + 64, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % 64, order=order)
 
 
 def is_aligned(array: Any) -> bool:
-    """Whether this is an array that `aligned` has made."""
-    return type(array) is np.ndarray and isinstance(array.base, Bytes)
+    """Whether an array is as `aligned` makes them, and nobody else's."""
+    small = array.flags.owndata and array.nbytes < 4096
+    return type(array) is np.ndarray and (small or isinstance(array.base, Bytes))
 
 
 class Memory:
@@ -69,7 +76,7 @@ class Memory:
         else:
             name = f"{self.prefix}{self.count}"
             self.count += 1
-            self.make(name, empty(*key, "aligned"))
+            self.make(name, making("aligned", *key))
         self.held[id(value)] = key, name
         return name
 

@@ -57,7 +57,7 @@ class Plan:
         inputs = "".join(f"{text if is_read else None}, " for text, is_read in zip(self.texts, read, strict=True))
         self.inputs = eval(f"lambda: ({inputs})", self.space)  # what the program reads besides its arguments
         self.held = {i: self._count(i) for i in self.pending}
-        self._hold_what_is_not_ours()
+        self.hold()
 
     def _space(self) -> dict[str, Any]:
         """The names that `look` reads."""
@@ -67,7 +67,7 @@ class Plan:
             "getrefcount": getrefcount, "MODE": MODE, "HOOKS": HOOKS, "new": self._new, "renew": self._renew,
             "next_number": next_number, "program": self.program.run, "scale": self.scale, "plan": self, "MISS": MISS,
             "unhooked": self._unhooked, "update": update, "asarray": np.asarray, "item": _item, "stamped": _stamped,
-            "hold": self._hold_what_is_not_ours,
+            "hold": self.hold,
             **self.around.space,
         }  # fmt: skip
         self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
@@ -95,19 +95,21 @@ class Plan:
             return False
         if not all(alike(value, self.space[name]) for name, value in read.items()):
             return False
+        self.others = [*self.others, *read.values()]  # first, for an interrupt could fall between these
         self.space |= seen | read
-        self._hold_what_is_not_ours()
+        self.hold()
         return True
 
     def watching(self) -> list[tuple[Any, Any]]:
         """The places that are watched, and what was there in the last run."""
         return [(place, self.space[SEEN(i)]) for i, place in enumerate(self.watched)]
 
-    def _hold_what_is_not_ours(self) -> None:
-        """Hold on to what may not be written over, views and read-only arrays: they are never held alone then.
+    def hold(self) -> None:
+        """Hold on to what may not be written over, so that it never seems to be held by nobody else.
 
-        So the first run has new arrays for the weights, which begin with a line of the cache.  Those that somebody puts
-        in their place later, who may do so again and again, are written over as they are.
+        These are views, read-only arrays, and for the first run, which so moves the weights, all that `aligned` has not
+        made.  It is called before that run and at its end; what somebody puts in the place of a weight after it, who
+        may do so again and again, is written over as it is.
         """
         arrays = [self.space[name] for name in (*self.read, *map(KEPT, self.kept))]
         later = self.scale.run > 1
@@ -118,7 +120,7 @@ class Plan:
         array = self.program.slots[k].new()
         if k in self.kept:
             old, self.space[KEPT(k)] = self.space[KEPT(k)], array
-            self.others = [a for a in self.others if a is not old]
+            self.others = [a for a in self.others if a is not old]  # which nobody reads again
         else:
             self.fresh = True
         return array

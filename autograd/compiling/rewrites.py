@@ -1,7 +1,7 @@
 """Rewrites that change rounding, each by a few ulp; `exact=True` leaves them all out.
 
 - *products*: a small matrix product is np.dot, which has less to look at than np.matmul, a large one np.matmul, for
-  np.dot begins with zeros everywhere; and either may be that of both transposes.
+  np.dot clears its whole result first.  Either may be computed as the transpose of the product of the transposes.
 - *sums*: a sum along the first axis of a matrix, or of at most 128 numbers, is a product with ones.  (NumPy adds up
   longer rows in pairs, which is more exact than a product, so these stay.)
 - *powers*: x ** 2 and x ** 3 are products.
@@ -21,7 +21,7 @@ from .calls import Number
 from .canonical import is_method
 from .lines import Draft, Line, Value, values_in
 
-WIDE = 2**17  # bytes from which on zeros cost more than what np.matmul looks at, 0.4 us
+WIDE = 2**17  # bytes that take longer to clear than the 0.4 us by which a call of np.matmul is longer
 SHORT = 128  # up to here NumPy adds up one after the other, too
 
 
@@ -30,7 +30,7 @@ def faster(draft: Draft, line: Line, _old: Line) -> Value:
     if line.is_call(np.matmul) or line.kind == "dot":
         a, b = line.args
         if all(isinstance(x, Value) and x.ndim == 2 and x.dtype == line.dtype and x.dtype.kind in "fc" for x in (a, b)):
-            function = np.matmul if line.nbytes >= WIDE else np.dot
+            function = np.matmul if line.nbytes >= WIDE and line.dtype.char in "fdFD" else np.dot
             return draft.add("dot", function, (a, b), line.like, line.place)
     if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
         return _sum(draft, line) or draft.again(line)

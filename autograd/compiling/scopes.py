@@ -12,7 +12,7 @@ from .block_scope import BlockScope
 from .blocks import LARGE, Block, scheduled
 from .calls import Number, identifier
 from .lines import Draft, Input, Line, Value, drawing, needed, values_in
-from .memory import Memory, aligned, empty, has_out, memory_of
+from .memory import Memory, aligned, has_out, making, memory_of
 from .writing import FLAT, Constants, Scope, numbers_in
 
 END = 1 << 60  # after the last line
@@ -33,7 +33,7 @@ class Slot(NamedTuple):
     @property
     def text(self) -> str:
         """How such an array is made."""
-        return empty(self.shape, self.dtype, self.order)
+        return making("np.empty", self.shape, self.dtype, self.order)
 
     def new(self) -> Any:
         """Such an array."""
@@ -244,7 +244,7 @@ class Main(Scope):
         key = x.text, line.dtype
         if key not in self.numbers:
             name = self.numbers[key] = f"n{len(self.numbers)}"
-            self.constants.prepared[name] = empty((), line.dtype, "C")
+            self.constants.prepared[name] = making("np.empty", (), line.dtype, "C")
             self.lines.append(f"{name}[()] = {x.text}")
         return self.numbers[key]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .calls import Number
+from .calls import CompileError, Number, literal
 from .lines import Line, Value, nested
 from .memory import Memory, memory_of
+from .places import PLAIN
 
 COMPARISONS = {
     np.less: "<",
@@ -73,6 +74,33 @@ class Constants:
 
 def _number_key(x: Any) -> Any:
     return type(x), getattr(x, "dtype", None), x.tobytes() if np.shape(x) == () and hasattr(x, "tobytes") else id(x)
+
+
+class Text:
+    """What stands for a part of a result, and how that is written."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def written(x: Any) -> str:
+    """The text of a nest of Texts and plain values; CompileError for what has none."""
+    if isinstance(x, Text):
+        return x.text
+    if isinstance(x, dict):
+        return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in x.items())}}}"
+    if isinstance(x, list):
+        return f"[{', '.join(map(written, x))}]"
+    if isinstance(x, tuple):
+        return f"({''.join(f'{written(item)}, ' for item in x)})"
+    if isinstance(x, np.ndarray):  # in the state of a generator
+        return f"np.array({x.tolist()}, np.{x.dtype})"
+    if type(x) not in (*PLAIN, np.float64):
+        raise CompileError(f"the function returns {x!r:.60}, which a file cannot hold")
+    return literal(x)
 
 
 class Scope(ABC):
@@ -238,7 +266,7 @@ class Scope(ABC):
     def _write_dot(self, line: Line) -> None:
         a, b = line.args
         array, function = self.target(line), self.constants.function(line)
-        if array and line.order == "F":  # it writes rows only: the transpose of a product is one of transposes
+        if array and line.order == "F":  # both write rows only: the transpose of a product is that of transposes
             self.names[id(line)] = array
             x, y, out = map(self.transposed, (b, a, line))
             self.lines.append(f"{function}({x}, {y}, out={out})")
