@@ -59,11 +59,11 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape  # type: ignore[no-any-return]
+        return self.data.shape  # type: ignore[no-any-return]  # data is Any: it may be traced
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype  # type: ignore[no-any-return]
+        return self.data.dtype  # type: ignore[no-any-return]  # likewise
 
     @property
     def ndim(self) -> int:
@@ -71,17 +71,17 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return self.data.size  # type: ignore[no-any-return]
+        return self.data.size  # type: ignore[no-any-return]  # likewise
 
     @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
-        return self.transpose()  # type: ignore[no-any-return]
+        return self.transpose()  # type: ignore[no-any-return]  # a method that its op makes
 
     @property
     def mT(self) -> Tensor:
         """Every matrix (the last two axes) transposed."""
-        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
+        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]  # likewise
 
     def __len__(self) -> int:
         if not self.data.shape:

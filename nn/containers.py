@@ -18,7 +18,7 @@ def _module(module: Any, place: Any, kind: Any) -> Module:
 class _Numbered(Module):
     """Modules that are named 0, 1, 2, ..."""
 
-    items: list[Module] = Missing()  # type: ignore[assignment]
+    items: list[Module] = Missing()  # type: ignore[assignment]  # raises until it is set
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self.items = [_module(m, f"argument {i}", self) for i, m in enumerate(modules)]
@@ -95,7 +95,7 @@ class ModuleDict(Module):
     ['cat.weight', 'cat.bias']
     """
 
-    table: dict[str, Module] = Missing()  # type: ignore[assignment]
+    table: dict[str, Module] = Missing()  # type: ignore[assignment]  # raises until it is set
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         self.table = {}

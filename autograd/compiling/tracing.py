@@ -124,7 +124,7 @@ def _run(tape: Tape, function: Any, leaves: Sequence[Any], build: Any, around: S
             )
         _all_found(tape, world.known | {id(x) for x in likes} | {id(t.grad) for t in world.tensors})
         run = _outcome(world, *flatten(result))
-    except Exception:
+    except Exception:  # the function may have made any other error of what was refused
         _raise_first(tape)
         raise
     finally:

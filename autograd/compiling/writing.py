@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -86,16 +87,23 @@ class Text:
         return "..."
 
 
+def _nest(x: Any, text: Callable[[Any], str]) -> str | None:
+    """The text of a tuple, list or dict of what `text` writes; None for anything else."""
+    if isinstance(x, tuple):
+        return f"({''.join(f'{text(item)}, ' for item in x)})"
+    if isinstance(x, list):
+        return f"[{', '.join(map(text, x))}]"
+    if isinstance(x, dict):
+        return f"{{{', '.join(f'{text(key)}: {text(value)}' for key, value in x.items())}}}"
+    return None
+
+
 def written(x: Any) -> str:
     """The text of a nest of Texts and plain values; CompileError for what has none."""
     if isinstance(x, Text):
         return x.text
-    if isinstance(x, dict):
-        return f"{{{', '.join(f'{written(key)}: {written(value)}' for key, value in x.items())}}}"
-    if isinstance(x, list):
-        return f"[{', '.join(map(written, x))}]"
-    if isinstance(x, tuple):
-        return f"({''.join(f'{written(item)}, ' for item in x)})"
+    if (nest := _nest(x, written)) is not None:
+        return nest
     if isinstance(x, np.ndarray):  # in the state of a generator
         return f"np.array({x.tolist()}, np.{x.dtype})"
     if type(x) not in (*PLAIN, np.float64):
@@ -157,15 +165,10 @@ class Scope(ABC):
             return self.names[id(x)]
         if isinstance(x, Number):
             return self.number(x)
-        if isinstance(x, tuple):
-            return f"({''.join(self.text(item) + ', ' for item in x)})"
-        if isinstance(x, list):
-            return f"[{', '.join(map(self.text, x))}]"
         if isinstance(x, slice):
             return f"slice({', '.join(map(self.text, (x.start, x.stop, x.step)))})"
-        if isinstance(x, dict):
-            return f"{{{', '.join(f'{k!r}: {self.text(v)}' for k, v in x.items())}}}"
-        return self.constants.text(x)
+        nest = _nest(x, self.text)
+        return self.constants.text(x) if nest is None else nest
 
     def index(self, index: Any) -> str:
         """An index as one writes it: `[:, 0]` and not `[(slice(None), 0)]`."""

@@ -266,6 +266,6 @@ sort = composite(_sort, np.sort, cases=[Case((5,)), Case((3, 2), axis=0), Case((
 partition = composite(_partition, np.partition, cases=[Case((5,), 2), Case((2, 4), 1, axis=1)])
 unique = composite(_unique, np.unique, cases=[Case((5,)), Case((2, 3), axis=0)])
 unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values", cases=[Case((2, 3))])
-Tensor.sort = lambda x, axis=-1, **kind: _sort(x, axis, **kind)  # type: ignore[attr-defined]
-Tensor.partition = lambda x, kth, axis=-1: _partition(x, kth, axis)  # type: ignore[attr-defined]
+Tensor.sort = lambda x, axis=-1, **kind: _sort(x, axis, **kind)  # type: ignore[attr-defined]  # made here, not declared
+Tensor.partition = lambda x, kth, axis=-1: _partition(x, kth, axis)  # type: ignore[attr-defined]  # likewise
 getitem.op.view = True

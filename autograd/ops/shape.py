@@ -143,8 +143,8 @@ ravel: Operation = composite(
     np.ravel,
     cases=[Case((2, 3)), Case((2, 3), order="F"), Case(())],
 )
-Tensor.ravel = lambda x, order="C": ravel(x, order)  # type: ignore[attr-defined]
-Tensor.flatten = Tensor.ravel  # type: ignore[attr-defined]
+Tensor.ravel = lambda x, order="C": ravel(x, order)  # type: ignore[attr-defined]  # made here, not declared
+Tensor.flatten = Tensor.ravel  # type: ignore[attr-defined]  # likewise
 moveaxis = composite(_moveaxis, np.moveaxis, cases=[Case((2, 3, 4), 0, -1), Case((2, 3, 4), [0, 2], [1, 0])])
 rollaxis = composite(_rollaxis, np.rollaxis, cases=[Case((2, 3, 4), 2), Case((2, 3, 4), 0, 3), Case((2, 3, 4), -1, 1)])
 _LOW = [Case(()), Case((2,)), Case((2, 3)), Case((2, 3, 4))]

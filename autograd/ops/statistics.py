@@ -73,7 +73,8 @@ def _quantile(
     rest = tuple(i for i in range(ndim) if i not in axes)
     row = np.transpose(a, rest + axes)
     row = np.sort(np.reshape(row, (*row.shape[: len(rest)], -1)), axis=-1)
-    place = np.quantile(np.arange(row.shape[-1], dtype=float), q, method=method)  # type: ignore[call-overload]
+    steps = np.arange(row.shape[-1], dtype=float)
+    place = np.quantile(steps, q, method=method)  # type: ignore[call-overload]  # it checks the method's name itself
     low = np.floor(place).astype(int)
     high, part = (
         np.minimum(low + 1, row.shape[-1] - 1),
