@@ -1,7 +1,8 @@
 """Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
 
+import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS's package, never of ours
     raise ImportError(
@@ -10,77 +11,76 @@ if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a fi
         "each into a virtual environment of its own"
     )
 
-from . import hooks as hooks
-from .anomaly import AnomalyError as AnomalyError
-from .anomaly import detect_anomaly as detect_anomaly
-from .custom import checkpoint as checkpoint
-from .custom import custom_gradient as custom_gradient
-from .functional import elementwise_grad as elementwise_grad
-from .functional import grad as grad
-from .functional import hessian as hessian
-from .functional import hvp as hvp
-from .functional import jacobian as jacobian
-from .functional import jvp as jvp
-from .functional import value_and_grad as value_and_grad
-from .functional import vjp as vjp
-from .gradcheck import GradcheckError as GradcheckError
-from .gradcheck import KinkError as KinkError
-from .gradcheck import gradcheck as gradcheck
-from .graph import GraphError as GraphError
-from .mode import enable_grad as enable_grad
-from .mode import is_grad_enabled as is_grad_enabled
-from .mode import no_grad as no_grad
-from .mode import outside as outside
-from .op import OPS as OPS
-from .op import Case as Case
-from .op import differentiable as differentiable
-from .op import elementwise as elementwise
-from .ops import fft as fft
-from .ops import linalg as linalg
-from .ops.complex import *
-from .ops.elementwise import *
-from .ops.index import *
-from .ops.joining import *
-from .ops.products import *
-from .ops.reduce import *
-from .ops.selection import *
-from .ops.sequence import *
-from .ops.shape import *
-from .ops.statistics import *
-from .ops.trigonometric import *
-from .tensor import Tensor as Tensor
-from .tensor import as_tensor as as_tensor
-from .tensor import assign_all as assign_all
-from .tensor import use_gradients as use_gradients
-from .why import why as why
+import numpy as np
 
-if TYPE_CHECKING:
-    from .compiling import CompileError as CompileError
-    from .compiling import compile as compile
-    from .drawing import Page as Page
-    from .drawing import draw as draw
-    from .drawing import trace as trace
-    from .drawing import watch as watch
-    from .ops import special as special
-    from .profiling import profile as profile
-else:
+from . import fft, hooks, linalg
+from .anomaly import AnomalyError, detect_anomaly
+from .custom import checkpoint, custom_gradient
+from .errors import GraphError
+from .functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .gradcheck import GradcheckError, KinkError, gradcheck
+from .mode import current_mode, enable_grad, is_grad_enabled, no_grad, outside
+from .op import differentiable
+from .ops import functions_of
+from .ops.index import add_at, set_at
+from .ops.reduce import logsumexp
+from .ops.register import CASES, Case, domain, elementwise
+from .ops.selection import keep_where
+from .registry import OPS
+from .tensor import Tensor, as_tensor
+from .updating import assign_all, clear_gradients, convert_all, use_gradients
+from .why import why
 
-    def __getattr__(name: str) -> Any:
-        """Pictures, profiles and SciPy's functions load when they are first asked for: the import stays short."""
-        if name in ("Page", "draw", "trace", "watch"):
-            from . import drawing
+__version__ = "0.1.0"
 
-            return getattr(drawing, name)
-        if name in ("CompileError", "compile"):
-            from . import compiling
+# What loads when it is first asked for, so that the import stays short: {name: its module}.
+_LATER = {
+    **dict.fromkeys(["Page", "draw", "trace", "watch"], "drawing"),
+    **dict.fromkeys(["CompileError", "compile"], "compiling"),
+    "profile": "profiling",
+    "special": "special",
+}
+_functions = {name: f for name, f in functions_of(np).items() if name not in _LATER}  # autograd.exp is np.exp's
+globals().update(_functions)
 
-            return getattr(compiling, name)
-        if name == "profile":
-            from . import profiling
+_PUBLIC = [
+    *["AnomalyError", "CASES", "Case", "GradcheckError", "GraphError", "KinkError", "OPS", "Tensor", "add_at"],
+    *[
+        "as_tensor",
+        "assign_all",
+        "checkpoint",
+        "clear_gradients",
+        "convert_all",
+        "current_mode",
+        "custom_gradient",
+        "detect_anomaly",
+        "differentiable",
+    ],
+    *[
+        "domain",
+        "elementwise",
+        "elementwise_grad",
+        "enable_grad",
+        "fft",
+        "grad",
+        "gradcheck",
+        "hessian",
+        "hooks",
+        "hvp",
+    ],
+    *["is_grad_enabled", "jacobian", "jvp", "keep_where", "linalg", "logsumexp", "no_grad", "outside", "set_at"],
+    *["use_gradients", "value_and_grad", "vjp", "why", *_LATER, *_functions],
+]
+# A star import leaves Python's own sum, max and so on as they are.
+__all__ = sorted(set(_PUBLIC) - {"abs", "divmod", "max", "min", "pow", "round", "sum"})
 
-            return profiling.profile
-        if name == "special":
-            from .ops import special
 
-            return special
+def __dir__() -> list[str]:
+    return sorted({*_PUBLIC, "__version__", "__doc__", "__file__", "__name__", "__path__"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
-from .graph import HOOKS, GraphError, Node, fit
+from .errors import GraphError
+from .graph import Leaf, Node, fit
 from .hints import of_result, of_slope
 from .locking import Locks, fingerprint
 from .mode import Observer, Switch
@@ -84,21 +86,23 @@ class _Detective(Observer):
 
     def __init__(self) -> None:
         self.places: WeakKeyDictionary[Node, tuple[str, str]] = WeakKeyDictionary()
-        self.inputs: WeakKeyDictionary[Node, list[Any]] = WeakKeyDictionary()
+        self.inputs: WeakKeyDictionary[Node, Sequence[Any]] = WeakKeyDictionary()
         self.fingerprints: WeakKeyDictionary[Node, list[int | None]] = WeakKeyDictionary()
         self.entered: WeakKeyDictionary[Node, str] = WeakKeyDictionary()  # what took in a number that is not finite
         self.tainted: WeakSet[Node] = WeakSet()  # what has such a number in its result
         self.senders: WeakKeyDictionary[Node, set[str]] = WeakKeyDictionary()  # the ops that sent a gradient there
-        self.excused: WeakValueDictionary[int, Any] = WeakValueDictionary()  # whose gradient cannot be finite, by id
+        self.excused: WeakSet[Any] = WeakSet()  # whose gradient cannot be finite
+        self.names: WeakKeyDictionary[Leaf, str] = WeakKeyDictionary()
         self.locks = Locks()
         self.cuts = cuts
         cuts.clear()
 
     # ---- forward
 
-    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    def forward(self, node: Node, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         self.places[node] = place = line_of_caller(), path_of_module()
         self.inputs[node] = arrays
+        self.names.update({x.node: x.name for x in inputs if getattr(x, "name", None) and x.node.__class__ is Leaf})
         self.locks.lock(data, *arrays)
         assert node.kept is not None and node.edges is not None
         self.fingerprints[node] = list(map(fingerprint, node.kept))
@@ -114,12 +118,12 @@ class _Detective(Observer):
                 self.entered[node] = said + _where(*place)
                 break
 
-    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
         super().unrecorded(op, data, arrays, edges)
         if not finite(data) and all(map(finite, arrays)):
             self._made(op, data, arrays, (line_of_caller(), path_of_module()))
 
-    def cut(self, edges: list[Any], how: str) -> None:
+    def cut(self, edges: Sequence[Any], how: str) -> None:
         self.cuts.extend(Cut(edge, how) for edge in edges if edge is not None)
 
     def _made(self, op: Any, data: Any, arrays: Sequence[Any], place: tuple[str, str]) -> None:
@@ -133,7 +137,7 @@ class _Detective(Observer):
 
     def begin(self, seeds: Mapping[Any, Any]) -> None:
         for tensor, seed in seeds.items():
-            start = tensor.node or tensor
+            start = tensor.node
             if not finite(seed.data):
                 self._excuse(start)
             if not finite(tensor.data):
@@ -146,11 +150,11 @@ class _Detective(Observer):
         index = _first(tensor.data)
         if first is not None:
             source = f"{self.entered[first]}; look at the data, and at what was computed outside of autograd"
-        elif isinstance(start, Node):
+        elif start.__class__ is Node:
             source = "it was computed before detect_anomaly() began: put the forward pass inside the block too"
         else:
             source = "it is a leaf, whose value was given"
-        name = (first or start).op.name if isinstance(start, Node) else ""
+        name = (first or start).op.name if start.__class__ is Node else ""
         place = self.places.get(first, ("", "")) if first is not None else ("", "")
         message = (
             f"backward() begins with {tensor.data[index]} at {list(index)}, and no operation here made it: {source}"
@@ -168,13 +172,16 @@ class _Detective(Observer):
             return
         shown = np.asarray(g.conj()).view()
         shown.flags.writeable = False
-        for i, (edge, rule) in enumerate(zip(node.edges, node.op.rules, strict=False)):
+        back: Any = None
+        for i, edge in enumerate(node.edges):
             if edge is None:
                 continue
-            like = edge if isinstance(edge, Node) else edge.data
-            if isinstance(edge, Node):
+            if edge.__class__ is Node:
                 self.senders.setdefault(edge, set()).add(node.op.name)
-            gx = np.asarray(fit(np.asarray(self._run(node, i, rule, shown)), like, node))
+            with _reading(node, i):
+                back = back or node.op.gradients(shown, node.kept, node.params)
+                gx = back(i)
+            gx = np.asarray(fit(np.asarray(gx), edge, node))
             if finite(gx):
                 continue
             if not all(map(finite, self.inputs.get(node, node.kept))):
@@ -192,17 +199,6 @@ class _Detective(Observer):
             hint = of_slope(node.op.name, arriving, senders)
             _fail(what, "backward", node.op.name, gx[index], index, values, place, hint)
 
-    def _run(self, node: Node, i: int, rule: Any, g: Any) -> Any:
-        try:
-            return rule(g, *(node.kept or ()), **node.params)
-        except ValueError as error:
-            if "read-only" not in str(error):
-                raise
-            raise GraphError(
-                f"the rule of {node.op.name} for its input {i} writes into an array that it was given, which others "
-                f"hold too; return a new one (g * 2, not np.multiply(g, 2, out=g))"
-            ) from error
-
     def _changed(self, node: Node) -> None:
         """Whether what the node read is still what it was."""
         assert node.kept is not None and node.edges is not None
@@ -212,32 +208,38 @@ class _Detective(Observer):
                 f"that was made before detect_anomaly(), which cannot be locked); give it a new array instead of "
                 f"writing into it"
             )
-        for edge, array in zip(node.edges, node.kept[1:], strict=False):
-            leaf = edge is not None and not isinstance(edge, Node)
-            if leaf and array is not edge and array is not edge.data and edge.stamp <= node.number:
-                raise GraphError(
-                    f"an input of {node.op.name} was given a new .data after the forward pass that used it; use "
-                    f"assign(), and run the forward pass again"
-                )
 
     def arrived(self, gradients: Mapping[Any, Any]) -> None:
         for edge, gradient in gradients.items():
             g = gradient.data if hasattr(gradient, "requires_grad") else gradient
             if not finite(g):
-                name = getattr(edge, "name", None)
-                self._arrives(edge, g, f"the leaf {name or f'of shape {edge.shape}'}", ("", ""))
+                self._arrives(edge, g, f"the leaf {self.names.get(edge) or f'of shape {edge.shape}'}", ("", ""))
 
     def _excuse(self, *edges: Any) -> None:
-        self.excused.update((id(edge), edge) for edge in edges if edge is not None)
+        self.excused.update(edge for edge in edges if edge is not None)
 
     def _arrives(self, edge: Any, g: Any, what: str, place: tuple[str, str]) -> None:
         """A gradient that is not finite, made by a hook or by adding up, unless one came that was not."""
-        if self.excused.get(id(edge)) is edge:
+        if edge in self.excused:
             return
-        index, hooked = _first(g), HOOKS.get(id(edge))
+        index, hooked = _first(g), edge.hooks
         made = f"a hook on {what} made" if hooked else f"the gradients that come to {what} add up to"
         message = f"{made} {np.asarray(g)[index]} at {list(index)}, backward{_where(*place)}"
         _raise(message, "hook" if hooked else "sum", "backward", index, (), place)
+
+
+@contextmanager
+def _reading(node: Node, i: int) -> Iterator[None]:
+    """GraphError for a rule that writes into what it is given to read."""
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise GraphError(
+            f"the rule of {node.op.name} for its input {i} writes into an array that it was given, which others "
+            f"hold too; return a new one (g * 2, not np.multiply(g, 2, out=g))"
+        ) from error
 
 
 def _fail(
@@ -291,7 +293,7 @@ def cuts_of(leaf: Any) -> Iterator[Cut]:
 
 
 def reaches(edge: Any, leaf: Any) -> bool:
-    """Whether `leaf` is behind `edge` in the graph that is still there."""
+    """Whether the node or leaf `leaf` is behind `edge` in the graph that is still there."""
     return edge is leaf or any(e is leaf for node in behind(edge) for e in node.edges or ())
 
 
@@ -300,7 +302,7 @@ def behind(edge: Any) -> Iterator[Node]:
     stack, seen = [edge], set()
     while stack:
         edge = stack.pop()
-        if isinstance(edge, Node) and edge not in seen:
+        if edge.__class__ is Node and edge not in seen:
             seen.add(edge)
             yield edge
             stack.extend(e for e in edge.edges or () if e is not None)

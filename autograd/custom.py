@@ -8,39 +8,31 @@ from typing import Any
 
 import numpy as np
 
+from .errors import GraphError
 from .functional import variable
-from .graph import GraphError, Node
+from .graph import Leaf
 from .mode import TAPE, enable_grad
-from .op import Case, differentiable, zero
-from .tensor import Tensor, as_tensor, differentiate
+from .op import differentiable
+from .ops.register import CASES, Case
+from .registry import zero
+from .tensor import Tensor, as_tensor, differentiate, tensor_of
 from .tree import flatten
+
+
+def _gradients(g: Any, _out: Any, *inputs: Any, run: Any, pull: Callable[..., Sequence[Any]]) -> Callable[[int], Any]:
+    """`pull(g)[i]`: what the backward pass of a function says."""
+    found = pull(g, *inputs)
+    return lambda i: zero(inputs[i]) if found[i] is None else found[i]
+
 
 # One op for every such function: what it computes, and its backward pass, come as params of the call.
 _custom = differentiable(
     lambda *arrays, run, pull: run(*arrays),
-    every=lambda i, g, out, *inputs, run, pull: pull(i, g, *inputs),
+    every=_gradients,
     call=lambda inputs, run, pull: (tuple(inputs), {"run": run, "pull": pull}),
     name="custom",
-    cases=[Case([(2, 3)], run=np.square, pull=lambda i, g, x: g * 2.0 * x)],
 )
-
-
-class _Once:
-    """A backward pass that answers for one input at a time, and is run once for all of them."""
-
-    def __init__(self, inputs: Sequence[Any], pass_back: Callable[..., Sequence[Any]]) -> None:
-        self.pass_back = pass_back
-        self.last = max((i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad), default=0)
-        self.gradient: Any = None
-        self.found: Sequence[Any] = ()
-
-    def __call__(self, i: int, gradient: Any, *inputs: Any) -> Any:
-        if self.gradient is not gradient:
-            self.gradient, self.found = gradient, self.pass_back(gradient, *inputs)
-        found = self.found[i]
-        if i == self.last:  # nobody else will ask; what was recorded leads back to this op, and would be a cycle
-            self.gradient, self.found = None, ()
-        return zero(inputs[i]) if found is None else found
+CASES[_custom] = [Case([(2, 3)], run=np.square, pull=lambda g, x: [g * 2.0 * x])]
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,10 +75,10 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
             return [None if g is None else g.conj() for g in found]
 
         if TAPE.get() is None:
-            return _custom(args, run=run, pull=_Once(args, pass_back))
+            return _custom(args, run=run, pull=pass_back)
         # A program that called the function as a whole would go on with the backward pass of this one call.
         value = run(*(x.data if isinstance(x, Tensor) else x for x in args))
-        return _custom(args, run=lambda *_: value, pull=_Once(args, pass_back))
+        return _custom(args, run=lambda *_: value, pull=pass_back)
 
     return wrapper
 
@@ -138,10 +130,10 @@ class Again:
             outputs, nest = flatten(self.function(*self.build(inputs), **self.kwargs))
         return outputs, nest, variables
 
-    def recorded(self, arrays: Sequence[Any], captured: Sequence[Tensor], exactly: bool = True) -> list[Any]:
+    def recorded(self, arrays: Sequence[Any], captured: Sequence[Leaf], exactly: bool = True) -> list[Any]:
         """Those outputs that have a graph, `arrays`, as tensors whose backward pass makes the call again.
 
-        `captured` are the parameters that the function reads from outside; `exactly`, whether the call must compute the
+        `captured` are the leaves that the function reads from outside; `exactly`, whether the call must compute the
         same again, bit for bit.
         """
 
@@ -163,13 +155,14 @@ class Again:
                 nodes = frozenset(v.node for v in variables if v.node)
                 found: dict[Any, Any] = dict(differentiate(seeds, wanted=nodes, create_graph=True))
                 return [found[v.node].conj() if v.node in found else None for v in variables]
-            origins = [v.node.edges[0] if v.node and v.node.edges else None for v in variables]
+            origins = [v.node.edges[0] for v in variables]
             found = differentiate(seeds)
             return [found[x].data.conj() if x in found else None for x in [*origins, *captured]]
 
         row = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
-        inputs = [*(self.leaves[i] for i in self.varied), *captured]
-        packed = _custom(inputs, run=lambda *_: row, pull=_Once(inputs, pass_back))
+        outside = [tensor_of(np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), leaf) for leaf in captured]
+        inputs = [*(self.leaves[i] for i in self.varied), *outside]
+        packed = _custom(inputs, run=lambda *_: row, pull=pass_back)
         if not isinstance(packed, Tensor):
             return list(arrays)
         ends = np.cumsum([a.size for a in arrays])
@@ -202,18 +195,18 @@ def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:
         )
 
 
-def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Tensor]:
-    """The parameters that the graph behind `outputs` reads, besides the variables."""
+def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Leaf]:
+    """The leaves that the graph behind `outputs` reads, besides the variables."""
     oldest = min((node.number for node in inside), default=0)
-    stack = [o.node or o for o in outputs if isinstance(o, Tensor) and o.requires_grad]
+    stack = [o.node for o in outputs if isinstance(o, Tensor) and o.node is not None]
     seen: set[Any] = set()
-    found: list[Tensor] = []
+    found: list[Leaf] = []
     while stack:
         edge = stack.pop()
         if edge in seen or edge in inside:
             continue
         seen.add(edge)
-        if not isinstance(edge, Node):
+        if edge.__class__ is Leaf:
             found.append(edge)
         elif edge.number < oldest:
             raise TypeError(

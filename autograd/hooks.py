@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .graph import HOOKS, GraphError
+from .array import Array
+from .errors import GraphError
 from .mode import TAPE
 from .tensor import Tensor, as_tensor, tensor_of
 
 
-class Hook:
+__all__ = ["Handle", "register_hook"]
+
+
+class Handle:
     """A registered hook; `remove()` takes it away."""
 
-    def __init__(self, edge: Any, hook: Callable[[Tensor], Any]) -> None:
-        if tape := TAPE.get():
-            tape.refuse("a hook is registered")
-        self.hook = hook
-        if id(edge) not in HOOKS:
-            weakref.finalize(edge, HOOKS.pop, id(edge), None)
-        self.hooks = HOOKS.setdefault(id(edge), [])
-        self.hooks.append(self)
+    def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]) -> None:
+        self.hooks, self.hook = hooks, hook
+        hooks.append(hook)
 
     def remove(self) -> None:
         """Take the hook away; removing it again changes nothing."""
-        if self in self.hooks:
-            self.hooks.remove(self)
+        if self.hook in self.hooks:
+            self.hooks.remove(self.hook)
+
+
+class _Hook:
+    """What the walk calls with a gradient of its own, maybe a plain array; the hook is shown it as users know it."""
+
+    def __init__(self, hook: Callable[[Tensor], Any]) -> None:
+        self.hook = hook
 
     def __call__(self, gradient: Any) -> Any:
-        """The gradient as users know it is shown to the hook; `gradient` is one of the walk, maybe a plain array."""
         recorded = isinstance(gradient, Tensor)
         shown = gradient.conj() if recorded else tensor_of(_fixed(gradient.conj()))
         found = self.hook(shown)
@@ -61,7 +65,7 @@ def must_be_callable(hook: Any) -> None:
         raise TypeError(f"a hook is a function; got {type(hook).__name__}")
 
 
-def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
+def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
     """Call `hook(gradient)` whenever a walk has completed the gradient of this tensor; returns a removable handle.
 
     What it returns, unless None, takes the gradient's place, and must have its shape (ValueError otherwise); it gets
@@ -77,7 +81,10 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Hook:
     if not self.requires_grad:
         raise GraphError("register_hook() on a Tensor that records nothing: no gradient will ever pass here")
     must_be_callable(hook)
-    return Hook(self.node or self, hook)
+    if tape := TAPE.get():
+        tape.refuse("a hook is registered")
+    self.node.hooks = self.node.hooks or []
+    return Handle(self.node.hooks, _Hook(hook))
 
 
-Tensor.register_hook = register_hook  # type: ignore[method-assign]  # declared there for checkers, made here
+Array.register_hook = register_hook  # type: ignore[method-assign]  # declared there for checkers, made here

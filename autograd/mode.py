@@ -14,10 +14,20 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Observer:
     """Who watches: told of every op, of every gradient that a walk completes, and where one is cut off."""
 
-    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    times = False  # whether it measures; then it comes last, so that what others do is not in its time
+
+    def around(self, kind: str, owner: Any, function: F) -> F:
+        """What to call in the place of `function`, which is about to be called.
+
+        It is the forward of an "op" or a "module", the "step" of an optimiser or a function that is "compiled";
+        `owner` is the Op, the module, the optimiser or the Compiled.
+        """
+        return function
+
+    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op made `data` from `arrays`, which those of `inputs` that are Tensors held, and left `node` behind."""
 
-    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
         """An op made `data` and left nothing behind: no edge needs a gradient, or `no_grad` holds."""
         if any(edge is not None for edge in edges):
             self.cut(edges, "no_grad()")
@@ -31,21 +41,29 @@ class Observer:
     def arrived(self, gradients: Mapping[Any, Any]) -> None:
         """These are the gradients at the ends of a walk."""
 
-    def cut(self, edges: list[Any], how: str) -> None:
+    def finish(self) -> None:
+        """A walk is over, or an error has ended it."""
+
+    def cut(self, edges: Sequence[Any], how: str) -> None:
         """What was computed from these nodes and leaves sends nothing back to them, for the reason `how`."""
 
 
-class Both(Observer):
-    """Two observers, one inside the block of the other."""
+class Several(Observer):
+    """Observers one inside the block of the other, outermost first."""
 
-    def __init__(self, outer: Observer, inner: Observer) -> None:
-        self.observers = outer, inner
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self.observers = sorted(observers, key=lambda observer: observer.times)
 
-    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    def around(self, kind: str, owner: Any, function: F) -> F:
+        for observer in reversed(self.observers):
+            function = observer.around(kind, owner, function)
+        return function
+
+    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         for observer in self.observers:
             observer.forward(node, data, arrays, inputs)
 
-    def unrecorded(self, op: Any, data: Any, arrays: list[Any], edges: list[Any]) -> None:
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
         for observer in self.observers:
             observer.unrecorded(op, data, arrays, edges)
 
@@ -61,7 +79,11 @@ class Both(Observer):
         for observer in self.observers:
             observer.arrived(gradients)
 
-    def cut(self, edges: list[Any], how: str) -> None:
+    def finish(self) -> None:
+        for observer in reversed(self.observers):
+            observer.finish()
+
+    def cut(self, edges: Sequence[Any], how: str) -> None:
         for observer in self.observers:
             observer.cut(edges, how)
 
@@ -79,6 +101,17 @@ class Mode:
 MODE: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode(True))  # noqa: B039 (never changed, only replaced)
 
 
+def _with(outer: Any, inner: Any) -> Any:
+    """Who watches where `inner` has begun to, inside what `outer` watches."""
+    if outer is None or inner is None:
+        return inner or outer
+    watching = outer.observers if isinstance(outer, Several) else [outer]
+    return outer if any(observer is inner for observer in watching) else Several([*watching, inner])
+
+
+current_mode = MODE.get  # the Mode of this thread or asyncio task; its `observer` is asked before calls to be watched
+
+
 class Switch:
     """A context manager and decorator that changes the mode; keeps no state of its own, so it nests and is shared."""
 
@@ -88,10 +121,7 @@ class Switch:
     def __enter__(self) -> Switch:
         now = MODE.get()
         recording = now.recording if self.recording is None else self.recording
-        observer = self.observer or now.observer
-        if self.observer is not None and now.observer is not None and now.observer is not self.observer:
-            observer = Both(now.observer, self.observer)
-        MODE.set(Mode(recording, observer, now))
+        MODE.set(Mode(recording, _with(now.observer, self.observer), now))
         return self
 
     def __exit__(self, *exc_info: object) -> None:

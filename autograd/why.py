@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .anomaly import behind, cuts_of, reaches
-from .graph import HOOKS, GraphError, Node
+from .errors import GraphError
+from .graph import Leaf, Node
 from .mode import Observer, Switch
 from .tensor import Tensor, differentiate
 
@@ -36,7 +37,7 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
         return (
             "it has no gradient, for it was made without requires_grad=True (or frozen, detached, or under no_grad())"
         )
-    if parameter.node is not None:
+    if not parameter.is_leaf:
         return (
             f"it is no leaf but the result of {parameter.node.op.name}, and gradients are kept for leaves only; "
             f"use register_hook, or autograd.watch"
@@ -57,7 +58,7 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
 
 
 def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
-    cuts = sorted(cuts_of(parameter), key=lambda cut: "no gradient" in cut.how)  # which may have been for a mask
+    cuts = sorted(cuts_of(parameter.node), key=lambda cut: "no gradient" in cut.how)  # which may have been for a mask
     cut = f"what was computed from it was cut off by {cuts[0].how} in {cuts[0].line}" if cuts else ""
     if loss is None:
         if grad is not None:
@@ -69,10 +70,10 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
         )
     if not loss.requires_grad:
         return cut or "the loss records nothing, so it does not depend on any parameter"
-    if loss.node is not None and loss.node.edges is None:
+    if loss.node.edges is None:
         freed = "the graph of the loss was already let go of by backward(); pass retain_graph=True to ask afterwards"
         return f"{cut}, or {freed}" if cut and grad is None else freed
-    if not reaches(loss.node or loss, parameter):
+    if not reaches(loss.node, parameter.node):
         return cut or "the loss does not depend on it: no path of recorded ops leads from it to the loss"
     if grad is None:
         return "the loss depends on it, and backward() has not been called since zero_grad()"
@@ -98,19 +99,20 @@ def _killer(parameter: Tensor, loss: Tensor) -> str:
             differentiate({loss: Tensor(np.ones_like(loss.data))}, retain_graph=True)
     except GraphError as error:
         return str(error)
-    leading: set[Any] = {parameter}  # from where the parameter is reached; a node is younger than its inputs
+    leading: set[Any] = {parameter.node}  # from where the parameter is reached; a node is younger than its inputs
     for node in sorted(behind(loss.node), key=lambda node: node.number):
         if any(edge in leading for edge in node.edges or () if edge is not None):
             leading.add(node)
     for node in sorted(trail.alive, key=lambda node: -node.number):  # nearest to the loss first
         assert node.kept is not None and node.edges is not None
-        for edge, rule in zip(node.edges, node.op.rules, strict=False):
+        back = node.op.gradients(trail.alive[node].conj(), node.kept, node.params)
+        for i, edge in enumerate(node.edges):
             if edge is None or edge not in leading or edge in trail.alive:
                 continue
-            if not np.any(rule(trail.alive[node].conj(), *node.kept, **node.params)):
+            if not np.any(back(i)):
                 return f"all paths end at {node.op.name}, which sends back 0 (units that are off, or a factor 0)"
-            if id(edge) in HOOKS:
-                name = f"the result of {edge.op.name}" if isinstance(edge, Node) else "the parameter"
+            if edge.hooks:
+                name = "the parameter" if edge.__class__ is Leaf else f"the result of {edge.op.name}"
                 return f"a hook on {name} makes it 0"
             return "what arrives on its paths adds up to 0"
     return "it is the loss itself, or backward() was given a gradient of 0"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import autograd
-from autograd.protocols import NUMPY
+from autograd.numpy_calls import NUMPY
 
 PAGE = Path(__file__).parent / "coverage.md"
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}

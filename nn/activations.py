@@ -127,7 +127,7 @@ class Tanh(Module):
     """The hyperbolic tangent, element by element: between -1 and 1."""
 
     def forward(self, x: Any) -> Any:
-        return np.tanh(x)
+        return F.tanh(x)
 
 
 class Hardtanh(Module):

@@ -9,18 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, is_grad_enabled
-
-
-class Handle:
-    """A registered hook; `remove()` takes it away."""
-
-    def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]) -> None:
-        self.hooks, self.hook = hooks, hook
-
-    def remove(self) -> None:
-        """Take the hook away; removing it again changes nothing."""
-        if self.hook in self.hooks:
-            self.hooks.remove(self.hook)
+from autograd.hooks import Handle
 
 
 class Hooks:
@@ -37,14 +26,12 @@ class Hooks:
         """Another hook, called after those before it."""
         if not callable(hook):
             raise TypeError(f"a hook is a function; got {type(hook).__name__}")
-        hooks: list[Callable[..., Any]] = getattr(self, kind)
-        hooks.append(hook)
-        return Handle(hooks, hook)
+        return Handle(getattr(self, kind), hook)
 
-    def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def call(self, module: Any, forward: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The module's forward, with the hooks around it."""
         passed = _Pass(module, self.backward, inputs) if self.backward else None
-        output = module.forward(*(passed.inputs if passed else inputs), **options)
+        output = forward(*(passed.inputs if passed else inputs), **options)
         for hook in list(self.forward):
             found = hook(module, inputs, output)
             output = output if found is None else found

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from itertools import starmap
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from autograd import Tensor, assign_all
+from autograd import Tensor, assign_all, clear_gradients, convert_all, current_mode
 
 from .forgotten import Missing, missing
 from .hooks import Handle, Hooks
@@ -85,10 +84,12 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        observer = current_mode().observer
+        forward = self.forward if observer is None else observer.around("module", self, self.forward)
         try:
             if self._hooks is not None:
-                return self._hooks.call(self, inputs, options)
-            return self.forward(*inputs, **options) if options else self.forward(*inputs)
+                return self._hooks.call(self, forward, inputs, options)
+            return forward(*inputs, **options) if options else forward(*inputs)
         except AttributeError as error:
             if error.obj is self and error.name:
                 raise missing(self, error.name) from error
@@ -200,17 +201,14 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
-            parameter.grad = None
+        clear_gradients(self.parameters())
 
     def to(self: M, dtype: Any) -> M:
         """Give all floating-point parameters and buffers another dtype; their gradients are forgotten."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
         tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]
-        changes: list[tuple[Tensor, str, Any]] = [(tensor, "data", tensor.data.astype(dtype)) for tensor in tensors]
-        changes += [(tensor, "grad", None) for tensor in tensors]
-        deque(starmap(setattr, changes), maxlen=0)  # in one call of C: an interrupt leaves all as they were, or none
+        convert_all(tensors, [tensor.data.astype(dtype) for tensor in tensors])
         return self
 
     def double(self: M) -> M:
@@ -300,7 +298,7 @@ class Module:
 def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
     """TypeError where a parameter or buffer would silently become something that is none."""
     where, what = f"{type(module).__name__}.{name}", type(value).__name__
-    if isinstance(value, Tensor) and value.node is not None:
+    if isinstance(value, Tensor) and not value.is_leaf:
         what = f"the result of {value.node.op.name}"
     if _is_parameter(held) and not (isinstance(value, Tensor) and _is_parameter(value)):
         raise TypeError(
@@ -315,7 +313,7 @@ def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
 
 
 def _is_parameter(tensor: Tensor) -> bool:
-    return tensor.node is None and (tensor.requires_grad or isinstance(tensor, Parameter))
+    return tensor.is_leaf and (tensor.requires_grad or isinstance(tensor, Parameter))
 
 
 def _mismatches(name: str, array: Any, tensor: Tensor, given: Mapping[int, str], arrays: Any) -> Iterator[str]:

@@ -127,12 +127,12 @@ def summary(model: Module, x: Any) -> Summary:
 
 def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]) -> int:
     """The bytes of arrays that the nodes between the inputs and the output keep, and that were not counted before."""
-    stops = {id(x.node) for x in inputs if isinstance(x, Tensor) and x.node is not None}
-    waiting = [output.node] if isinstance(output, Tensor) and output.node is not None else []
+    stops = {id(x.node) for x in inputs if isinstance(x, Tensor)}
+    waiting = [output.node] if isinstance(output, Tensor) else []
     total, visited = 0, set[int]()
     while waiting:
         node = waiting.pop()
-        if id(node) in visited or id(node) in stops:
+        if node is None or id(node) in visited or id(node) in stops:
             continue
         visited.add(id(node))
         alive.append(node)
@@ -145,7 +145,7 @@ def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]
             if id(owner) not in seen:
                 seen.add(id(owner))
                 total += owner.nbytes if isinstance(owner, np.ndarray) else memoryview(owner).nbytes
-        waiting += [edge for edge in node.edges or () if hasattr(edge, "kept")]
+        waiting += node.edges or ()
     return total
 
 

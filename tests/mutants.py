@@ -39,7 +39,7 @@ ENGINE = (
 )
 TESTS = {
     "autograd/graph.py": ENGINE,
-    "autograd/protocols.py": ENGINE,
+    "autograd/numpy_calls.py": ENGINE,
     "autograd/tensor.py": ENGINE,
     "autograd/op.py": ENGINE,
     "nn/optim/optimizer.py": ("recorded", "optim errors wrong_training interrupts"),
@@ -178,8 +178,7 @@ def tests_of(path: str) -> list[list[str]]:
 
 def _files(op: Any) -> set[str]:
     """The files in which the function and the rules of an op are written."""
-    rules = op.rules if isinstance(op.rules, list | tuple) else [op.rules.rule]
-    codes = (getattr(function, "__code__", None) for function in (op.forward, *rules))
+    codes = (getattr(function, "__code__", None) for function in (op.forward, *op.rules, op.every))
     found = (Path(code.co_filename) for code in codes if code is not None)
     return {str(path.relative_to(ROOT)) for path in found if path.is_relative_to(ROOT)}
 

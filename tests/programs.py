@@ -118,7 +118,7 @@ def ops_of(program: Program) -> set[str]:
     stack, seen = [loss.node], set()
     while stack:
         node = stack.pop()
-        if node not in seen and hasattr(node, "op"):
+        if node not in seen and node.op is not None:
             seen.add(node)
             stack += [edge for edge in node.edges if edge is not None]
     return {node.op.name for node in seen}

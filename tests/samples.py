@@ -11,9 +11,9 @@ import autograd
 import autograd.ops.special
 import nn  # noqa: F401 (registers its fused ops)
 from autograd import OPS, Tensor
-from autograd.op import REAL
+from autograd.ops.register import REAL, cases_of
 
-CALLS = [(name, i) for name, op in OPS.items() for i in range(len(op.cases))]
+CALLS = [(name, i) for name, op in OPS.items() for i in range(len(cases_of(op)))]
 IDS = [f"{name}-{i}" for name, i in CALLS]
 
 
@@ -34,7 +34,7 @@ def numbers(shape: tuple[int, ...], domain: Any, rng: np.random.Generator) -> An
 
 def sample(name: str, i: int, raw: bool = False) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of case i: arrays where the case gives shapes; `raw` ones before the domain makes them valid."""
-    case = OPS[name].cases[i]
+    case = cases_of(OPS[name])[i]
     rng = np.random.default_rng(i)
 
     def make(x: Any, domain: Any) -> Any:
@@ -48,7 +48,7 @@ def sample(name: str, i: int, raw: bool = False) -> tuple[list[Any], dict[str, A
 
 def domains(name: str) -> list[Any]:
     """The domain of each input."""
-    domain = OPS[name].domain
+    domain = cases_of(OPS[name]).domain
     return domain if isinstance(domain, list) else [domain] * 9
 
 

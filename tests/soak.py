@@ -75,7 +75,7 @@ def programs(count: int, first: int, workers: int, every: int) -> bool:
                 wrong["compiled" if said.startswith("compiled") else "eager"] += 1
                 print(f"seed {one.seed}: {said}\n  {Program(one.seed)}", flush=True)
     seconds = time.perf_counter() - begun
-    rules = sum(bool(op.rules) for op in autograd.OPS.values())
+    rules = sum(bool(op.rules or op.every) for op in autograd.OPS.values())
     print(
         f"{count:,} programs (seeds {first} to {first + count - 1}), {total:,} steps of {len(kinds)} kinds, {len(ops)} "
         f"of the {rules} ops that have rules: {wrong['eager']} disagreements of value, gradient or second derivative"

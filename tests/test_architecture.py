@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,33 +11,38 @@ from pathlib import Path
 import pytest
 
 import autograd
-from autograd import Tensor
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "graph": set(),
+    "errors": set(),
     "mode": set(),
-    "refusing": set(),
-    "protocols": {"refusing"},
-    "tensor": {"graph", "mode", "protocols", "refusing"},
-    "arguments": {"tensor", "tree"},
-    "unroll": set(),
-    "op": {"graph", "mode", "protocols", "tensor", "arguments", "unroll"},
-    "ops": {"protocols", "tensor", "op", "ops"},
+    "ownership": set(),
     "tree": set(),
-    "functional": {"graph", "mode", "tensor", "ops", "tree"},
+    "numpy_calls": {"errors"},
+    "inputs": {"errors"},
+    "graph": {"errors", "ownership"},
+    "updating": {"errors", "graph"},
+    "array": {"_methods", "errors", "numpy_calls", "tensor"},  # two of them for type checkers alone
+    "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
+    "registry": {"array", "errors", "numpy_calls", "tensor", "tree"},
+    "op": {"errors", "graph", "inputs", "mode", "numpy_calls", "registry", "tensor"},
+    "ops": {"array", "mode", "numpy_calls", "op", "ops", "registry", "tensor"},
+    "linalg": {"ops"},
+    "fft": {"ops"},
+    "special": {"ops"},
+    "functional": {"mode", "ops", "tensor", "tree"},
+    "custom": {"errors", "functional", "graph", "mode", "op", "ops", "registry", "tensor", "tree"},
+    "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor"},
     "hips": {"tensor", "functional", "custom", "gradcheck"},
-    "custom": {"graph", "mode", "tensor", "op", "tree", "functional"},
-    "hooks": {"graph", "mode", "tensor"},
+    "hooks": {"array", "errors", "mode", "tensor"},
     "source": set(),
     "locking": set(),
     "hints": set(),
-    "anomaly": {"graph", "hints", "locking", "mode", "source"},
-    "why": {"graph", "mode", "tensor", "anomaly"},
-    "gradcheck": {"graph", "mode", "tensor", "op", "functional"},
-    "compiling": {"graph", "mode", "refusing", "source", "tensor", "arguments", "tree", "custom", "compiling"},
-    "profiling": {"graph", "mode", "op", "source", "tensor", "tree", "compiling", "profiling"},
-    "drawing": {"graph", "mode", "tensor", "op", "source", "drawing"},
+    "anomaly": {"errors", "graph", "hints", "locking", "mode", "source"},
+    "why": {"anomaly", "errors", "graph", "mode", "tensor"},
+    "compiling": {"compiling", "custom", "errors", "graph", "inputs", "mode", "source", "tensor", "tree", "updating"},
+    "profiling": {"graph", "mode", "profiling", "source", "tree"},
+    "drawing": {"drawing", "errors", "graph", "mode", "source", "tensor"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))
@@ -75,9 +81,11 @@ def test_imports_run_one_way(path):
 @pytest.mark.parametrize("path", [p for p in FILES if p.parts[0] == "nn"], ids=str)
 def test_nn_uses_public_names_only(path):
     for module, names in imports(path).items():
-        assert not module.startswith("autograd."), f"{path} reaches into {module}"
-        if module == "autograd":
-            assert all(not name.startswith("_") and hasattr(autograd, name) for name in names)
+        if module.partition(".")[0] == "autograd":
+            public = module.split(".")[1:]
+            assert set(public) <= set(dir(autograd)), f"{path} reaches into {module}"
+            found = importlib.import_module(module)
+            assert all(name in dir(found) for name in names), f"{path} takes more than public names of {module}"
 
 
 @pytest.mark.parametrize("path", [*FILES, *OTHERS], ids=str)
@@ -98,12 +106,13 @@ def code_lines(path):
     return sum(bool(text.strip()) and not text.strip().startswith("#") and n not in words for n, text in lines)
 
 
+CORE = ("graph", "tensor", "op", "numpy_calls")
+CEILING = 450  # of lines of code; it is never raised: what does not fit is simplified, or is not core
+
+
 def test_the_core_is_read_in_one_sitting():
-    total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in ("graph", "protocols", "tensor", "op"))
-    assert total <= CORE, f"the core has {total} lines of code"
-
-
-CORE = 672  # docs/decisions.md says what the lines beyond 400 are for
+    total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in CORE)
+    assert total <= CEILING, f"the core has {total} lines of code"
 
 
 def test_importing_loads_numpy_and_nothing_else():
@@ -114,13 +123,3 @@ def test_importing_loads_numpy_and_nothing_else():
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name for name in result.stdout.split() if "cython" not in name}  # the runtime of numpy.random
     assert loaded == {"autograd", "nn", "numpy"}
-
-
-def test_the_operators_that_type_checkers_see_are_those_that_ops_attach():
-    body = next(
-        n for n in ast.walk(ast.parse((ROOT / "autograd/tensor.py").read_text())) if isinstance(n, ast.ClassDef)
-    )
-    block = next(n for n in body.body if isinstance(n, ast.If))
-    for function in block.body:
-        if function.name != "__getattr__":
-            assert callable(vars(Tensor)[function.name])

@@ -162,7 +162,7 @@ def test_gradients_add_up_after_they_were_none():
         same(w.grad, ONE * (i % 3 + 1))
 
 
-def test_the_gradient_of_a_frozen_weight_is_used_as_long_as_it_is_there():
+def test_a_frozen_weight_stays_where_it_is():
     def run(wrap):
         w, v = (Tensor(np.ones(2), requires_grad=True) for _ in range(2))
         optimizer = nn.SGD([w, v], lr=0.1)
@@ -173,9 +173,13 @@ def test_the_gradient_of_a_frozen_weight_is_used_as_long_as_it_is_there():
             optimizer.step()
             w.grad = None
 
-        v.requires_grad, v.grad = False, Tensor(ONE)
+        v.grad = Tensor(ONE)
+        step(ONE)
+        v.requires_grad = False  # and its gradient is forgotten
         step(ONE), step(ONE)
-        v.grad = None
+        v.requires_grad = True
+        step(ONE)
+        v.grad = Tensor(ONE)
         step(ONE), step(ONE)
         return w.data, v.data
 

@@ -38,7 +38,7 @@ def test_tensors(way, tensor):
     other = way(tensor)
     assert type(other) is type(tensor) and other.name == tensor.name and other.requires_grad == tensor.requires_grad
     np.testing.assert_array_equal(other.data, tensor.data, strict=True)
-    assert not np.shares_memory(other.data, tensor.data) and other.node is None and other.grad is None
+    assert not np.shares_memory(other.data, tensor.data) and other.is_leaf and other.grad is None
 
 
 @every_way

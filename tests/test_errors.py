@@ -18,7 +18,7 @@ def leaf(*numbers):
 
 
 def own_op(rule, forward=lambda x: x * 2.0):
-    return autograd.differentiable(forward, rule, name="own_op", cases=[])
+    return autograd.differentiable(forward, rule, name="own_op")
 
 
 def switched_on(tensor):
@@ -68,7 +68,7 @@ TABLE = [
     (
         lambda x: (switched_on(Tensor([1, 2])) * 2.5).sum().backward(),
         TypeError,
-        "whole numbers have no gradient",
+        "requires_grad=True needs a floating-point",
         lambda x: (switched_on(Tensor([1.0, 2.0])) * 2.5).sum().backward(),
     ),
     (lambda x: Tensor(1.0, name=5), TypeError, "is a string", lambda x: Tensor(1.0, name="5")),

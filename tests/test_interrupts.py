@@ -13,7 +13,7 @@ import pytest
 import autograd
 import nn
 from autograd import Tensor
-from autograd.tensor import _leaves
+from autograd.updating import accumulating
 
 
 class Interrupt:
@@ -35,7 +35,7 @@ class Interrupt:
         if "autograd" not in name and "/nn/" not in name:
             return None
         # Since Python 3.12 an error of a trace function may leave a `with` block without its exit; no real one does.
-        held = _leaves.locked() and sys.version_info >= (3, 12)
+        held = accumulating.locked() and sys.version_info >= (3, 12)
         if event == "line" and not held and not linecache.getline(name, frame.f_lineno).lstrip().startswith("with "):
             self.left -= 1
             if self.left == 0:
@@ -147,7 +147,7 @@ def test_training_goes_on_after_an_interrupt_at_any_point_of_a_step(name, option
                 step(model, optimizer)
         except KeyboardInterrupt:
             found.add("interrupted")
-        assert autograd.is_grad_enabled() and not _leaves.locked()
+        assert autograd.is_grad_enabled() and not accumulating.locked()
         for _ in range(2):
             step(model, optimizer)
         found.add(allowed.index(numbers(model)))

@@ -49,9 +49,13 @@ REFUSED = [
     (lambda t: np.average(t, axis=0, weights=np.ones(3)), ValueError, r"weights of shape \(3,\) do not fit axis 0"),
     (lambda t: np.quantile(t, 0.5, out=np.empty(())), TypeError, "weights and out"),
     (lambda t: np.exp(t, where=X > 0, signature="d->d"), TypeError, "no derivative rule for the argument signature"),
-    (lambda t: autograd.sum(t, 0, None, None, False, 0.0, True, 5), TypeError, "at most 7 .* got 8"),
-    (lambda t: autograd.sum(t, a=t), TypeError, "sum got 'a' twice"),
-    (lambda t: autograd.multiply(t), TypeError, "needs 2 arrays"),
+    (
+        lambda t: autograd.sum(t, 0, None, None, False, 0.0, True, 5),
+        TypeError,
+        r"sum: too many positional arguments; it is called as sum\(a, axis=None",
+    ),
+    (lambda t: autograd.sum(t, a=t), TypeError, "sum: multiple values for argument .a."),
+    (lambda t: autograd.multiply(t), TypeError, "multiply: missing a required argument: .x2."),
     (lambda t: autograd.stack(t, t, t, t), TypeError, "stack: "),
     (
         lambda t: autograd.cumsum(t, axis=0, speed=5),
@@ -203,9 +207,9 @@ def test_where_computes_only_there():
 
 def test_the_nearest_function_is_named_if_there_is_one():
     with pytest.raises(TypeError, match=r"the nearest that has one is np\.exp2?\. Use"):
-        autograd.protocols.dispatch(expp)
+        autograd.numpy_calls.dispatch(expp)
     with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Use"):
-        autograd.protocols.dispatch(xyzzyq)
+        autograd.numpy_calls.dispatch(xyzzyq)
 
 
 def expp():

@@ -47,7 +47,6 @@ class Look:
     def __init__(self, plan: Plan, leaves: Sequence[Any]) -> None:
         self.plan, self.space, self.outcome = plan, plan.space, plan.outcome
         self.conditions = [f"(mode := MODE.get()).recording is {plan.recording}", "mode.observer is None"]
-        self.conditions.append("(not HOOKS or unhooked())")
         for i, leaf in enumerate(leaves):
             self.space[f"a{i}"] = leaf
             self._like(f"a{i}", leaf)
@@ -75,8 +74,8 @@ class Look:
         say = self.conditions.append
         say(f"type({text}) is {self._name('c', type(x))}")
         if isinstance(x, Tensor):
-            say(f"{text}.requires_grad is {x.requires_grad} and ({text}.node is None) is {x.node is None}")
-            text, x = f"{text}.data", x.data
+            say(f"type({text}.node) is {self._name('c', type(x.node))}")
+            text, x = f"{text}._data", x.data
         if isinstance(x, np.ndarray):
             say(f"{text}.shape == {x.shape} and {text}.strides == {x.strides}")
             dtype = self._name("c", x.dtype)
@@ -136,16 +135,19 @@ class Look:
         asked, read = self._asks_for_gradients(), {plan.texts[k] for k in plan.program.inputs}
         for i, (ref, tensor) in enumerate(zip(plan.around.refs, plan.tensors, strict=True)):
             if ref[0] == "t":
-                say(f"{ref}.requires_grad is {tensor.requires_grad}")
+                say(f"({ref}.node is not None) is {tensor.requires_grad}")
+            if tensor.requires_grad:
+                say(f"not {ref}.node.hooks")
             if i in out.pending and tensor.grad is None:
                 say(f"{ref}.grad is None and renew({i}, {ref})")
             elif i in out.pending:
-                own = f"{ref}.grad is {GRAD(i)} and getrefcount({GRAD(i)}) == {ALONE + 2}"
+                own = f"{ref}.node.grad is {GRAD(i)} and getrefcount({GRAD(i)}) == {ALONE + 2}"
                 say(f"({own} or renew({i}, {ref}))")
             elif asked or i in out.grads or i in out.cleared:
                 say(f"({ref}.grad is None) is {tensor.grad is None}")
-            if f"{ref}.grad.data" in read and tensor.grad is not None:  # a sum with it says whether a step had used it
-                say(f"({ref}.grad.stamp < 0) is {tensor.grad.stamp < 0}")
+            if f"{ref}.grad.data" in read:  # a step that uses a sum with it says whether one had used it
+                for k, optimizer in enumerate(plan.optimizers):
+                    say(f"({ref}.node.began < o{k}.used) is {tensor.node.began < optimizer.used}")
 
     def _asks_for_gradients(self) -> bool:
         """Whether some code may ask which gradients there are: the function's, or what it calls of the library."""
@@ -205,21 +207,17 @@ class Look:
 
     def _changes(self) -> tuple[list[str], list[str]]:
         """What is set after every run, and after those for which something was made anew; arguments of setattr."""
-        plan, out, refs = self.plan, self.outcome, self.plan.around.refs
+        out, refs = self.outcome, self.plan.around.refs
         always: list[str] = []
         fresh: list[str] = []
         for i, place in out.data.items():
-            (fresh if out.is_over(place) else always).append(f"({refs[i]}, 'data', {self._array(place)})")
+            (fresh if out.is_over(place) else always).append(f"({refs[i]}, '_data', {self._array(place)})")
         for i, place in out.grads.items():
             if i in out.pending:
-                fresh.append(f"({refs[i]}, 'grad', {GRAD(i)})")
+                fresh.append(f"({refs[i]}.node, 'grad', {GRAD(i)})")
             else:
-                always.append(f"({refs[i]}, 'grad', stamped({self._array(place)}, {out.stamps[i]}))")
-        always += [f"({refs[i]}, 'grad', None)" for i in out.cleared]
-        for i, stamp in out.stamps.items():  # of gradients that are used and stay
-            gradient: Any = plan.tensors[i].grad
-            if i not in out.grads and stamp != gradient.stamp:
-                always.append(f"({refs[i]}.grad, 'stamp', {stamp})")
+                always.append(f"({refs[i]}.node, 'grad', tensor_of({self._array(place)}))")
+        always += [f"({refs[i]}.node, 'grad', None)" for i in out.cleared]
         for i in {i for i, _ in out.states}:
             over = all(out.is_over(p) for (k, _), own in out.states.items() if k == i for p in own.values())
             (fresh if over else always).append(f"(o{i}, 'state', {self._new_states(i)})")
@@ -256,6 +254,15 @@ class Look:
         new = np.empty(()) if slot is None else np.empty(slot.shape, slot.dtype, slot.order)
         return (new.shape, new.dtype, new.strides) == (before.shape, before.dtype, before.strides)
 
+    def _numbered(self) -> list[str]:
+        """What is given the number of a run; one too many, after an interrupt, only refuses a graph."""
+        refs, tensors, out = self.plan.around.refs, self.plan.tensors, self.outcome
+        numbered = [f"{refs[i]}.node.stamp" for i in out.data if tensors[i].requires_grad]
+        if out.stepped:
+            return ["number", *numbered, *(f"o{k}.used" for k in range(len(self.plan.optimizers)))]
+        numbered += [f"{refs[i]}.node.added" for i in out.grads]
+        return ["number", *numbered, *(f"{refs[i]}.node.began" for i in out.grads if tensors[i].grad is None)]
+
     def _make(self, changes: list[str]) -> str:
         """The call that makes the program's moves and these changes."""
         last = "*last" if self.plan.program.moves else "(), (), (), ()"
@@ -264,7 +271,7 @@ class Look:
     # ---- the function
 
     def _text(self, count: int) -> str:
-        program, refs = self.plan.program, self.plan.around.refs
+        program = self.plan.program
         tests = "\n        and ".join(self.conditions)
         always, fresh = self._changes()
         olds, fresh_olds = self._replaced()
@@ -274,8 +281,7 @@ class Look:
             lines.append(f"global {', '.join(stale)}")
         lines += [f"if not (\n        {tests}\n    ):", "    return MISS"]
         lines += [f"{name} = {self._slot(k)}" for k, name in enumerate(self.slots)]
-        if self.outcome.data:  # a stamp too many only refuses a graph
-            lines.append(f"{' = '.join(f'{refs[i]}.stamp' for i in self.outcome.data)} = next_number()")
+        lines.append(f"{' = '.join(self._numbered())} = next_number()")
         lines.append("scale.broken = True")
         lines.append(f"returned{', last' if program.moves else ''} = program({', '.join([*self.given, *self.slots])})")
         if self.outcome.factor is not None:

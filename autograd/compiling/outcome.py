@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..graph import next_number
-from ..tensor import Tensor, set_all, tensor_of
+from ..tensor import Tensor, tensor_of
+from ..updating import set_all
 from .calls import concrete
 from .lines import Draft, Line, Value
 from .memory import memory_of
@@ -50,7 +51,7 @@ class Outcome:
                 self.olds[place] = target.old
             else:
                 self.grads[target.place] = place
-        self.cleared, self.stamps = run.cleared, run.stamps
+        self.cleared, self.stepped = run.cleared, run.stepped
         weights = any(tensors[i].requires_grad for i in self.data)
         self.once = weights or bool(self.grads or self.states or self.cleared)
         alone = {k for k in program.memory if program.memory.count(k) == 1}
@@ -79,13 +80,15 @@ def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
     values = [own(x, target.kind) for x, target in zip(run.outputs, run.targets, strict=True)]
     changes: list[tuple[Any, str, Any]] = []
     states: dict[int, list[Any]] = {}
-    made: dict[int, Tensor] = {}
+    number = next_number()  # of the gradients; those that are used are older than the step that uses them
     for target, value in zip(run.targets, values, strict=True):
         if target.kind == "data":
-            changes.append((tensors[target.place], "data", value))
+            changes.append((tensors[target.place], "_data", value))
         elif target.kind == "grad":
-            made[target.place] = tensor_of(value)
-            changes.append((tensors[target.place], "grad", made[target.place]))
+            leaf = tensors[target.place].node
+            changes += [(leaf, "grad", tensor_of(value)), (leaf, "added", number)]
+            if leaf.grad is None:
+                changes.append((leaf, "began", number))
         elif target.kind == "state":
             j, key = target.item
             if target.place not in states:
@@ -94,10 +97,10 @@ def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
                 states[target.place][j] = {}
             states[target.place][j][key] = value
     changes += [(optimizers[i], "state", state) for i, state in states.items()]
-    changes += [(tensors[i], "grad", None) for i in run.cleared]
-    for i, stamp in run.stamps.items():
-        changes.append((made.get(i, tensors[i].grad), "stamp", stamp))
-    moved = [tensors[target.place] for target in run.targets if target.kind == "data"]
+    changes += [(tensors[i].node, "grad", None) for i in run.cleared]
+    if run.stepped:
+        changes += [(optimizer, "used", next_number()) for optimizer in optimizers]
+    moved = [tensors[t.place].node for t in run.targets if t.kind == "data" and tensors[t.place].node is not None]
     set_all(moved, "stamp", [next_number()] * len(moved))  # a stamp too many only refuses a graph
     update((), (), (), (), changes)
     return [x for x, target in zip(values, run.targets, strict=True) if target.kind == "result"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..graph import GraphError
+from ..errors import GraphError
 from ..tensor import Tensor
 
 
@@ -25,22 +25,17 @@ LOST.broken = True
 
 
 class Pending(Tensor):
-    """The gradient of one parameter: an array of the program's, divided by the scale when it is first read.
+    """The gradient of one parameter: an array of the program's, divided by the scale when it is first read."""
 
-    `usual` is the stamp that it has after every run, until somebody sets another.
-    """
+    __slots__ = ("array", "made", "run", "scale")
 
-    __slots__ = ("array", "made", "mark", "run", "scale", "usual")
-
-    def __init__(self, array: Any, scale: Scale, usual: int) -> None:
+    def __init__(self, array: Any, scale: Scale) -> None:
         self.array, self.run, self.made = array, -1, None
         self.scale: Scale | None = scale
-        self.usual, self.mark = usual, (-1, usual)
-        self.grad = self.node = self.name = None
-        self.requires_grad = False
+        self.node = self.name = None
 
     @property
-    def data(self) -> Any:
+    def _data(self) -> Any:
         """The gradient of the last run, as an array of its own."""
         scale = self.scale
         if is_lost(self):
@@ -52,26 +47,15 @@ class Pending(Tensor):
             self.run = scale.run
         return self.made
 
-    @data.setter
-    def data(self, value: Any) -> None:
+    @_data.setter
+    def _data(self, value: Any) -> None:
         if self.scale is not None:
             self.scale.settled.append(self)  # first, so that the next run does not take it for its own
-        self.mark = (-1, self.stamp)
         self.scale, self.made = None, value
-
-    @property
-    def stamp(self) -> int:
-        """What a step has noted on the gradient of the last run."""
-        run, stamp = self.mark
-        return stamp if self.scale is None or run == self.scale.run else self.usual
-
-    @stamp.setter
-    def stamp(self, value: int) -> None:
-        self.mark = (-1 if self.scale is None else self.scale.run, value)
 
     def settle(self) -> None:
         """Keep the gradient as it is now: the next run is for another."""
-        self.data = self.data
+        self._data = self._data
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tensor(self.data).__reduce__()

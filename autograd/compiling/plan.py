@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import HOOKS, next_number
+from ..graph import next_number
 from ..mode import MODE
-from ..tensor import Tensor, set_all, tensor_of
+from ..tensor import Tensor, tensor_of
+from ..updating import set_all
 from .calls import concrete
 from .look import GRAD, KEPT, SEEN, Look
 from .memory import is_aligned
@@ -64,9 +65,9 @@ class Plan:
         slots, out = self.program.slots, self.outcome
         self.pending: dict[int, Pending] = {}
         self.space = {
-            "getrefcount": getrefcount, "MODE": MODE, "HOOKS": HOOKS, "new": self._new, "renew": self._renew,
+            "getrefcount": getrefcount, "MODE": MODE, "new": self._new, "renew": self._renew,
             "next_number": next_number, "program": self.program.run, "scale": self.scale, "plan": self, "MISS": MISS,
-            "unhooked": self._unhooked, "update": update, "asarray": np.asarray, "item": _item, "stamped": _stamped,
+            "update": update, "asarray": np.asarray, "item": _item, "tensor_of": tensor_of,
             "hold": self.hold,
             **self.around.space,
         }  # fmt: skip
@@ -80,7 +81,7 @@ class Plan:
 
     def _make_pending(self, i: int) -> None:
         array = self.space[KEPT(self.outcome.pending[i])]
-        self.pending[i] = self.space[GRAD(i)] = Pending(array, self.scale, self.outcome.stamps[i])
+        self.pending[i] = self.space[GRAD(i)] = Pending(array, self.scale)
 
     # ---- when it may be run
 
@@ -124,9 +125,6 @@ class Plan:
         else:
             self.fresh = True
         return array
-
-    def _unhooked(self) -> bool:
-        return not any(HOOKS.get(id(tensor)) for tensor in self.tensors)
 
     def _count(self, i: int) -> int:
         return getrefcount(self.pending[i])
@@ -175,7 +173,7 @@ class Plan:
     def _lose_gradients(self, tensors: Sequence[Tensor]) -> None:
         """After a run that was broken off: those who hold its gradients are told, and the next run makes others."""
         if tensors:
-            set_all([tensors[i] for i in self.pending], "grad", [*self.pending.values()])
+            set_all([tensors[i].node for i in self.pending], "grad", [*self.pending.values()])
         for i, pending in self.pending.items():
             if pending.scale is not None:
                 pending.scale = LOST
@@ -192,10 +190,3 @@ def _owns(x: Any) -> bool:
 def _item(x: Any) -> Any:
     """An item of an optimiser's state."""
     return np.asarray(x) if isinstance(x, np.generic) else x
-
-
-def _stamped(array: Any, stamp: int) -> Tensor:
-    """A gradient."""
-    made = tensor_of(array)
-    made.stamp = stamp
-    return made

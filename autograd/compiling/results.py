@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..custom import Again
-from ..graph import GraphError
+from ..errors import GraphError
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from .places import alike
@@ -37,7 +37,7 @@ class Results:
         self.gradients = any(isinstance(pick, Gradient) for pick in run.picks)
         self.make = None if self.live or self.gradients else self._maker()
         self.captured = [
-            t for i, t in enumerate(around.tensors.values()) if i in run.captured and i not in around.given
+            t.node for i, t in enumerate(around.tensors.values()) if i in run.captured and i not in around.given
         ]
 
     def _maker(self) -> Any:
@@ -130,15 +130,15 @@ class Rerun(Again):
         for place, value in plan.watching():
             if not alike(place.get(), value):
                 raise _changed(place.name)
-        held = [(t, t.data, t.stamp) for t in buffers.values()]
+        held = [(t, t.data) for t in buffers.values()]
         try:
             for text, old in zip(plan.texts, self.before, strict=True):
                 if text in buffers and old is not None:
-                    buffers[text].data = old
+                    buffers[text]._data = old
             yield
         finally:
-            for tensor, data, stamp in held:
-                tensor.data, tensor.stamp = data, stamp
+            for tensor, data in held:
+                tensor._data = data
 
     def _buffers(self) -> dict[str, Tensor]:
         """The tensors that a run may change, by the text of their data."""

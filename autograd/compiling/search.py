@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..graph import Leaf
 from ..tensor import Tensor
 from .names import imported, is_library, module_of, names_in, strings
 from .places import PLAIN, Place
@@ -60,7 +61,7 @@ class Search(Watch):
             elif isinstance(leaf, np.ndarray):
                 self._check_array(f"argument {i}", leaf)
         for i, leaf in enumerate(leaves):
-            if isinstance(leaf, Tensor) and leaf.node is None and leaf.requires_grad and id(leaf) not in self.seen:
+            if isinstance(leaf, Tensor) and leaf.node.__class__ is Leaf and id(leaf) not in self.seen:
                 self.seen.add(id(leaf))
                 self.given[len(self.tensors)] = i
                 self.tensors[self._free(f"argument{i}", self.tensors)] = leaf
@@ -83,7 +84,7 @@ class Search(Watch):
         if isinstance(value, type):
             self._class(value)
         elif isinstance(value, Tensor):
-            if value.node is None:
+            if value.is_leaf:
                 self.tensors[self._free(name, self.tensors)] = value
         elif isinstance(value, types.ModuleType):
             if not is_library(value.__name__):
@@ -172,7 +173,7 @@ class Search(Watch):
             except ValueError:  # of a name that is not yet set
                 continue
         if op is not None:
-            inner = [op.forward, *(op.rules if isinstance(op.rules, list | tuple) else [op.rules.rule])]
+            inner = [op.forward, *op.rules, op.every]
         for value in inner:
             kind = type(value)
             called = isinstance(value, types.FunctionType | types.MethodType | functools.partial)
@@ -286,7 +287,7 @@ class Search(Watch):
     def _optimizer(self, name: str, value: Any) -> None:
         held = vars(value)
         self.optimizers.append(value)
-        rest = held.keys() - {"params", "state", "warned", "groups"}
+        rest = held.keys() - {"params", "state", "warned", "used", "groups"}
         for key in sorted(rest):
             self._place(Place(held, key, key, f"{self.name(held)}[{key!r}]"))
         text = f"{self.name(held)}['groups']"

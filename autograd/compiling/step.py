@@ -154,6 +154,11 @@ class Compiled:
         return self.plans[0]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        observer = MODE.get().observer
+        call = self._call if observer is None else observer.around("compiled", self, self._call)
+        return call(*args, **kwargs)
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
         self.stats.calls += 1
         plans = self.plans
         if plans and plans[0].nest == len(args) and not kwargs and TAPE.get() is None:

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import CONSTANTS
-from ..graph import HOOKS
+from ..graph import Leaf
+from ..inputs import CONSTANTS
 from ..mode import TAPE, Observer, Switch
-from ..refusing import refuse
 from ..source import line_of_caller
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
@@ -60,8 +59,8 @@ class Run(NamedTuple):
     """What a traced run has left: its tape, the expressions that read the inputs, and its outputs with their targets.
 
     `build` makes the function's result of the outputs whose target is "result"; `picks` says what each is.  `flags` are
-    the places of modules' flags that the run has set, and that the next run will find set, and `stamps` the stamps of
-    tensors' gradients after it, by the number of the tensor, where they have gradients.
+    the places of modules' flags that the run has set, and that the next run will find set; `stepped`, whether an
+    optimiser has used gradients.
     """
 
     tape: Tape
@@ -73,15 +72,15 @@ class Run(NamedTuple):
     picks: list[Any]
     captured: list[int]  # tensors that the graphs of live results lead to
     flags: list[str]
-    stamps: dict[int, int]
+    stepped: bool
 
 
 class _Known(Observer):
     """Sees to it that no parameter takes part that was not found: its gradient would be lost."""
 
-    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         for x in inputs:
-            if isinstance(x, Tensor) and x.node is None and x.requires_grad and not isinstance(x.data, Traced):
+            if isinstance(x, Tensor) and x.node.__class__ is Leaf and not isinstance(x.data, Traced):
                 raise CompileError(
                     f"a parameter takes part that was not found among the function's arguments and the names in its "
                     f"code, at {line_of_caller()}; pass it, or the module that has it, as an argument"
@@ -143,7 +142,7 @@ def _refuse_hooks(around: Surroundings) -> None:
     for module in around.modules:
         if vars(module).get("_hooks"):
             raise CompileError(f"{type(module).__name__} has hooks, which a program would not call")
-    if any(HOOKS.get(id(tensor)) for tensor in around.tensors.values()):
+    if any(tensor.node is not None and tensor.node.hooks for tensor in around.tensors.values()):
         raise CompileError("a tensor has hooks, which a program would not call")
 
 
@@ -170,8 +169,9 @@ class World:
         self.tape, self.around = tape, around
         self.texts: list[str] = []
         self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
-        self.before = [(t, t.data, t.grad, t.stamp, t.requires_grad) for t in self.tensors]
+        self.before = [(t, t.data, t.grad, t.node, _marks(t.node)) for t in self.tensors]
         self.states = [([dict(own) for own in o.state], [g["lr"] for g in o.groups]) for o in self.optimizers]
+        self.used = [optimizer.used for optimizer in self.optimizers]
         self.originals = [(place, place.get()) for place in around.arrays.values()]
         self.restore = around.keep()
         self.known = {id(t) for t in self.tensors}
@@ -192,13 +192,10 @@ class World:
             else:
                 given.append(self._add(name, f"a{i}", x) if isinstance(x, np.ndarray) else x)
         for i, (name, tensor) in enumerate(around.tensors.items()):
-            tensor.data = self._add(name, f"{around.refs[i]}.data", tensor.data)
-            if tensor.grad is not None and not isinstance(tensor.grad, Tensor):
-                refuse("grad", type(tensor.grad).__name__, np.shape(tensor.grad), tensor.shape)
+            tensor._data = self._add(name, f"{around.refs[i]}.data", tensor.data)
             if tensor.grad is not None and not is_lost(tensor.grad):
-                stamp, data = tensor.grad.stamp, tensor.grad.data
-                tensor.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
-                tensor.grad.stamp = stamp
+                data = tensor.grad.data
+                tensor.node.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
         for i, optimizer in enumerate(self.optimizers):
             self._install_optimizer(i, optimizer, str(i) if len(self.optimizers) > 1 else "")
         for name, place in around.arrays.items() if not around.constant else ():
@@ -218,14 +215,18 @@ class World:
             for j, (name, own) in enumerate(zip(names, optimizer.state, strict=True))
         ]
 
+    def stepped(self) -> bool:
+        """Whether an optimiser has used gradients."""
+        return any(optimizer.used != used for optimizer, used in zip(self.optimizers, self.used, strict=True))
+
     def check(self) -> None:
         """Refuse what a program would not change."""
         for optimizer, own in zip(self.optimizers, self.rates, strict=True):
             if any(group["lr"] is not lr for group, lr in zip(optimizer.groups, own, strict=True)):
                 line = self.around.line_that_sets("lr")
                 raise CompileError(f"the learning rate is changed in the function{line}; step a schedule outside of it")
-        for tensor, _, _, _, needs in self.before:
-            if tensor.requires_grad is not needs:
+        for tensor, _, _, node, _ in self.before:
+            if tensor.node is not node:
                 line = self.around.line_that_sets("requires_grad")
                 raise CompileError(
                     f"requires_grad of a parameter is changed in the function{line}; do so outside of it"
@@ -233,10 +234,12 @@ class World:
 
     def put_back(self) -> list[Any]:
         """Put everything back as it was; what the run had changed besides."""
-        for tensor, data, grad, stamp, needs in self.before:
-            tensor.data, tensor.grad, tensor.stamp, tensor.requires_grad = data, grad, stamp, needs
-        for optimizer, (own, values) in zip(self.optimizers, self.states, strict=True):
-            optimizer.state = own
+        for tensor, data, _, node, marks in self.before:
+            tensor._data, tensor.node = data, node
+            for name, value in marks.items():
+                setattr(node, name, value)
+        for optimizer, (own, values), used in zip(self.optimizers, self.states, self.used, strict=True):
+            optimizer.state, optimizer.used = own, used
             for group, lr in zip(optimizer.groups, values, strict=True):
                 group["lr"] = lr
         for (place, array), traced in zip(self.originals, self.placed, strict=False):
@@ -277,11 +280,17 @@ def _all_found(tape: Tape, known: set[int]) -> None:
     for call in tape.calls:
         nested((call.args, call.kwargs), look)
     for holder in gc.get_referrers(*constants.values()) if constants else ():
-        if isinstance(holder, Tensor) and holder.node is None and id(holder) not in known:
+        if isinstance(holder, Tensor) and holder.is_leaf and id(holder) not in known:
             raise CompileError(
                 f"a Tensor of shape {holder.shape} takes part that was not found among the function's arguments and "
                 f"the names in its code; pass it, or the module that has it, as an argument"
             )
+
+
+def _marks(node: Any) -> dict[str, Any]:
+    """What a run may change of a leaf."""
+    names = ("grad", "stamp", "began", "added") if node.__class__ is Leaf else ()
+    return {name: getattr(node, name) for name in names}
 
 
 def _like(x: Tensor, traced: Any) -> Tensor:
@@ -346,9 +355,8 @@ def _outcome(world: World, found: list[Any], rebuild: Any) -> Run:
                 old = texts.index(text) if text in texts else None
                 targets.append(Target("state", i, (j, key), old, f"new.{key}.{j}"))
     leaves = _leaves_behind(alive)
-    captured = [i for i, tensor in enumerate(around.tensors.values()) if id(tensor) in leaves]
-    stamps = {i: t.grad.stamp for i, t in enumerate(around.tensors.values()) if t.grad is not None}
-    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [], stamps)
+    captured = [i for i, tensor in enumerate(around.tensors.values()) if id(tensor.node) in leaves]
+    return Run(tape, texts, outputs, targets, cleared, rebuild, picks, captured, [], world.stepped())
 
 
 def _leaves_behind(alive: list[Any]) -> set[int]:
@@ -359,7 +367,7 @@ def _leaves_behind(alive: list[Any]) -> set[int]:
         edge = waiting.pop()
         if id(edge) not in seen:
             seen.add(id(edge))
-            waiting += [e for e in getattr(edge, "edges", None) or () if e is not None]
+            waiting += [e for e in edge.edges or () if e is not None]
     return seen
 
 

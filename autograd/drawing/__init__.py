@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..graph import GraphError
+from ..errors import GraphError
 from ..tensor import Tensor
 from .camera import take
 from .page import Page as Page

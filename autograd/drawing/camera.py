@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import GraphError, Node, Outline, fit, walk
+from ..errors import GraphError
+from ..graph import Leaf, Node, Outline, fit, walk
 from ..source import line_at
 from ..tensor import Tensor
 from .fold import FOLD, Folded, fold
 from .modules import Calls, find_calls
-from .names import Names, rule_of
+from .names import Names, key_of, name_of, rule_of
 from .snapshot import NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
 from .summary import summarise
 from .values import find_values
@@ -29,7 +30,7 @@ def take(
     """
     notes = find(loss)
     with np.errstate(all="ignore"):  # what overflows here did so in the forward or backward pass, and is shown in red
-        if run_backward and loss.node is not None and not _same_walk(notes.values()):
+        if run_backward and not loss.is_leaf and not _same_walk(notes.values()):
             notes = walked(loss, notes)
         inputs = {node: inputs_of(node, note) for node, note in notes.items()}
         calls = find_calls(notes, inputs, model)
@@ -40,7 +41,7 @@ def take(
 def find(loss: Tensor) -> dict[Node, Note]:
     """Every node that `loss` was computed by, oldest first, and what is known of it."""
     found: dict[Node, Note] = {}
-    waiting = [] if loss.node is None else [loss.node]
+    waiting = [] if loss.is_leaf else [loss.node]
     while waiting:
         node = waiting.pop()
         if node in found:
@@ -89,8 +90,8 @@ class _Camera:
         folding: Mapping[str, Any],
     ) -> None:
         self.loss, self.notes, self.inputs, self.calls = loss, notes, inputs, calls
-        self.named = {tensor.node or tensor: name for name, tensor in names.items()}
-        self.tensors = {tensor.node or tensor: tensor for tensor in names.values()} | {loss.node or loss: loss}
+        self.named = {key_of(tensor): name for name, tensor in names.items()}
+        self.tensors = {key_of(tensor): tensor for tensor in names.values()} | {loss.node: loss}
         self.arrays = {id(tensor.data): name for name, tensor in names.items() if not tensor.requires_grad}
         self.folded: Folded = fold(inputs, self.named, calls, **folding)
         self.input_names = {
@@ -100,12 +101,12 @@ class _Camera:
             if name
         }
         self.names = Names(notes, self.named)
-        self.turn = notes[loss.node].turn if loss.node else 0
+        self.turn = 0 if loss.is_leaf else notes[loss.node].turn
         seen = sorted(note.order for note in notes.values() if self.has_gradient(note))
         self.rank = {order: i for i, order in enumerate(seen, 1)}
         closed = [call for call in self.folded.boxes if call != FOLD]
         self.snapshot = Snapshot(calls=list(calls), folded=self.folded.text, closed=closed)
-        leaves = (edge for note in notes.values() for edge in note.edges if isinstance(edge, Tensor))
+        leaves = (edge for note in notes.values() for edge in note.edges if edge.__class__ is Leaf)
         self.unseen = not seen and any(leaf.grad is not None for leaf in leaves)
         self.places: dict[Any, int] = {}
         self.replaced: set[Any] = set()  # leaves that hold another value now than in the forward pass
@@ -125,7 +126,7 @@ class _Camera:
         for node, note in reversed(self.notes.items()):  # newest first, the order in which the walk sums
             shares = self._shares(node, note)
             for slot, (key, edge) in enumerate(zip(self.inputs[node], note.edges, strict=True)):
-                if edge is not None and edge.__class__ is not Node:
+                if edge.__class__ is Leaf:
                     if edge.stamp > node.number:
                         self.replaced.add(edge)
                     if shares[slot] is None:
@@ -137,15 +138,16 @@ class _Camera:
             totals.pop(node, None)
         for key in partial:
             totals.pop(key, None)
-        for leaf in dict.fromkeys(key for keys in self.inputs.values() for key in keys if isinstance(key, Tensor)):
+        for leaf in dict.fromkeys(key for keys in self.inputs.values() for key in keys if key.__class__ is Leaf):
             if leaf not in into:
                 self._place(leaf, self._leaf(leaf, totals.get(leaf)))
-        if self.loss.node is None:
-            self._place(self.loss, self._leaf(self.loss, np.ones_like(self.loss.data) if run_backward else None))
+        if self.loss.is_leaf:
+            total = np.ones_like(self.loss.data) if run_backward else None
+            self._place(self.loss.node, self._leaf(self.loss.node, total))
         for key, name in self.named.items():
             tensor = self.tensors[key]
             if key not in self.places and key not in into and tensor.requires_grad:
-                kind = "op" if tensor.node else "parameter"
+                kind = "parameter" if tensor.is_leaf else "op"
                 self._place(key, Box(kind, name, tensor.shape, summarise(tensor.data), NO_PATH))
         self.snapshot.arrows = _merged(arrows)
         return self.snapshot
@@ -176,9 +178,9 @@ class _Camera:
         """The place of the box of `key`, which is made if it is new."""
         if key in self.places:
             return self.places[key]
-        if isinstance(key, Node):
+        if key.__class__ is Node:
             return self._place(key, self._op(key))
-        if isinstance(key, Tensor):
+        if key.__class__ is Leaf:
             return self._place(key, Box("parameter", ""))  # a place for now: its gradient is a sum that is not done
         value = self.known.get(key)
         name = self.input_names.get(key) or (self.arrays.get(id(value)) if hasattr(value, "shape") else None)
@@ -204,11 +206,12 @@ class _Camera:
             box.gradient = UNSEEN
         return box
 
-    def _leaf(self, leaf: Tensor, total: Any) -> Box:
-        kind = "loss" if leaf is self.loss else "parameter"
-        value = self.known.get(leaf, None if leaf in self.replaced else leaf.data)
+    def _leaf(self, leaf: Leaf, total: Any) -> Box:
+        kind, tensor = "loss" if leaf is self.loss.node else "parameter", leaf.tensor()
+        value = self.known.get(leaf, None if tensor is None or leaf in self.replaced else tensor.data)
         shown = None if value is None else summarise(value)
-        box = Box(kind, self.named.get(leaf) or leaf.name or "", leaf.shape, shown, NOT_YET, dtype=str(leaf.dtype))
+        name = self.named.get(leaf) or name_of(leaf) or ""
+        box = Box(kind, name, leaf.shape, shown, NOT_YET, dtype=str(leaf.dtype))
         if total is not None:
             box.gradient = summarise(total)
         elif leaf.grad is not None:
@@ -220,12 +223,10 @@ class _Camera:
         shares: list[Any] = [None] * len(note.edges)
         into, home = self.folded.into, self.folded.into.get(node, node)
         if self.has_gradient(note):
-            arguments = (note.gradient, note.value, *note.arrays)
-            for slot, (edge, rule) in enumerate(zip(note.edges, node.op.rules)):  # noqa: B905 (rules may have no end)
-                if edge is not None and (edge.__class__ is not Node or into.get(edge, edge) is not home):
-                    like = edge if edge.__class__ is Node else edge.data
-                    share = rule(*arguments, **node.params)
-                    shares[slot] = fit(share, like, node)
+            back = node.op.gradients(note.gradient, [note.value, *note.arrays], node.params)
+            for slot, edge in enumerate(note.edges):
+                if edge is not None and (edge.__class__ is Leaf or into.get(edge, edge) is not home):
+                    shares[slot] = fit(back(slot), edge, node)
         return shares
 
 

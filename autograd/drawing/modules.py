@@ -50,7 +50,7 @@ def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]],
     calls, running = Calls(), list[tuple[Any, int]]()
     owners = _owners(model)
     for node, note in notes.items():
-        modules = note.modules or next((owners[id(edge)] for edge in note.edges if id(edge) in owners), ())
+        modules = note.modules or next((owners[edge] for edge in note.edges if edge in owners), ())
         same = 0
         while same < min(len(running), len(modules)) and running[same][0] is modules[same]:
             same += 1
@@ -81,8 +81,8 @@ def _place_inputs(calls: Calls, notes: Mapping[Node, Note], inputs: Mapping[Node
     calls.of.update({key: above[-1] for key, above in around.items() if above})
 
 
-def _owners(model: Any) -> dict[int, tuple[Any, ...]]:
-    """{id of a parameter: the modules around it, outermost first}"""
+def _owners(model: Any) -> dict[Any, tuple[Any, ...]]:
+    """{the leaf of a parameter: the modules around it, outermost first}"""
     if not hasattr(model, "named_modules"):
         return {}
     modules = dict(model.named_modules())
@@ -90,7 +90,7 @@ def _owners(model: Any) -> dict[int, tuple[Any, ...]]:
     for name, parameter in model.named_parameters():
         parts = name.split(".")[:-1]
         paths = ["", *itertools.accumulate(parts, lambda a, b: f"{a}.{b}")]
-        found[id(parameter)] = tuple(modules[path] for path in paths if path in modules)
+        found[parameter.node] = tuple(modules[path] for path in paths if path in modules)
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..graph import Node
-from ..op import Every
+from ..graph import Leaf, Node
+from ..tensor import Tensor
 from .mathematics import mathematics
 from .watch import Note
 
@@ -24,7 +24,7 @@ class Names:
             self.named.setdefault(node, node.op.name if only else f"{node.op.name} {n}")
 
     def __getitem__(self, edge: Any) -> str:
-        return self.named.get(edge) or getattr(edge, "name", None) or "a leaf"
+        return self.named.get(edge) or name_of(edge) or "a leaf"
 
     def inputs(self, node: Node, note: Note) -> list[str]:
         """The names of the inputs, where they have one that can stand in a formula."""
@@ -41,5 +41,17 @@ class Names:
 
 def rule_of(node: Node, slot: int, called: Sequence[str]) -> str:
     """The rule of `node` for its input `slot` as mathematics, where the inputs are `called` so."""
-    rules = node.op.rules
-    return mathematics(rules.rule) if isinstance(rules, Every) else mathematics(rules[slot], ["", *called])
+    if node.op.every is not None:
+        return mathematics(node.op.every)
+    return mathematics(node.op.rules[slot], ["", *called])
+
+
+def name_of(edge: Any) -> str | None:
+    """The name that the tensor of a leaf was given, if it is still there."""
+    tensor = edge.tensor() if edge.__class__ is Leaf else None
+    return None if tensor is None else tensor.name
+
+
+def key_of(tensor: Tensor) -> Any:
+    """What stands for a Tensor in a picture: its node or leaf, or a constant itself."""
+    return tensor if tensor.node is None else tensor.node

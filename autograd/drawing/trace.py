@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import GraphError, Node, fit
+from ..errors import GraphError
+from ..graph import Node, fit
 from ..tensor import Tensor
 from .camera import find, inputs_of
-from .names import Names, rule_of
+from .names import Names, key_of, rule_of
 from .summary import summarise
 from .values import find_values
 from .watch import Note
@@ -104,7 +105,7 @@ def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
         )
     notes = find(loss)
     pairs = names.named_parameters() if hasattr(names, "named_parameters") else dict(names or {}).items()
-    named = {tensor.node or tensor: name for name, tensor in pairs}
+    named = {key_of(tensor): name for name, tensor in pairs}
     with np.errstate(all="ignore"):
         return Trace(_steps(loss, notes, Names(notes, named)))
 
@@ -122,19 +123,15 @@ def _steps(loss: Tensor, notes: dict[Node, Note], names: Names) -> Iterator[Step
     number = 0
     for node in reversed(notes):
         note, g = notes[node], totals.pop(node)
-        arrays = [
-            known.get(edge, edge.data) if isinstance(edge, Tensor) and array is edge
-            else known.get(edge, array) if edge is not None else array
-            for array, edge in zip(note.arrays, note.edges, strict=True)
-        ]  # fmt: skip
+        pairs = zip(note.arrays, note.edges, strict=True)
+        arrays = [array if edge is None else known.get(edge, array) for array, edge in pairs]
         called = names.inputs(node, note)
-        for slot, (edge, rule) in enumerate(zip(note.edges, node.op.rules)):  # noqa: B905 (rules may have no end)
+        out = note.value if note.value is not None else known.get(node)
+        back = node.op.gradients(g, [out, *arrays], node.params)
+        for slot, edge in enumerate(note.edges):
             if edge is None:
                 continue
-            like = edge if edge.__class__ is Node else edge.data
-            part = fit(
-                rule(g, note.value if note.value is not None else known.get(node), *arrays, **node.params), like, node
-            )
+            part = fit(back(slot), edge, node)
             totals[edge] = totals[edge] + part if edge in totals else part
             arrived[edge] = arrived.get(edge, 0) + 1
             number += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from ..graph import Node, Outline
+from ..graph import Leaf, Node, Outline
 from ..tensor import Tensor
 from .watch import Note
 
@@ -37,8 +37,9 @@ def _input(node: Node, array: Any, edge: Any, known: Mapping[Any, Any]) -> Any:
     """An input of `node` as it was in the forward pass, or None."""
     if edge is None or _is_value(array, edge):
         return array if _is_value(array, edge) else None
-    if isinstance(edge, Tensor) and edge not in known and edge.stamp < node.number:  # not replaced since
-        return edge.data
+    tensor = edge.tensor() if edge.__class__ is Leaf else None
+    if tensor is not None and edge not in known and edge.stamp < node.number:  # not replaced since
+        return tensor.data
     return known.get(edge)
 
 

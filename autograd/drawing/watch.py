@@ -22,7 +22,7 @@ class Note:
 
     __slots__ = ("arrays", "complete", "edges", "gradient", "modules", "names", "order", "place", "turn", "value")
 
-    def __init__(self, value: Any, arrays: list[Any], edges: list[Any], complete: bool = False) -> None:
+    def __init__(self, value: Any, arrays: Sequence[Any], edges: Sequence[Any], complete: bool = False) -> None:
         self.value, self.arrays, self.edges, self.complete = value, arrays, edges, complete
         self.gradient: Any = None
         self.order = self.turn = 0
@@ -43,7 +43,7 @@ class Watcher(Observer):
     def __init__(self) -> None:
         self.order = self.turn = self.last = 0
 
-    def forward(self, node: Node, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    def forward(self, node: Node, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op made `data` from `arrays` and left `node` behind."""
         assert node.edges is not None
         node.note = note = Note(data, arrays, node.edges, complete=True)

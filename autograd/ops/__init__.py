@@ -1,14 +1,20 @@
 """Every derivative rule, and nothing else: one module per family."""
 
-import sys
+from __future__ import annotations
 
-from ..protocols import LOADERS
+import sys
+from types import ModuleType
+from typing import Any
+
+from ..numpy_calls import LOADERS, NUMPY
 from . import complex as complex
+from . import decompositions as decompositions
 from . import elementwise as elementwise
 from . import fft as fft
 from . import index as index
 from . import joining as joining
 from . import linalg as linalg
+from . import norms as norms
 from . import plain as plain
 from . import products as products
 from . import reduce as reduce
@@ -18,6 +24,12 @@ from . import shape as shape
 from . import statistics as statistics
 from . import trigonometric as trigonometric
 from . import ufunc_methods as ufunc_methods
+
+
+def functions_of(module: ModuleType) -> dict[str, Any]:
+    """The functions of a module of NumPy's that have ops here, under all the names that they have there."""
+    found = {name: NUMPY.get(f) for name, f in vars(module).items() if callable(f) and not isinstance(f, type)}
+    return {name: f for name, f in found.items() if hasattr(f, "op") and not name.startswith("_")}
 
 
 def _scipy() -> None:

@@ -6,31 +6,30 @@ real one; the functions here are those that are not holomorphic.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..op import COMPLEX, Case, composite, differentiable, elementwise
+from ..op import differentiable
 from ..tensor import Tensor
+from .register import CASES, COMPLEX, Case, composite, domain, elementwise
 
 _CASES = [Case((2, 3)), Case(())]
 
-real = differentiable(np.real, lambda g, *_: g, domain=COMPLEX, cases=_CASES)
-imag = differentiable(np.imag, lambda g, *_: g * -1j, domain=COMPLEX, cases=_CASES)
-conjugate = elementwise(np.conjugate, lambda g, *_: g.conj(), domain=COMPLEX)
+real = differentiable(np.real, lambda g, *_: g, view=True)
+imag = differentiable(np.imag, lambda g, *_: g * -1j, view=True)
+conjugate = elementwise(np.conjugate, lambda g, *_: g.conj())
 conj = conjugate
 
 
-def _angle(z: Any, deg: bool = False) -> Any:
+def _angle(z, deg: bool = False):
     """The angle of z in the plane, in radians or degrees."""
     angle = np.arctan2(np.imag(z), np.real(z))
     return np.rad2deg(angle) if deg else angle
 
 
-angle = composite(_angle, np.angle, domain=COMPLEX, cases=[Case((2, 3)), Case((2, 3), deg=True), Case(())])
+angle = composite(_angle, np.angle)
 
 
-def _conj_unless_real(x: Tensor) -> Any:
+def _conj_unless_real(x: Tensor):
     """As an array's method does, return a real x itself."""
     return conjugate(x) if x.dtype.kind == "c" else x
 
@@ -42,4 +41,10 @@ for _name, _value in {
     "imag": property(imag),
 }.items():
     setattr(Tensor, _name, _value)
-real.op.view = imag.op.view = True
+
+# ---- test data
+
+CASES[real] = domain(COMPLEX, *_CASES)
+CASES[imag] = domain(COMPLEX, *_CASES)
+CASES[conjugate] = domain(COMPLEX)
+CASES[angle] = domain(COMPLEX, Case((2, 3)), Case((2, 3), deg=True), Case(()))

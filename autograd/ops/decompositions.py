@@ -8,32 +8,32 @@ J. Townsend, "Differentiating the singular value decomposition" (2016).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..op import Case, Operation, composite, differentiable
+from ..op import differentiable
+from ..registry import Operation
 from .products import matmul, transposed
+from .register import CASES, Case, composite, domain
 
 # ---- matrices to test with, made of any numbers
 
 
-def well_conditioned(x: Any) -> Any:
+def well_conditioned(x):
     """Any square matrix, moved away from singular ones."""
     return x + 3.0 * np.eye(x.shape[-1], dtype=x.dtype)
 
 
-def _symmetric(x: Any) -> Any:
+def _symmetric(x):
     """A symmetric matrix with eigenvalues well apart."""
     return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
 
 
-def _positive(x: Any) -> Any:
+def _positive(x):
     """A symmetric positive definite matrix."""
     return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
 
 
-def _real_spectrum(x: Any) -> Any:
+def _real_spectrum(x):
     """A matrix that is not symmetric and has real eigenvalues well apart."""
     return 0.1 * x + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
 
@@ -43,16 +43,12 @@ SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
 # ---- parts of the rules
 
 
-def plain(x: Any) -> Any:
-    return x.detach().data if hasattr(x, "detach") else x
-
-
-def only_real(name: str, x: Any) -> None:
+def only_real(name: str, x) -> None:
     if np.iscomplexobj(x):
         raise TypeError(f"{name}: gradients of complex matrices are not supported")
 
 
-def _cholesky_rule(g: Any, y: Any, _x: Any) -> Any:
+def _cholesky_rule(g, y, _x):
     """NumPy reads the lower triangle alone; the gradient is the symmetric one."""
     s = transposed(y) @ g
     half = np.tril(s) - 0.5 * _diagonal_part(s)
@@ -60,65 +56,61 @@ def _cholesky_rule(g: Any, y: Any, _x: Any) -> Any:
     return 0.5 * (back + transposed(back))
 
 
-def _diagonal_part(x: Any) -> Any:
+def _diagonal_part(x):
     return x * np.eye(x.shape[-1], dtype=x.dtype)
 
 
-def _inverse_gaps(w: Any) -> Any:
+def _inverse_gaps(w):
     """1 / (w[j] - w[i]), and 0 where these are equal: a function of the subspace alone has nothing to divide there."""
     gaps = w[..., None, :] - w[..., :, None]
     return np.where(gaps == 0, 0.0, 1.0 / np.where(gaps == 0, 1.0, gaps))
 
 
-def _spread(w: Any, x: Any) -> Any:
+def _spread(w, x):
     """The diagonal matrices of the rows of w."""
     return w[..., None, :] * np.eye(x.shape[-1], dtype=x.dtype)
 
 
 cholesky: Operation = differentiable(
-    np.linalg.cholesky, _cholesky_rule, numpy=[np.linalg.cholesky], domain=_positive, cases=SQUARE,
+    np.linalg.cholesky, _cholesky_rule, numpy=[np.linalg.cholesky],
     beyond=lambda a, *, upper=False: transposed(cholesky(a)) if upper else cholesky(a),
 )  # fmt: skip
 
 
-def _eigh_forward(x: Any, uplo: Any = "L") -> Any:
+def _eigh_forward(x, uplo="L"):
     w, v = np.linalg.eigh(x, uplo)
     return np.concatenate([w[..., None, :], v], axis=-2)
 
 
-def _eigh_rule(g: Any, y: Any, _x: Any, *, uplo: str = "L") -> Any:
+def _eigh_rule(g, y, _x, *, uplo: str = "L"):
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
     inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
     gx = v @ inner @ transposed(v)
     return 0.5 * (gx + transposed(gx))
 
 
-_eigh_rows: Operation = differentiable(
-    _eigh_forward, _eigh_rule, name="eigh_rows", domain=_symmetric, cases=[Case((3, 3)), Case((2, 3, 3), uplo="U")]
-)
+_eigh_rows: Operation = differentiable(_eigh_forward, _eigh_rule, name="eigh_rows")
 _EIGH = type(np.linalg.eigh(np.eye(1)))
 
 
-def _eigh(a: Any, UPLO: str = "L") -> Any:
+def _eigh(a, UPLO: str = "L"):
     only_real("eigh", a)
     rows = _eigh_rows(a, uplo=UPLO)
     return _EIGH(rows[..., 0, :], rows[..., 1:, :])
 
 
-eigh = composite(
-    _eigh, np.linalg.eigh, domain=_symmetric, cases=[Case((3, 3)), Case((2, 3, 3), UPLO="U"), Case((1, 1))]
-)
-eigvalsh = composite(lambda a, UPLO="L": _eigh(a, UPLO)[0], np.linalg.eigvalsh, domain=_symmetric, cases=SQUARE)
+eigh = composite(_eigh, np.linalg.eigh)
+eigvalsh = composite(lambda a, UPLO="L": _eigh(a, UPLO)[0], np.linalg.eigvalsh)
 
 
-def _eig_forward(x: Any) -> Any:
+def _eig_forward(x):
     w, v = np.linalg.eig(x)
     if np.any(np.imag(w)):
         raise TypeError("eig: the eigenvalues are not all real, and only real spectra have a derivative rule")
     return np.concatenate([np.real(w)[..., None, :], np.real(v)], axis=-2)
 
 
-def _eig_rule(g: Any, y: Any, _x: Any) -> Any:
+def _eig_rule(g, y, _x):
     """The eigenvectors have length 1, so a change along themselves is taken out of gv first."""
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
     gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
@@ -126,36 +118,36 @@ def _eig_rule(g: Any, y: Any, _x: Any) -> Any:
     return np.linalg.solve(transposed(v), inner @ transposed(v))
 
 
-_eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows", domain=_real_spectrum, cases=SQUARE)
+_eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows")
 _EIG = type(np.linalg.eig(np.eye(1)))
 
 
-def _as_numpys(x: Any, function: Any) -> Any:
+def _as_numpys(x, function):
     """Since NumPy 2.5 the results of eig and eigvals are complex also where they are real numbers."""
     return x.astype(np.result_type(x.dtype, np.complex64)) if np.iscomplexobj(function(np.eye(1))[0]) else x
 
 
-def _eig(a: Any) -> Any:
+def _eig(a):
     only_real("eig", a)
     rows = _eig_rows(a)
     return _EIG(_as_numpys(rows[..., 0, :], np.linalg.eig), _as_numpys(rows[..., 1:, :], np.linalg.eig))
 
 
-def _eigvals(a: Any) -> Any:
+def _eigvals(a):
     only_real("eigvals", a)
     return _as_numpys(_eig_rows(a)[..., 0, :], np.linalg.eigvals)
 
 
-eig = composite(_eig, np.linalg.eig, domain=_real_spectrum, cases=SQUARE)
-eigvals = composite(_eigvals, np.linalg.eigvals, domain=_real_spectrum, cases=SQUARE)
+eig = composite(_eig, np.linalg.eig)
+eigvals = composite(_eigvals, np.linalg.eigvals)
 
 
-def _svd_forward(x: Any) -> Any:
+def _svd_forward(x):
     u, s, vh = np.linalg.svd(x, full_matrices=False)
     return np.concatenate([u, s[..., None, :], transposed(vh)], axis=-2)
 
 
-def _svd_rule(g: Any, y: Any, _x: Any) -> Any:
+def _svd_rule(g, y, _x):
     m, n = _x.shape[-2:]
     u, s, v = y[..., :m, :], y[..., m, :], y[..., m + 1 :, :]
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
@@ -171,13 +163,11 @@ def _svd_rule(g: Any, y: Any, _x: Any) -> Any:
     return gx
 
 
-_svd_rows = differentiable(
-    _svd_forward, _svd_rule, name="svd_rows", cases=[Case((3, 3)), Case((4, 2)), Case((2, 3)), Case((2, 3, 2))]
-)
+_svd_rows = differentiable(_svd_forward, _svd_rule, name="svd_rows")
 _SVD = type(np.linalg.svd(np.eye(1)))
 
 
-def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def _svd(a, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False):
     """u, s and vh, or s alone."""
     only_real("svd", a)
     m, n = a.shape[-2:]
@@ -192,25 +182,16 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
     return _SVD(rows[..., :m, :], rows[..., m, :], transposed(rows[..., m + 1 :, :]))
 
 
-svd = composite(
-    _svd,
-    np.linalg.svd,
-    cases=[
-        Case((3, 3)),
-        Case((4, 2), full_matrices=False),
-        Case((2, 3), full_matrices=False),
-        Case((2, 2, 3), compute_uv=False),
-    ],
-)
-svdvals = composite(lambda x, /: _svd(x, compute_uv=False), np.linalg.svdvals, cases=[Case((3, 3)), Case((2, 4, 2))])
+svd = composite(_svd, np.linalg.svd)
+svdvals = composite(lambda x, /: _svd(x, compute_uv=False), np.linalg.svdvals)
 
 
-def _qr_forward(x: Any) -> Any:
+def _qr_forward(x):
     q, r = np.linalg.qr(x)
     return np.concatenate([q, transposed(r)], axis=-2)
 
 
-def _qr_rule(g: Any, y: Any, _x: Any) -> Any:
+def _qr_rule(g, y, _x):
     m = _x.shape[-2]
     q, r, gq, gr = y[..., :m, :], transposed(y[..., m:, :]), g[..., :m, :], np.triu(transposed(g[..., m:, :]))
     inner = r @ transposed(gr) - transposed(gq) @ q
@@ -218,11 +199,11 @@ def _qr_rule(g: Any, y: Any, _x: Any) -> Any:
     return transposed(np.linalg.solve(r, transposed(gq + q @ (low + transposed(low) + _diagonal_part(inner)))))
 
 
-_qr_rows = differentiable(_qr_forward, _qr_rule, name="qr_rows", cases=[Case((3, 3)), Case((4, 2)), Case((2, 3, 2))])
+_qr_rows = differentiable(_qr_forward, _qr_rule, name="qr_rows")
 _QR = type(np.linalg.qr(np.eye(1)))
 
 
-def _qr(a: Any, mode: str = "reduced") -> Any:
+def _qr(a, mode: str = "reduced"):
     """A wide matrix is [x, z] with x square: its q is that of x, and r is q transposed times all of it."""
     only_real("qr", a)
     m, n = a.shape[-2:]
@@ -235,4 +216,24 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     return r if mode == "r" else _QR(q, r)
 
 
-qr = composite(_qr, np.linalg.qr, cases=[Case((3, 3)), Case((4, 2)), Case((2, 4)), Case((2, 3, 2), mode="r")])
+qr = composite(_qr, np.linalg.qr)
+
+# ---- test data
+
+CASES[cholesky] = domain(_positive, *SQUARE)
+CASES[_eigh_rows] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), uplo="U"))
+CASES[eigh] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), UPLO="U"), Case((1, 1)))
+CASES[eigvalsh] = domain(_symmetric, *SQUARE)
+CASES[_eig_rows] = domain(_real_spectrum, *SQUARE)
+CASES[eig] = domain(_real_spectrum, *SQUARE)
+CASES[eigvals] = domain(_real_spectrum, *SQUARE)
+CASES[_svd_rows] = [Case((3, 3)), Case((4, 2)), Case((2, 3)), Case((2, 3, 2))]
+CASES[svd] = [
+    Case((3, 3)),
+    Case((4, 2), full_matrices=False),
+    Case((2, 3), full_matrices=False),
+    Case((2, 2, 3), compute_uv=False),
+]
+CASES[svdvals] = [Case((3, 3)), Case((2, 4, 2))]
+CASES[_qr_rows] = [Case((3, 3)), Case((4, 2)), Case((2, 3, 2))]
+CASES[qr] = [Case((3, 3)), Case((4, 2)), Case((2, 4)), Case((2, 3, 2), mode="r")]

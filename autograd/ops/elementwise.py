@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..op import POSITIVE, REAL, Case, Operation, composite, differentiable, elementwise, zero
+from ..op import differentiable
+from ..registry import Operation, zero
 from ..tensor import Tensor
 from .index import own
+from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise
 
 # ---- arithmetic
 
 add = elementwise(np.add, lambda g, *_: g, lambda g, *_: g, operator="add")
 subtract = elementwise(np.subtract, lambda g, *_: g, lambda g, *_: -g, operator="sub")
-multiply = elementwise(
-    np.multiply,
-    lambda g, _z, _x, y: g * y,
-    lambda g, _z, x, _y: g * x,
-    operator="mul",
-)
-divide = elementwise(
-    np.divide,
-    lambda g, _z, _x, y: g / y,
-    lambda g, z, _x, y: -g * z / y,
-    operator="truediv",
-    domain=[REAL, POSITIVE],
-)
+multiply = elementwise(np.multiply, lambda g, _z, _x, y: g * y, lambda g, _z, x, _y: g * x, operator="mul")
+divide = elementwise(np.divide, lambda g, _z, _x, y: g / y, lambda g, z, _x, y: -g * z / y, operator="truediv")
 negative = elementwise(np.negative, lambda g, *_: -g, operator="neg")
 positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
-def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
+def _power_base(g, _z, x, y):
     """`g * y * x ** (y - 1)`, which is 0 where y is 0, also at x = 0 and at infinity.
 
     (Elsewhere y = 0 is no special case: the derivative of this by y is 1/x there.)
@@ -43,66 +33,35 @@ def _power_base(g: Any, _z: Any, x: Any, y: Any) -> Any:
     return np.where(flat, 0.0, g * y * np.where(flat, 1.0, x) ** (y - 1.0))
 
 
-def _power_exponent(g: Any, z: Any, x: Any, y: Any) -> Any:
+def _power_exponent(g, z, x, y):
     """`g * z * log(x)`, taken as its limit 0 where x is 0 and y is not negative."""
     flat = (x == 0) & (y >= 0)
     return np.where(flat, 0.0, g * z * np.log(np.where(flat, 1.0, x)))
 
 
-power = elementwise(
-    np.power,
-    _power_base,
-    _power_exponent,
-    operator="pow",
-    domain=[POSITIVE, REAL],
-    cases=[
-        *(Case((2, 3), exponent) for exponent in (2, -1.5)),
-        *(Case(*shapes) for shapes in [((2, 3), (3,)), ((3,), (2, 1)), ((), ())]),
-        Case(2.0, (3,)),
-        Case((3,), np.array([0.0, 1.0, 2.0])),
-    ],
-)
+power = elementwise(np.power, _power_base, _power_exponent, operator="pow")
 
-float_power = elementwise(
-    np.float_power,
-    _power_base,
-    _power_exponent,
-    domain=[POSITIVE, REAL],
-    cases=[Case((2, 3), 2), Case((2, 3), (3,)), Case((), ())],
-)
-reciprocal = elementwise(np.reciprocal, lambda g, y, _x: -g * y * y, domain=POSITIVE)
-remainder = elementwise(
-    np.remainder,
-    lambda g, *_: g,
-    lambda g, _z, x, y: -g * np.floor_divide(x, y),
-    operator="mod",
-    domain=[(3.1, 4.9), (1.6, 2.4)],
-    cases=[Case((2,), (2,)), Case((2, 1), 1.7), Case((), ())],
-)
-fmod = elementwise(
-    np.fmod,
-    lambda g, *_: g,
-    lambda g, _z, x, y: -g * np.trunc(x / y),
-    domain=[(3.1, 4.9), (1.6, 2.4)],
-    cases=[Case((2,), (2,)), Case((2, 1), 1.7), Case((), ())],
-)
+float_power = elementwise(np.float_power, _power_base, _power_exponent)
+reciprocal = elementwise(np.reciprocal, lambda g, y, _x: -g * y * y)
+remainder = elementwise(np.remainder, lambda g, *_: g, lambda g, _z, x, y: -g * np.floor_divide(x, y), operator="mod")
+fmod = elementwise(np.fmod, lambda g, *_: g, lambda g, _z, x, y: -g * np.trunc(x / y))
 mod = remainder
 true_divide = divide
 pow = power
 
 
-def _frexp(x: Any) -> Any:
+def _frexp(x):
     """Mantissa and exponent: x = m * 2**e; the exponent is a plain integer."""
     exponent = np.frexp(x.data if isinstance(x, Tensor) else x)[1]
     return np.ldexp(x, -exponent), exponent
 
 
-def _modf(x: Any) -> Any:
+def _modf(x):
     whole = np.trunc(x)
     return np.copysign(x - whole, x), whole
 
 
-def _divmod(x1: Any, x2: Any) -> Any:
+def _divmod(x1, x2):
     return np.floor_divide(x1, x2), np.remainder(x1, x2)
 
 
@@ -111,18 +70,18 @@ def _divmod(x1: Any, x2: Any) -> Any:
 LN2, LN10 = math.log(2), math.log(10)
 
 square = elementwise(np.square, lambda g, _y, x: g * 2.0 * x)
-sqrt = elementwise(np.sqrt, lambda g, y, _x: g * 0.5 / y, domain=POSITIVE)
-cbrt = elementwise(np.cbrt, lambda g, y, _x: g / (3.0 * y * y), domain=POSITIVE)
+sqrt = elementwise(np.sqrt, lambda g, y, _x: g * 0.5 / y)
+cbrt = elementwise(np.cbrt, lambda g, y, _x: g / (3.0 * y * y))
 exp = elementwise(np.exp, lambda g, y, _x: g * y)
 exp2 = elementwise(np.exp2, lambda g, y, _x: g * y * LN2)
 expm1 = elementwise(np.expm1, lambda g, y, _x: g * (y + 1.0))
-log = elementwise(np.log, lambda g, _y, x: g / x, domain=POSITIVE)
-log2 = elementwise(np.log2, lambda g, _y, x: g / (x * LN2), domain=POSITIVE)
-log10 = elementwise(np.log10, lambda g, _y, x: g / (x * LN10), domain=POSITIVE)
-log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0), domain=POSITIVE)
+log = elementwise(np.log, lambda g, _y, x: g / x)
+log2 = elementwise(np.log2, lambda g, _y, x: g / (x * LN2))
+log10 = elementwise(np.log10, lambda g, _y, x: g / (x * LN10))
+log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0))
 
 
-def _below(z: Any, x: Any, y: Any, half: float) -> Any:
+def _below(z, x, y, half: float):
     """x - z for z = logaddexp(x, y); where all are the same infinity, `half`: each has half of the gradient."""
     same = x == z
     return np.where(same, np.where(y == z, half, 0.0), np.where(same, 0.0, x) - np.where(same, 0.0, z))
@@ -138,19 +97,13 @@ logaddexp2 = elementwise(
     lambda g, z, x, y: g * np.exp2(_below(z, x, y, -1.0)),
     lambda g, z, x, y: g * np.exp2(_below(z, y, x, -1.0)),
 )
-ldexp = elementwise(
-    np.ldexp,
-    lambda g, _z, _x, n: np.ldexp(g, n),
-    None,
-    call=lambda x1, x2: ((x1, own(x2)), {}),
-    cases=[Case((2, 3), np.array([1, -2, 3])), Case((), 2)],
-)
-frexp = composite(_frexp, np.frexp, cases=[Case((2, 3))], domain=POSITIVE)
-modf = composite(_modf, np.modf, cases=[Case((2, 3))], domain=(0.1, 0.9))
-divmod = composite(_divmod, np.divmod, cases=[Case((2,), (2,))], domain=[(3.1, 4.9), (1.6, 2.4)])
+ldexp = elementwise(np.ldexp, lambda g, _z, _x, n: np.ldexp(g, n), None, call=lambda x1, x2: ((x1, own(x2)), {}))
+frexp = composite(_frexp, np.frexp)
+modf = composite(_modf, np.modf)
+divmod = composite(_divmod, np.divmod)
 
 
-def _bessel(x: Any, order: int) -> Any:
+def _bessel(x, order: int):
     """The modified Bessel function I_n, the mean of exp(x cos t) cos(n t) over the circle: Abramowitz & Stegun 9.6.19.
 
     The mean of N points converges faster than any power of N; NumPy itself has I_0 alone.
@@ -165,6 +118,32 @@ _bessel_i: Operation = differentiable(
     _bessel,
     lambda g, _y, x, *, order: g * 0.5 * (_bessel_i(x, order=order - 1) + _bessel_i(x, order=order + 1)),
     name="bessel_i",
-    cases=[Case((2, 3), order=1), Case((), order=2)],
 )
-i0 = differentiable(np.i0, lambda g, _y, x: g * _bessel_i(x, order=1), cases=[Case((2, 3)), Case(())])
+i0 = differentiable(np.i0, lambda g, _y, x: g * _bessel_i(x, order=1))
+
+# ---- test data
+
+CASES[divide] = domain([REAL, POSITIVE])
+CASES[power] = domain(
+    [POSITIVE, REAL],
+    *(Case((2, 3), exponent) for exponent in (2, -1.5)),
+    *(Case(*shapes) for shapes in [((2, 3), (3,)), ((3,), (2, 1)), ((), ())]),
+    Case(2.0, (3,)),
+    Case((3,), np.array([0.0, 1.0, 2.0])),
+)
+CASES[float_power] = domain([POSITIVE, REAL], Case((2, 3), 2), Case((2, 3), (3,)), Case((), ()))
+CASES[reciprocal] = domain(POSITIVE)
+CASES[remainder] = domain([(3.1, 4.9), (1.6, 2.4)], Case((2,), (2,)), Case((2, 1), 1.7), Case((), ()))
+CASES[fmod] = domain([(3.1, 4.9), (1.6, 2.4)], Case((2,), (2,)), Case((2, 1), 1.7), Case((), ()))
+CASES[sqrt] = domain(POSITIVE)
+CASES[cbrt] = domain(POSITIVE)
+CASES[log] = domain(POSITIVE)
+CASES[log2] = domain(POSITIVE)
+CASES[log10] = domain(POSITIVE)
+CASES[log1p] = domain(POSITIVE)
+CASES[ldexp] = [Case((2, 3), np.array([1, -2, 3])), Case((), 2)]
+CASES[frexp] = domain(POSITIVE, Case((2, 3)))
+CASES[modf] = domain((0.1, 0.9), Case((2, 3)))
+CASES[divmod] = domain([(3.1, 4.9), (1.6, 2.4)], Case((2,), (2,)))
+CASES[_bessel_i] = [Case((2, 3), order=1), Case((), order=2)]
+CASES[i0] = [Case((2, 3)), Case(())]

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, composite, differentiable
+from ..numpy_calls import NUMPY
+from ..op import differentiable
+from ..registry import Operation
 from ..tensor import Tensor
+from .register import CASES, Case, composite
 
 
-def array_of(x: Any) -> Any:
+def array_of(x):
     """The array of a Tensor, any other array as it is, and a list as NumPy reads it."""
     return x.data if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x)
 
 
-def own(index: Any) -> Any:
+def own(index):
     """The index with its arrays copied, so that nobody can change it before the backward pass reads it again."""
     if isinstance(index, tuple):
         return tuple(map(own, index))
@@ -26,13 +29,13 @@ def own(index: Any) -> Any:
     return index.copy("K") if isinstance(index, np.ndarray) else index  # its layout decides that of results
 
 
-def _is_basic(index: Any) -> bool:
+def _is_basic(index) -> bool:
     """Whether NumPy answers with a view, in which no element can come twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or type(i) is int or isinstance(i, slice | np.integer) for i in parts)
 
 
-def _put(g: Any, shape: tuple[int, ...], index: Any) -> Any:
+def _put(g, shape: tuple[int, ...], index):
     whole = np.zeros_like(g, shape=shape)
     if _is_basic(index):
         whole[index] = g
@@ -40,6 +43,168 @@ def _put(g: Any, shape: tuple[int, ...], index: Any) -> Any:
         np.add.at(whole, index, g)  # an element that was taken twice gets both gradients
     return whole
 
+
+getitem: Operation = differentiable(
+    lambda x, index: x[index],
+    lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
+    methods={"__getitem__": lambda x, index: getitem(x, index=own(index))},
+    name="getitem",
+    view=True,
+)
+scatter: Operation = differentiable(_put, lambda g, *_, shape, index: getitem(g, index=index), name="scatter")
+
+
+def _replace(x, value, index):
+    whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
+    whole[index] = value
+    return whole
+
+
+def _settable(x, index, value) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    index = own(index)
+    if not _is_basic(index):
+        shape = np.shape(x)
+        places = np.arange(int(np.prod(shape))).reshape(shape)[index]
+        if len(np.unique(places)) != places.size:
+            raise ValueError("set_at: the index names an element twice, so which value stays is undefined")
+    return (x, value), {"index": index}
+
+
+set_at: Operation = differentiable(
+    _replace, lambda g, *_, index: set_at(g, index, 0.0), lambda g, *_, index: g[index], call=_settable, name="set_at"
+)
+"""`set_at(x, index, value)`: a copy of x with `value` at `index`, the functional form of `x[index] = value`."""
+
+
+def _add_at(x, index, value):
+    """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at."""
+    index = own(index)
+    places = np.shape(np.empty(np.shape(x))[index])
+    return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)
+
+
+add_at = composite(_add_at, name="add_at")
+
+# ---- written with getitem
+
+
+def _along(x, axis: int) -> list[Any]:
+    """Index arrays that name every element of x in its place, except along `axis`."""
+    shape = np.shape(x)
+    grids = [np.arange(n).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)]
+    return grids[:axis] + grids[axis + 1 :]
+
+
+def _take_along_axis(arr, indices, axis: int | None = -1):
+    indices = array_of(indices)
+    if axis is None:
+        return np.reshape(arr, -1)[indices]
+    axis %= np.ndim(arr)
+    rest = _along(arr, axis)
+    return arr[(*rest[:axis], indices, *rest[axis:])]
+
+
+def _take(a, indices, axis: int | None = None, out: None = None, mode: str = "raise"):
+    """a[..., indices, ...] along an axis; outside, mode "wrap" begins again and "clip" stays on the last element."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    axis %= np.ndim(a)
+    n, indices = np.shape(a)[axis], array_of(indices)
+    if mode != "raise":
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return a[(slice(None),) * axis + (indices,)]
+
+
+def _compress(condition, a, axis: int | None = None, out: None = None):
+    return _take(a, np.flatnonzero(condition), axis)
+
+
+def _diagonal(a, offset: int = 0, axis1: int = 0, axis2: int = 1):
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    rows, columns = a.shape[-2:]
+    i = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
+    return a[..., i - min(offset, 0), i + max(offset, 0)]
+
+
+def _diag(v, k: int = 0):
+    """The diagonal of a matrix, or a matrix with this diagonal."""
+    if np.ndim(v) == 2:
+        return _diagonal(v, k)
+    n = np.shape(v)[0]
+    i = np.arange(n)
+    return scatter(v, shape=(n + abs(k), n + abs(k)), index=(i - min(k, 0), i + max(k, 0)))
+
+
+def _triangle(lower: bool):
+    def function(m, k: int = 0):
+        rows, columns = (np.shape(m)[-2:] * 2)[:2]  # of a row, NumPy makes a square
+        below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
+        return np.where(below if lower else ~below, m, 0)
+
+    return function
+
+
+def _sort(a, axis: int | None = -1, kind=None, order: None = None, *, stable: bool | None = None):
+    """A new array, also as the method: a Tensor is never sorted in place."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), -1
+    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis) if np.ndim(a) else a
+
+
+def _partition(a, kth, axis: int | None = -1, kind: str = "introselect", order: None = None):
+    if axis is None:
+        a, axis = np.reshape(a, -1), -1
+    return _take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
+
+
+def _unique(
+    ar,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+):
+    """The sorted different elements (or slices along `axis`); the gradient goes to the first of equal ones."""
+    plain = ar.data if isinstance(ar, Tensor) else ar
+    unique_of: Any = np.unique
+    _, index, *others = unique_of(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    values = _take(ar, index, axis)
+    extra = ([index] if return_index else []) + others
+    return (values, *extra) if extra else values
+
+
+def _bincount(x, /, weights=None, minlength: int = 0):
+    """How often each integer occurs in x, or the sum of the weights at its places."""
+    x = array_of(x)
+    if weights is None:
+        return np.bincount(x, minlength=minlength)
+    weights = weights.astype(float)
+    return scatter(weights, shape=(max(minlength, int(x.max(initial=-1)) + 1),), index=x)
+
+
+take = composite(_take, np.take)
+take_along_axis = composite(_take_along_axis, np.take_along_axis)
+compress = composite(
+    _compress, np.compress, methods={"compress": lambda a, condition, axis=None: _compress(condition, a, axis)}
+)
+extract = composite(lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)), np.extract)
+bincount = composite(_bincount, np.bincount)
+diagonal = composite(
+    _diagonal, np.diagonal, spelled={np.linalg.diagonal: lambda x, /, *, offset=0: _diagonal(x, offset, -2, -1)}
+)
+diag = composite(_diag, np.diag)
+diagflat = composite(lambda v, k=0: _diag(np.reshape(v, -1), k), np.diagflat)
+tril = composite(_triangle(True), np.tril)
+triu = composite(_triangle(False), np.triu)
+sort = composite(_sort, np.sort, methods={"sort": lambda x, axis=-1, **kind: _sort(x, axis, **kind)})
+partition = composite(_partition, np.partition, methods={"partition": lambda x, kth, axis=-1: _partition(x, kth, axis)})
+unique = composite(_unique, np.unique)
+unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values")
+
+# ---- test data
 
 _INDICES = [
     1,
@@ -54,218 +219,37 @@ _INDICES = [
     np.array([[True, False, True], [False, True, True]]),
     (np.array([True, False]), 1),
 ]
-
-getitem: Operation = differentiable(
-    lambda x, index: x[index],
-    lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
-    methods={"__getitem__": lambda x, index: getitem(x, index=own(index))},
-    name="getitem",
-    cases=[
-        *(Case((2, 3), index=index) for index in _INDICES),
-        Case((2, 3, 4), index=(0, slice(None), np.array([1, 1]))),
-    ],
-)
-scatter: Operation = differentiable(
-    _put,
-    lambda g, *_, shape, index: getitem(g, index=index),
-    name="scatter",
-    cases=[
-        Case((3,), shape=(2, 3), index=1),
-        Case((4,), shape=(2, 3), index=(np.array([0, 1, 1, 0]), np.array([2, 2, 2, 0]))),
-    ],
-)
-
-
-def _replace(x: Any, value: Any, index: Any) -> Any:
-    whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
-    whole[index] = value
-    return whole
-
-
-def _settable(x: Any, index: Any, value: Any) -> tuple[tuple[Any, Any], dict[str, Any]]:
-    index = own(index)
-    if not _is_basic(index):
-        shape = np.shape(x)
-        places = np.arange(int(np.prod(shape))).reshape(shape)[index]
-        if len(np.unique(places)) != places.size:
-            raise ValueError("set_at: the index names an element twice, so which value stays is undefined")
-    return (x, value), {"index": index}
-
-
-set_at: Operation = differentiable(
-    _replace,
-    lambda g, *_, index: set_at(g, index, 0.0),
-    lambda g, *_, index: g[index],
-    call=_settable,
-    name="set_at",
-    cases=[
-        Case((2, 3), 1, (3,)),
-        Case((2, 3), (slice(None), np.array([0, 2])), ()),
-        Case((2, 3), np.array([[True, False, True], [False, True, True]]), 0.5),
-    ],
-)
-"""`set_at(x, index, value)`: a copy of x with `value` at `index`, the functional form of `x[index] = value`."""
-
-
-def _add_at(x: Any, index: Any, value: Any) -> Any:
-    """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at."""
-    index = own(index)
-    places = np.shape(np.empty(np.shape(x))[index])
-    return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)
-
-
-add_at = composite(
-    _add_at,
-    name="add_at",
-    cases=[Case((2, 3), 1, (3,)), Case((3,), np.array([0, 0, 2]), (3,)), Case((2, 3), (slice(None), 0), ())],
-)
-
-# ---- written with getitem
-
-
-def _along(x: Any, axis: int) -> list[Any]:
-    """Index arrays that name every element of x in its place, except along `axis`."""
-    shape = np.shape(x)
-    grids = [np.arange(n).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)]
-    return grids[:axis] + grids[axis + 1 :]
-
-
-def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    indices = array_of(indices)
-    if axis is None:
-        return np.reshape(arr, -1)[indices]
-    axis %= np.ndim(arr)
-    rest = _along(arr, axis)
-    return arr[(*rest[:axis], indices, *rest[axis:])]
-
-
-def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
-    """a[..., indices, ...] along an axis; outside, mode "wrap" begins again and "clip" stays on the last element."""
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis %= np.ndim(a)
-    n, indices = np.shape(a)[axis], array_of(indices)
-    if mode != "raise":
-        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
-    return a[(slice(None),) * axis + (indices,)]
-
-
-def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
-    return _take(a, np.flatnonzero(condition), axis)
-
-
-def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = a.shape[-2:]
-    i = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
-    return a[..., i - min(offset, 0), i + max(offset, 0)]
-
-
-def _diag(v: Any, k: int = 0) -> Any:
-    """The diagonal of a matrix, or a matrix with this diagonal."""
-    if np.ndim(v) == 2:
-        return _diagonal(v, k)
-    n = np.shape(v)[0]
-    i = np.arange(n)
-    return scatter(v, shape=(n + abs(k), n + abs(k)), index=(i - min(k, 0), i + max(k, 0)))
-
-
-def _triangle(lower: bool) -> Any:
-    def function(m: Any, k: int = 0) -> Any:
-        rows, columns = (np.shape(m)[-2:] * 2)[:2]  # of a row, NumPy makes a square
-        below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
-        return np.where(below if lower else ~below, m, 0)
-
-    return function
-
-
-def _sort(a: Any, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Any:
-    """A new array, also as the method: a Tensor is never sorted in place."""
-    if axis is None:
-        a, axis = np.reshape(a, -1), -1
-    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis) if np.ndim(a) else a
-
-
-def _partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: None = None) -> Any:
-    if axis is None:
-        a, axis = np.reshape(a, -1), -1
-    return _take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
-
-
-def _unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: int | None = None,
-    *,
-    equal_nan: bool = True,
-    sorted: bool = True,
-) -> Any:
-    """The sorted different elements (or slices along `axis`); the gradient goes to the first of equal ones."""
-    plain = ar.data if isinstance(ar, Tensor) else ar
-    unique_of: Any = np.unique
-    _, index, *others = unique_of(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
-    values = _take(ar, index, axis)
-    extra = ([index] if return_index else []) + others
-    return (values, *extra) if extra else values
-
-
-def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    """How often each integer occurs in x, or the sum of the weights at its places."""
-    x = array_of(x)
-    if weights is None:
-        return np.bincount(x, minlength=minlength)
-    weights = weights.astype(float)
-    return scatter(weights, shape=(max(minlength, int(x.max(initial=-1)) + 1),), index=x)
-
-
-take = composite(
-    _take,
-    np.take,
-    cases=[
-        Case((2, 3), np.array([0, 5, 5])),
-        Case((2, 3), np.array([[0, 2], [2, 2]]), axis=1),
-        Case((4,), np.array([-1, 6]), mode="wrap"),
-        Case((4,), np.array([-1, 6]), mode="clip"),
-    ],
-    methods={"take": _take},
-)
-take_along_axis = composite(
-    _take_along_axis,
-    np.take_along_axis,
-    cases=[Case((2, 3), np.array([[0, 0], [2, 1]]), axis=1), Case((2, 3), np.array([[1, 0, 1]]), axis=0)],
-)
-compress = composite(
-    _compress,
-    np.compress,
-    cases=[Case(np.array([True, False, True]), (3, 2), axis=0)],
-    methods={"compress": lambda a, condition, axis=None: _compress(condition, a, axis)},
-)
-extract = composite(
-    lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)),
-    np.extract,
-    cases=[Case(np.array([[True, False, True], [False, True, True]]), (2, 3))],
-)
-bincount = composite(
-    _bincount,
-    np.bincount,
-    cases=[Case(np.array([0, 2, 2, 1]), (4,)), Case(np.array([1, 1]), (2,), minlength=5)],
-)
-diagonal = composite(
-    _diagonal,
-    np.diagonal,
-    cases=[Case((3, 3)), Case((2, 3), 1), Case((3, 2), -1), Case((2, 3, 4), 0, 1, 2), Case((2, 3), 5)],
-    methods={"diagonal": _diagonal},
-)
-diag = composite(_diag, np.diag, cases=[Case((3,)), Case((2,), -1), Case((2, 3)), Case((3, 3), 1)])
-diagflat = composite(lambda v, k=0: _diag(np.reshape(v, -1), k), np.diagflat, cases=[Case((2, 2)), Case((2,), 1)])
-tril = composite(_triangle(True), np.tril, cases=[Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)])
-triu = composite(_triangle(False), np.triu, cases=[Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)])
-sort = composite(_sort, np.sort, cases=[Case((5,)), Case((3, 2), axis=0), Case((2, 3), axis=None)])
-partition = composite(_partition, np.partition, cases=[Case((5,), 2), Case((2, 4), 1, axis=1)])
-unique = composite(_unique, np.unique, cases=[Case((5,)), Case((2, 3), axis=0)])
-unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values", cases=[Case((2, 3))])
-Tensor.sort = lambda x, axis=-1, **kind: _sort(x, axis, **kind)  # type: ignore[attr-defined]  # made here, not declared
-Tensor.partition = lambda x, kth, axis=-1: _partition(x, kth, axis)  # type: ignore[attr-defined]  # likewise
-getitem.op.view = True
+CASES[getitem] = [
+    *(Case((2, 3), index=index) for index in _INDICES),
+    Case((2, 3, 4), index=(0, slice(None), np.array([1, 1]))),
+]
+CASES[scatter] = [
+    Case((3,), shape=(2, 3), index=1),
+    Case((4,), shape=(2, 3), index=(np.array([0, 1, 1, 0]), np.array([2, 2, 2, 0]))),
+]
+CASES[set_at] = [
+    Case((2, 3), 1, (3,)),
+    Case((2, 3), (slice(None), np.array([0, 2])), ()),
+    Case((2, 3), np.array([[True, False, True], [False, True, True]]), 0.5),
+]
+CASES[add_at] = [Case((2, 3), 1, (3,)), Case((3,), np.array([0, 0, 2]), (3,)), Case((2, 3), (slice(None), 0), ())]
+CASES[take] = [
+    Case((2, 3), np.array([0, 5, 5])),
+    Case((2, 3), np.array([[0, 2], [2, 2]]), axis=1),
+    Case((4,), np.array([-1, 6]), mode="wrap"),
+    Case((4,), np.array([-1, 6]), mode="clip"),
+]
+CASES[take_along_axis] = [Case((2, 3), np.array([[0, 0], [2, 1]]), axis=1), Case((2, 3), np.array([[1, 0, 1]]), axis=0)]
+CASES[compress] = [Case(np.array([True, False, True]), (3, 2), axis=0)]
+CASES[extract] = [Case(np.array([[True, False, True], [False, True, True]]), (2, 3))]
+CASES[bincount] = [Case(np.array([0, 2, 2, 1]), (4,)), Case(np.array([1, 1]), (2,), minlength=5)]
+CASES[diagonal] = [Case((3, 3)), Case((2, 3), 1), Case((3, 2), -1), Case((2, 3, 4), 0, 1, 2), Case((2, 3), 5)]
+CASES[NUMPY[np.linalg.diagonal]] = [Case((3, 3)), Case((2, 3, 4), offset=1)]
+CASES[diag] = [Case((3,)), Case((2,), -1), Case((2, 3)), Case((3, 3), 1)]
+CASES[diagflat] = [Case((2, 2)), Case((2,), 1)]
+CASES[tril] = [Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)]
+CASES[triu] = [Case((3, 3)), Case((2, 3, 4), 1), Case((2, 3), -1)]
+CASES[sort] = [Case((5,)), Case((3, 2), axis=0), Case((2, 3), axis=None)]
+CASES[partition] = [Case((5,), 2), Case((2, 4), 1, axis=1)]
+CASES[unique] = [Case((5,)), Case((2, 3), axis=0)]
+CASES[unique_values] = [Case((2, 3))]

@@ -2,75 +2,76 @@
 
 from __future__ import annotations
 
+import math
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from ..op import Case, composite, differentiable
+from ..op import differentiable
+from .register import CASES, Case, composite
 from .sequence import part
 
 
-def _part(i: int, g: Any, _y: Any, *_arrays: Any, axis: int | None) -> Any:
-    """The part of g that array i filled."""
+def _parts(g, _y, *_arrays, axis: int | None):
+    """`g[start:stop]`, along the axis: for every array the part that it filled."""
     if axis is None:
-        sizes = [int(np.prod(a.shape)) for a in _arrays]
-        return np.reshape(g[sum(sizes[:i]) : sum(sizes[: i + 1])], _arrays[i].shape)
-    axis %= g.ndim
-    sizes = [a.shape[axis] for a in _arrays]
-    return g[(slice(None),) * axis + (slice(sum(sizes[:i]), sum(sizes[: i + 1])),)]
+        ends = list(accumulate(math.prod(a.shape) for a in _arrays))
+        return lambda i: np.reshape(g[ends[i] - math.prod(_arrays[i].shape) : ends[i]], _arrays[i].shape)
+    before = (slice(None),) * (axis % g.ndim)
+    ends = list(accumulate(a.shape[axis] for a in _arrays))
+    return lambda i: g[(*before, slice(ends[i] - _arrays[i].shape[axis], ends[i]))]
+
+
+def _layers(g, _y, *_arrays, axis: int):
+    """`g[i]`, along the axis: for every array the layer that it is."""
+    before = (slice(None),) * (axis % g.ndim)
+    return lambda i: g[(*before, i)]
 
 
 concatenate = differentiable(
     lambda *arrays, axis: np.concatenate(arrays, axis=axis),
-    every=_part,
+    every=_parts,
     call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
     name="concatenate",
     numpy=[np.concatenate],
-    cases=[
-        Case([(2, 3), (1, 3)]),
-        Case([(2, 3), (2, 1), (2, 2)], axis=-1),
-        Case([(2, 3), (2,)], axis=None),
-        Case([(0, 3), (2, 3)], axis=0),
-        Case([(2,)]),
-    ],
 )
 stack = differentiable(
     lambda *arrays, axis: np.stack(arrays, axis=axis),
-    every=lambda i, g, _y, *_arrays, axis: g[(slice(None),) * (axis % g.ndim) + (i,)],
+    every=_layers,
     call=lambda arrays, axis=0: (tuple(arrays), {"axis": axis}),
     name="stack",
     numpy=[np.stack],
-    cases=[Case([(2, 3), (2, 3)]), Case([(2, 3), (2, 3)], axis=-1), Case([(), ()]), Case([(2,)], axis=1)],
 )
 concat = concatenate
 
 # ---- joining, written with the two above
 
 
-def _stacked(at_least: Any, axis: int) -> Any:
-    def function(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def _stacked(at_least, axis: int):
+    def function(tup, *, dtype=None, casting: str = "same_kind"):
         joined = np.concatenate([at_least(a) for a in tup], axis=0 if len(at_least(tup[0]).shape) == 1 else axis)
         return joined if dtype is None else joined.astype(dtype)
 
     return function
 
 
-def _column_stack(tup: Any) -> Any:
+def _column_stack(tup):
     return np.concatenate([a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1)
 
 
-def _block(arrays: Any) -> Any:
+def _block(arrays):
     """Nested lists: the innermost are joined along the last axis, the next along the one before."""
 
-    def depth(x: Any) -> int:
+    def depth(x) -> int:
         return 1 + max(map(depth, x)) if isinstance(x, list) else 0
 
-    def leaves(x: Any) -> list[Any]:
+    def leaves(x) -> list[Any]:
         return [leaf for item in x for leaf in leaves(item)] if isinstance(x, list) else [x]
 
     ndim = max(depth(arrays), *(np.ndim(a) for a in leaves(arrays)))
 
-    def join(x: Any, axis: int) -> Any:
+    def join(x, axis: int):
         if isinstance(x, list):
             return np.concatenate([join(item, axis + 1) for item in x], axis=axis)
         return np.reshape(x, (1,) * (ndim - np.ndim(x)) + np.shape(x))
@@ -78,13 +79,13 @@ def _block(arrays: Any) -> Any:
     return join(arrays, -depth(arrays))
 
 
-def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+def _append(arr, values, axis: int | None = None):
     if axis is None:
         arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
     return np.concatenate([arr, values], axis=axis)
 
 
-def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+def _insert(arr, obj, values, axis: int | None = None):
     """NumPy's own insert, asked about 0, 1, 2, ..., says which element goes where."""
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
@@ -103,13 +104,13 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return joined[(slice(None),) * axis + (order,)]
 
 
-def _delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+def _delete(arr, obj, axis: int | None = None):
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
     return arr[(slice(None),) * (axis % arr.ndim) + (np.delete(np.arange(arr.shape[axis]), obj),)]
 
 
-def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+def _meshgrid(*xi, copy: bool = True, sparse: bool = False, indexing: str = "xy"):
     """One coordinate per axis, spread over the whole grid unless `sparse`."""
     n = len(xi)
     axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
@@ -117,51 +118,32 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple(grids if sparse else np.broadcast_arrays(*grids))
 
 
-_ROWS, _DEEP = [(2, 3), (1, 3)], [(2, 3), (2, 3)]
-vstack = composite(_stacked(np.atleast_2d, 0), np.vstack, cases=[Case(_ROWS), Case([(3,), (3,)]), Case([(), ()])])
-hstack = composite(
-    _stacked(np.atleast_1d, 1), np.hstack, cases=[Case([(2, 3), (2, 1)]), Case([(3,), (2,)]), Case([(), (2,)])]
-)
-dstack = composite(_stacked(np.atleast_3d, 2), np.dstack, cases=[Case(_DEEP), Case([(3,), (3,)]), Case([(), ()])])
-column_stack = composite(_column_stack, np.column_stack, cases=[Case([(3,), (3, 2)])])
-block = composite(_block, np.block, cases=[Case([(2,), (3,)]), Case([[(2, 2), (2, 1)], [(1, 2), (1, 1)]])])
-append = composite(_append, np.append, cases=[Case((2, 3), (2,)), Case((2, 3), (1, 3), axis=0)])
-insert = composite(
-    _insert,
-    np.insert,
-    cases=[
-        Case((2, 3), 1, (), axis=1),
-        Case((4,), 2, (3,)),
-        Case((2, 3), np.array([0, 2]), (2, 2), axis=-1),
-        Case((2, 3), slice(0, 2), (1, 2), axis=1),
-        Case((2, 3, 2), np.array([0, 2]), (2, 2, 2), axis=1),
-    ],
-)
-delete = composite(
-    _delete, np.delete, cases=[Case((2, 3), 1, axis=1), Case((2, 3), np.array([0, 4])), Case((4,), slice(1, 3))]
-)
-meshgrid = composite(
-    _meshgrid,
-    np.meshgrid,
-    cases=[Case((2,), (3,)), Case((2,), (3,), (2,), indexing="ij"), Case((2,), (3,), sparse=True)],
-)
+vstack = composite(_stacked(np.atleast_2d, 0), np.vstack)
+hstack = composite(_stacked(np.atleast_1d, 1), np.hstack)
+dstack = composite(_stacked(np.atleast_3d, 2), np.dstack)
+column_stack = composite(_column_stack, np.column_stack)
+block = composite(_block, np.block)
+append = composite(_append, np.append)
+insert = composite(_insert, np.insert)
+delete = composite(_delete, np.delete)
+meshgrid = composite(_meshgrid, np.meshgrid)
 
 # ---- splitting
 
 
-def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+def _array_split(ary, indices_or_sections, axis: int = 0):
     """Views between the given places, or as many parts of nearly equal length."""
     n = ary.shape[axis]
     if np.ndim(indices_or_sections) == 0:
         sections = int(indices_or_sections)
         sizes = [n // sections + (i < n % sections) for i in range(sections)]
-        places = [sum(sizes[:i]) for i in range(1, sections)]
+        places = list(accumulate(sizes[:-1]))
     else:
         places = list(indices_or_sections)
     return [part(ary, axis, a, b) for a, b in zip([0, *places], [*places, n], strict=True)]
 
 
-def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+def _split(ary, indices_or_sections, axis: int = 0):
     if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
         raise ValueError(
             f"split: {ary.shape[axis]} elements are not {indices_or_sections} equal parts; use array_split"
@@ -169,24 +151,16 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     return _array_split(ary, indices_or_sections, axis)
 
 
-array_split = composite(_array_split, np.array_split, cases=[Case((5,), 3), Case((2, 5), [1, 3], axis=1)])
-split = composite(_split, np.split, cases=[Case((4, 2), 2), Case((2, 6), 3, axis=-1), Case((5,), [1, 3, 9])])
+array_split = composite(_array_split, np.array_split)
+split = composite(_split, np.split)
 hsplit = composite(
-    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0),
-    np.hsplit,
-    cases=[Case((2, 4), 2), Case((4,), 2)],
+    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0), np.hsplit
 )
-vsplit = composite(
-    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0), np.vsplit, cases=[Case((4, 2), 2)]
-)
-dsplit = composite(
-    lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2), np.dsplit, cases=[Case((2, 2, 4), 2)]
-)
+vsplit = composite(lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0), np.vsplit)
+dsplit = composite(lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2), np.dsplit)
 if hasattr(np, "unstack"):  # NumPy 2.1
     unstack = composite(
-        lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])),
-        np.unstack,
-        cases=[Case((2, 3)), Case((2, 3), axis=-1)],
+        lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])), np.unstack
     )
 
 # ---- padding
@@ -194,7 +168,7 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 _EDGE: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
-def _pad_axis(x: Any, axis: int, width: Any, mode: Any, options: dict[str, Any]) -> Any:
+def _pad_axis(x, axis: int, width, mode, options: dict[str, Any]):
     """Pad one axis.  What NumPy's pad does to 0, 1, 2, ... says which element goes where."""
     n = x.shape[axis]
     if mode in ("reflect", "symmetric", "wrap", "edge"):
@@ -222,7 +196,7 @@ def _pad_axis(x: Any, axis: int, width: Any, mode: Any, options: dict[str, Any])
     return np.concatenate([sides[0], x, sides[1]], axis=axis)
 
 
-def _per_axis(x: Any, ndim: int) -> list[tuple[Any, Any]]:
+def _per_axis(x, ndim: int) -> list[tuple[Any, Any]]:
     """One number, a pair, or a pair for each axis, as a pair for each axis."""
     if isinstance(x, dict):
         given: list[Any] = [x.get(i, x.get(i - ndim, 0)) for i in range(ndim)]
@@ -233,7 +207,7 @@ def _per_axis(x: Any, ndim: int) -> list[tuple[Any, Any]]:
     return [(p[0], p[-1]) for p in (list(x) * ndim if len(x) == 1 else x)]
 
 
-def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+def _pad(array, pad_width, mode="constant", **kwargs):
     """Axis by axis, as NumPy does."""
     if callable(mode):
         raise TypeError("pad: a function as mode has no derivative rule; use one of NumPy's named modes")
@@ -253,19 +227,49 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
     return array
 
 
-pad = composite(
-    _pad,
-    np.pad,
-    cases=[
-        Case((2, 3), pad_width=1),
-        Case((3,), pad_width=(1, 2), constant_values=(0.5, -1.0)),
-        *(
-            Case((3, 4), pad_width=((1, 2), (0, 1)), mode=mode)
-            for mode in ["edge", "linear_ramp", "reflect", "symmetric", "wrap", *_EDGE]
-        ),
-        Case((4,), pad_width=(2, 3), mode="linear_ramp", end_values=(5.0, -4.0)),
-        Case((4,), pad_width=2, mode="mean", stat_length=2),
-        Case((4,), pad_width=(2, 3), mode="reflect", reflect_type="odd"),
-        Case((4,), pad_width=(6, 7), mode="symmetric", reflect_type="odd"),
-    ],
-)
+pad = composite(_pad, np.pad)
+
+# ---- test data
+
+CASES[concatenate] = [
+    Case([(2, 3), (1, 3)]),
+    Case([(2, 3), (2, 1), (2, 2)], axis=-1),
+    Case([(2, 3), (2,)], axis=None),
+    Case([(0, 3), (2, 3)], axis=0),
+    Case([(2,)]),
+]
+CASES[stack] = [Case([(2, 3), (2, 3)]), Case([(2, 3), (2, 3)], axis=-1), Case([(), ()]), Case([(2,)], axis=1)]
+CASES[vstack] = [Case([(2, 3), (1, 3)]), Case([(3,), (3,)]), Case([(), ()])]
+CASES[hstack] = [Case([(2, 3), (2, 1)]), Case([(3,), (2,)]), Case([(), (2,)])]
+CASES[dstack] = [Case([(2, 3), (2, 3)]), Case([(3,), (3,)]), Case([(), ()])]
+CASES[column_stack] = [Case([(3,), (3, 2)])]
+CASES[block] = [Case([(2,), (3,)]), Case([[(2, 2), (2, 1)], [(1, 2), (1, 1)]])]
+CASES[append] = [Case((2, 3), (2,)), Case((2, 3), (1, 3), axis=0)]
+CASES[insert] = [
+    Case((2, 3), 1, (), axis=1),
+    Case((4,), 2, (3,)),
+    Case((2, 3), np.array([0, 2]), (2, 2), axis=-1),
+    Case((2, 3), slice(0, 2), (1, 2), axis=1),
+    Case((2, 3, 2), np.array([0, 2]), (2, 2, 2), axis=1),
+]
+CASES[delete] = [Case((2, 3), 1, axis=1), Case((2, 3), np.array([0, 4])), Case((4,), slice(1, 3))]
+CASES[meshgrid] = [Case((2,), (3,)), Case((2,), (3,), (2,), indexing="ij"), Case((2,), (3,), sparse=True)]
+CASES[array_split] = [Case((5,), 3), Case((2, 5), [1, 3], axis=1)]
+CASES[split] = [Case((4, 2), 2), Case((2, 6), 3, axis=-1), Case((5,), [1, 3, 9])]
+CASES[hsplit] = [Case((2, 4), 2), Case((4,), 2)]
+CASES[vsplit] = [Case((4, 2), 2)]
+CASES[dsplit] = [Case((2, 2, 4), 2)]
+if hasattr(np, "unstack"):
+    CASES[unstack] = [Case((2, 3)), Case((2, 3), axis=-1)]
+CASES[pad] = [
+    Case((2, 3), pad_width=1),
+    Case((3,), pad_width=(1, 2), constant_values=(0.5, -1.0)),
+    *(
+        Case((3, 4), pad_width=((1, 2), (0, 1)), mode=mode)
+        for mode in ["edge", "linear_ramp", "reflect", "symmetric", "wrap", *_EDGE]
+    ),
+    Case((4,), pad_width=(2, 3), mode="linear_ramp", end_values=(5.0, -4.0)),
+    Case((4,), pad_width=2, mode="mean", stat_length=2),
+    Case((4,), pad_width=(2, 3), mode="reflect", reflect_type="odd"),
+    Case((4,), pad_width=(6, 7), mode="symmetric", reflect_type="odd"),
+]

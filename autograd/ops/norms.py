@@ -6,23 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, composite, differentiable
-from .decompositions import plain, svd
+from ..op import differentiable
+from .decompositions import svd
+from .index import array_of
+from .register import CASES, Case, composite
 
 
-def _unit(g: Any, y: Any, axis: Any, keepdims: bool) -> tuple[Any, Any]:
+def _unit(g, y, axis, keepdims: bool) -> tuple[Any, Any]:
     """g and y with the reduced axes back, and a y that can be divided by."""
     if axis is not None and not keepdims:
         g, y = np.expand_dims(g, axis), np.expand_dims(y, axis)
     return g, np.where(y == 0, 1.0, y)
 
 
-def _norm2_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm2_rule(g, y, x, *, axis=None, keepdims: bool = False):
     g, y = _unit(g, y, axis, keepdims)
     return g * (x.conj() / y)
 
 
-def _p_norm_rule(g: Any, y: Any, x: Any, *, p: float, axis: Any = None, keepdims: bool = False) -> Any:
+def _p_norm_rule(g, y, x, *, p: float, axis=None, keepdims: bool = False):
     g, y = _unit(g, y, axis, keepdims)
     size = np.abs(x)
     safe = np.where(size == 0, 1.0, size)
@@ -33,24 +35,22 @@ _norm2 = differentiable(
     lambda x, axis=None, keepdims=False: np.sqrt(np.sum(np.abs(x) ** 2, axis=axis, keepdims=keepdims)),
     _norm2_rule,
     name="norm2",
-    cases=[Case((3,)), Case((2, 3), axis=0), Case((2, 3, 2), axis=(0, 2), keepdims=True)],
 )
 _p_norm = differentiable(
     lambda x, p, axis=None, keepdims=False: np.power(np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims), 1.0 / p),
     _p_norm_rule,
     call=lambda x, p, axis=None, keepdims=False: ((x,), {"p": p, "axis": axis, "keepdims": keepdims}),
     name="p_norm",
-    cases=[Case((3,), 3.0), Case((2, 3), 2.5, axis=-1), Case((2, 3), -1.5, axis=0, keepdims=True)],
 )
 
 
-def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def _vector_norm(x, /, *, axis=None, keepdims: bool = False, ord=2):
     if axis is None and keepdims:
         axis = tuple(range(np.ndim(x)))
     if ord == 2:
         return _norm2(x, axis=axis, keepdims=keepdims)
     if ord == 0:
-        return np.sum((x != 0).astype(np.abs(plain(x)).dtype), axis=axis, keepdims=keepdims)
+        return np.sum((x != 0).astype(np.abs(array_of(x)).dtype), axis=axis, keepdims=keepdims)
     if ord == 1:
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if ord in (np.inf, -np.inf):
@@ -59,7 +59,7 @@ def _vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: An
     return _p_norm(x, ord, axis=axis, keepdims=keepdims)
 
 
-def _matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
+def _matrix_norm(x, /, *, keepdims: bool = False, ord="fro"):
     """Of the last two axes."""
     if ord == "fro":
         return _norm2(x, axis=(-2, -1), keepdims=keepdims)
@@ -74,7 +74,7 @@ def _matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm[..., None, None] if keepdims else norm
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def _norm(x, ord=None, axis=None, keepdims: bool = False):
     """NumPy's norm: of vectors along an axis, of matrices along two, of all elements if no order is given."""
     if axis is None and (ord is None or np.ndim(x) == 1):
         return _vector_norm(x, axis=None, keepdims=keepdims, ord=2 if ord is None else ord)
@@ -87,21 +87,19 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return np.expand_dims(norm, axes) if keepdims else norm
 
 
-_ORDERS = [None, 0, 1, 2, np.inf, -np.inf, 3, 0.5]
-_MATRIX = [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]
-norm = composite(
-    _norm,
-    np.linalg.norm,
-    cases=[Case((5,), o) for o in _ORDERS if o != 0]
-    + [Case((2, 3), o) for o in _MATRIX]
-    + [Case((2, 3, 2), 2, axis=(2, 0)), Case((2, 3), 2, 1, True), Case((2, 3, 2))]
-    + [Case((2, 3, 2), "nuc", axis=(0, 1), keepdims=True)],
-)
-vector_norm = composite(
-    _vector_norm, np.linalg.vector_norm, cases=[Case((2, 3)), Case((2, 3), axis=1, ord=3), Case((2, 3), keepdims=True)]
-)
-matrix_norm = composite(
-    _matrix_norm,
-    np.linalg.matrix_norm,
-    cases=[Case((2, 3)), Case((2, 2, 3), ord="nuc"), Case((2, 3), keepdims=True, ord=1)],
-)
+norm = composite(_norm, np.linalg.norm)
+vector_norm = composite(_vector_norm, np.linalg.vector_norm)
+matrix_norm = composite(_matrix_norm, np.linalg.matrix_norm)
+
+# ---- test data
+
+CASES[_norm2] = [Case((3,)), Case((2, 3), axis=0), Case((2, 3, 2), axis=(0, 2), keepdims=True)]
+CASES[_p_norm] = [Case((3,), 3.0), Case((2, 3), 2.5, axis=-1), Case((2, 3), -1.5, axis=0, keepdims=True)]
+CASES[norm] = [
+    *(Case((5,), order) for order in [None, 1, 2, np.inf, -np.inf, 3, 0.5]),
+    *(Case((2, 3), order) for order in [None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf]),
+    *(Case((2, 3, 2), 2, axis=(2, 0)), Case((2, 3), 2, 1, True), Case((2, 3, 2))),
+    Case((2, 3, 2), "nuc", axis=(0, 1), keepdims=True),
+]
+CASES[vector_norm] = [Case((2, 3)), Case((2, 3), axis=1, ord=3), Case((2, 3), keepdims=True)]
+CASES[matrix_norm] = [Case((2, 3)), Case((2, 2, 3), ord="nuc"), Case((2, 3), keepdims=True, ord=1)]

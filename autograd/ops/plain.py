@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..op import plain
+from .register import plain
 
 plain(np.less, operator="lt")
 plain(np.less_equal, operator="le")

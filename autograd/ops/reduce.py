@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, composite, differentiable
+from ..op import differentiable
+from ..registry import Operation
+from .register import CASES, Case, composite
 from .sequence import before
 
 _CASES = [
@@ -22,65 +23,56 @@ _CASES = [
 _MASK = np.array([[True, False, True], [True, True, False]])
 
 
-def restore(reduced: Any, axis: Any, keepdims: bool) -> Any:
+def restore(reduced, axis, keepdims: bool):
     """Put back the axes that a reduction removed, with length 1, so that the result broadcasts with the input."""
     return reduced if keepdims or axis is None else np.expand_dims(reduced, axis)
 
 
-def cast(a: Any, dtype: Any) -> Any:
+def cast(a, dtype):
     """`a` in another dtype, if one is given."""
     return a if dtype is None else a.astype(dtype)
 
 
-def _sum_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _sum_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
     """`g`, for every element that was added."""
     return np.broadcast_to(restore(g, axis, keepdims), _x.shape)
 
 
-def _sum_beyond(
-    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = True
-) -> Any:
+def _sum_beyond(a, axis=None, keepdims: bool = False, dtype=None, initial=None, where=True):
     a = cast(a, dtype)
     total = sum(a if where is True else np.where(where, a, 0.0), axis=axis, keepdims=keepdims)
     return total if initial is None else total + initial
 
 
-sum: Operation = differentiable(
-    np.sum,
-    _sum_rule,
-    beyond=_sum_beyond,
-    cases=[*_CASES, Case((0, 3), axis=0), Case((2, 3), axis=0, where=_MASK, initial=2.0)],
-)
+sum: Operation = differentiable(np.sum, _sum_rule, beyond=_sum_beyond)
 
 
-def share(_x: Any, count: int) -> float:
+def share(_x, count: int) -> float:
     """What each element has in a mean of `count`: a Python float, so that float16 does not overflow."""
     return count / (math.prod(_x.shape) or 1)
 
 
-def _mean_rule(g: Any, _y: Any, _x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _mean_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
     """`g / n`, for each of the n elements that a mean is of."""
     return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), axis, keepdims), _x.shape)
 
 
-def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+def _count(a, axis, keepdims: bool, where):
     chosen = np.broadcast_to(where, np.shape(a))
     return np.sum(chosen, axis=axis, keepdims=keepdims).astype(a.dtype)
 
 
-def _mean_beyond(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, where: Any = True) -> Any:
+def _mean_beyond(a, axis=None, keepdims: bool = False, dtype=None, where=True):
     a = cast(a, dtype)
     if where is True:
         return mean(a, axis=axis, keepdims=keepdims)
     return _sum_beyond(a, axis, keepdims, where=where) / _count(a, axis, keepdims, where)
 
 
-mean: Operation = differentiable(
-    np.mean, _mean_rule, beyond=_mean_beyond, cases=[*_CASES, Case((2, 3), axis=1, where=_MASK)]
-)
+mean: Operation = differentiable(np.mean, _mean_rule, beyond=_mean_beyond)
 
 
-def _prod_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _prod_rule(g, _y, x, *, axis=None, keepdims: bool = False):
     """For each element the product of all others: of those before it and those after it, so zeros do no harm."""
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(a % x.ndim for a in axes)
@@ -92,35 +84,24 @@ def _prod_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = Fa
     return restore(g, axis, keepdims) * back
 
 
-def _prod_beyond(
-    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, where: Any = True
-) -> Any:
+def _prod_beyond(a, axis=None, keepdims: bool = False, dtype=None, initial=None, where=True):
     a = cast(a, dtype)
     product = prod(a if where is True else np.where(where, a, 1.0), axis=axis, keepdims=keepdims)
     return product if initial is None else product * initial
 
 
-prod: Operation = differentiable(
-    np.prod,
-    _prod_rule,
-    beyond=_prod_beyond,
-    cases=[
-        *_CASES,
-        Case(np.array([[1.5, 0.0, 2.0], [0.0, 3.0, 0.0]]), axis=1),
-        Case((2, 3), axis=0, where=_MASK, initial=2.0),
-    ],
-)
+prod: Operation = differentiable(np.prod, _prod_rule, beyond=_prod_beyond)
 
 
-def _extreme_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _extreme_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """`where(x == y, g, 0)`, shared equally if several are equal to the extreme (or, if that is nan, are nan)."""
     chosen = (x == restore(y, axis, keepdims)) | (x != x)
     shared = restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(chosen, shared, 0.0)
 
 
-def _extreme_beyond(reduce: Any, combine: Any) -> Any:
-    def beyond(a: Any, axis: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+def _extreme_beyond(reduce, combine):
+    def beyond(a, axis=None, keepdims: bool = False, initial=None, where=True):
         if where is not True and initial is None:
             raise ValueError(f"{reduce.__name__}: where= needs initial=, the result where nothing is chosen")
         extreme = reduce(a if where is True else np.where(where, a, initial), axis=axis, keepdims=keepdims)
@@ -131,18 +112,10 @@ def _extreme_beyond(reduce: Any, combine: Any) -> Any:
 
 _EXTREME = [*_CASES, Case((2, 3), axis=0, where=_MASK, initial=0.1)]
 max = differentiable(
-    np.max,
-    _extreme_rule,
-    numpy=[np.max, np.amax],
-    cases=_EXTREME,
-    beyond=lambda *a, **p: _extreme_beyond(max, np.maximum)(*a, **p),
+    np.max, _extreme_rule, numpy=[np.max, np.amax], beyond=lambda *a, **p: _extreme_beyond(max, np.maximum)(*a, **p)
 )
 min = differentiable(
-    np.min,
-    _extreme_rule,
-    numpy=[np.min, np.amin],
-    cases=_EXTREME,
-    beyond=lambda *a, **p: _extreme_beyond(min, np.minimum)(*a, **p),
+    np.min, _extreme_rule, numpy=[np.min, np.amin], beyond=lambda *a, **p: _extreme_beyond(min, np.minimum)(*a, **p)
 )
 amax, amin = max, min
 ptp = composite(
@@ -150,12 +123,11 @@ ptp = composite(
         max(a, axis=axis, keepdims=keepdims) - min(a, axis=axis, keepdims=keepdims)
     ),
     np.ptp,
-    cases=_CASES[:5],
 )
 
 
 @np.errstate(divide="ignore")  # the logarithm of 0 is -inf, and rightly so
-def _logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def _logsumexp(a, axis=None, keepdims: bool = False):
     """log(sum(exp(a))), shifted by the largest finite a, so that nothing overflows."""
     top = np.max(a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
@@ -164,7 +136,7 @@ def _logsumexp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return y if keepdims else np.reshape(y, ()) if axis is None else np.squeeze(y, axis)
 
 
-def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+def _logsumexp_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """The softmax; where the sum is infinite, its largest elements share equally."""
     g, y = restore(g, axis, keepdims), restore(y, axis, keepdims)
     finite = np.isfinite(y)
@@ -173,23 +145,16 @@ def _logsumexp_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool 
     return g * np.where(finite, np.exp(np.where(finite, x, 0.0) - np.where(finite, y, 0.0)), share)
 
 
-logsumexp: Operation = differentiable(
-    _logsumexp,
-    _logsumexp_rule,
-    name="logsumexp",
-    cases=[*_CASES[:5], Case(())],
-)
+logsumexp: Operation = differentiable(_logsumexp, _logsumexp_rule, name="logsumexp")
 """`logsumexp(a, axis=None, keepdims=False)`: log(sum(exp(a))) along axes, without overflow."""
 
 # ---- without what is not a number
 
 
-def _without_nan(reduce: Any, fill: float | None) -> Any:
+def _without_nan(reduce, fill: float | None):
     """A reduction that leaves out NaN: `fill` in its place, or (for None) counted out by where=."""
 
-    def function(
-        a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, **more: Any
-    ) -> Any:
+    def function(a, axis=None, dtype=None, out: None = None, keepdims: bool = False, **more):
         number = ~np.isnan(a)
         a = cast(a, dtype)
         if fill is None:
@@ -203,16 +168,7 @@ def _without_nan(reduce: Any, fill: float | None) -> Any:
     return function
 
 
-def _var_beyond(
-    a: Any,
-    axis: Any = None,
-    keepdims: bool = False,
-    dtype: Any = None,
-    ddof: Any = 0,
-    correction: Any = None,
-    mean: Any = None,
-    where: Any = True,
-) -> Any:
+def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
     a = cast(a, dtype)
     ddof = ddof if correction is None else correction
     if where is True and mean is None:
@@ -223,18 +179,18 @@ def _var_beyond(
     return squares / np.maximum(np.real(_count(a, axis, keepdims, where)) - ddof, 0.0)
 
 
-def _var_rule(g: Any, _y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+def _var_rule(g, _y, x, *, axis=None, keepdims: bool = False, ddof=0):
     n = math.prod(x.shape) // (math.prod(g.shape) or 1)
     d = x - np.mean(x, axis=axis, keepdims=True)
     return restore(g * (2.0 / (n - ddof) if n != ddof else math.nan), axis, keepdims) * d.conj()
 
 
-def _std_rule(g: Any, y: Any, x: Any, *, axis: Any = None, keepdims: bool = False, ddof: Any = 0) -> Any:
+def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):
     """That of the variance over 2y; 0 where nothing varies."""
     return _var_rule(g * 0.5 / np.where(y == 0, 1.0, y), y, x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 
-def _root(x: Any) -> Any:
+def _root(x):
     """The square root, with the gradient 0 at 0."""
     return np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x)))
 
@@ -247,17 +203,38 @@ _VAR = [
 ]
 if np.lib.NumpyVersion(np.__version__) < "2.0.0":
     del _VAR[-1]
-var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond, cases=[*_VAR, Case((2, 3), mean=0.5)])
-std: Operation = differentiable(
-    np.std, _std_rule, beyond=lambda *a, **p: _root(_var_beyond(*a, **p)), cases=[*_VAR[:6], _VAR[7]]
-)
+var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond)
+std: Operation = differentiable(np.std, _std_rule, beyond=lambda *a, **p: _root(_var_beyond(*a, **p)))
 
 _HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
 _NAN = [Case((2, 3)), Case(_HOLES), Case(_HOLES, axis=1), Case(_HOLES, axis=0, keepdims=True)]
-nansum = composite(_without_nan(sum, 0.0), np.nansum, cases=_NAN)
-nanprod = composite(_without_nan(prod, 1.0), np.nanprod, cases=_NAN)
-nanmax = composite(_without_nan(max, -np.inf), np.nanmax, cases=_NAN)
-nanmin = composite(_without_nan(min, np.inf), np.nanmin, cases=_NAN)
-nanmean = composite(_without_nan(mean, None), np.nanmean, cases=_NAN)
-nanvar = composite(_without_nan(var, None), np.nanvar, cases=[*_NAN, Case(_HOLES, axis=1, ddof=1)])
-nanstd = composite(_without_nan(std, None), np.nanstd, cases=_NAN)
+nansum = composite(_without_nan(sum, 0.0), np.nansum)
+nanprod = composite(_without_nan(prod, 1.0), np.nanprod)
+nanmax = composite(_without_nan(max, -np.inf), np.nanmax)
+nanmin = composite(_without_nan(min, np.inf), np.nanmin)
+nanmean = composite(_without_nan(mean, None), np.nanmean)
+nanvar = composite(_without_nan(var, None), np.nanvar)
+nanstd = composite(_without_nan(std, None), np.nanstd)
+
+# ---- test data
+
+CASES[sum] = [*_CASES, Case((0, 3), axis=0), Case((2, 3), axis=0, where=_MASK, initial=2.0)]
+CASES[mean] = [*_CASES, Case((2, 3), axis=1, where=_MASK)]
+CASES[prod] = [
+    *_CASES,
+    Case(np.array([[1.5, 0.0, 2.0], [0.0, 3.0, 0.0]]), axis=1),
+    Case((2, 3), axis=0, where=_MASK, initial=2.0),
+]
+CASES[max] = _EXTREME
+CASES[min] = _EXTREME
+CASES[ptp] = _CASES[:5]
+CASES[logsumexp] = [*_CASES[:5], Case(())]
+CASES[var] = [*_VAR, Case((2, 3), mean=0.5)]
+CASES[std] = [*_VAR[:6], _VAR[7]]
+CASES[nansum] = _NAN
+CASES[nanprod] = _NAN
+CASES[nanmax] = _NAN
+CASES[nanmin] = _NAN
+CASES[nanmean] = _NAN
+CASES[nanvar] = [*_NAN, Case(_HOLES, axis=1, ddof=1)]
+CASES[nanstd] = _NAN

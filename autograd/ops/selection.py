@@ -6,17 +6,17 @@ for infinity times 0 is not 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..op import REAL, Case, Operation, composite, differentiable, elementwise, zero
+from ..op import differentiable
+from ..registry import Operation, zero
 from .index import own, set_at
+from .register import CASES, REAL, Case, composite, domain, elementwise
 
 _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 
 
-def _keep_where(x: Any, *, mask: Any) -> Any:
+def _keep_where(x, *, mask):
     """np.where(mask, x, 0), without a branch per element: the bits of x, read as an integer, are multiplied by 1 or 0.
 
     np.where takes 15 times as long where the mask follows no pattern, as after a ReLU.
@@ -29,19 +29,10 @@ def _keep_where(x: Any, *, mask: Any) -> Any:
     return bits.view(x.dtype)
 
 
-_kept: Operation = differentiable(
-    _keep_where,
-    lambda g, _y, _x, *, mask: keep_where(g, mask=mask),
-    name="keep_where",
-    cases=[
-        Case((2, 3), mask=np.array([[True, False, True], [False, False, True]])),
-        Case((3,), mask=np.array(True)),
-        Case((), mask=np.array(False)),
-    ],
-)
+_kept: Operation = differentiable(_keep_where, lambda g, _y, _x, *, mask: keep_where(g, mask=mask), name="keep_where")
 
 
-def keep_where(x: Any, *, mask: Any) -> Any:
+def keep_where(x, *, mask):
     """x where the mask is true, and 0 elsewhere, also in place of infinity and NaN; of one shape, for speed.
 
     >>> keep_where(np.array([1.0, np.inf]), mask=np.array([True, False]))
@@ -50,16 +41,16 @@ def keep_where(x: Any, *, mask: Any) -> Any:
     return _keep_where(x, mask=mask) if x.__class__ is np.ndarray else _kept(x, mask=mask)
 
 
-def _signed(g: Any, x: Any) -> Any:
+def _signed(g, x):
     """g with the sign of x, 0 where x is 0, and NaN where x is."""
     return np.where(x > 0, g, np.where(x < 0, -g, 0.0 * x))
 
 
-def _abs_rule(g: Any, y: Any, x: Any) -> Any:
+def _abs_rule(g, y, x):
     return g * x.conj() / np.where(y == 0, 1.0, y) if x.dtype.kind == "c" else _signed(g, x)
 
 
-def _sign_rule(g: Any, _y: Any, x: Any) -> Any:
+def _sign_rule(g, _y, x):
     """Of a complex number the sign is x / abs(x), and only its length does not matter."""
     if x.dtype.kind != "c":
         return zero(g)
@@ -71,42 +62,21 @@ abs = elementwise(np.abs, _abs_rule, name="abs", operator="abs")
 fabs = elementwise(np.fabs, lambda g, _y, x: _signed(g, x))
 sign = elementwise(np.sign, _sign_rule)
 copysign = elementwise(
-    np.copysign,
-    lambda g, _z, x, y: np.where(x == 0, 0.0, np.where(np.signbit(x) == np.signbit(y), g, -g)),
-    zero,
+    np.copysign, lambda g, _z, x, y: np.where(x == 0, 0.0, np.where(np.signbit(x) == np.signbit(y), g, -g)), zero
 )
 absolute = abs
 
 # ---- steps: the gradient is 0
 
 _INSIDE = (0.1, 0.9)  # between two steps
-floor = elementwise(np.floor, zero, domain=_INSIDE)
-ceil = elementwise(np.ceil, zero, domain=_INSIDE)
-trunc = elementwise(np.trunc, zero, domain=_INSIDE)
-rint = elementwise(np.rint, zero, domain=(0.6, 1.4))
-fix = composite(lambda x, out=None: np.trunc(x), np.fix, cases=[Case((2, 3))], domain=_INSIDE)
-round = differentiable(
-    np.round,
-    lambda g, *_, decimals=0: zero(g),
-    numpy=[np.round, np.around],
-    domain=(0.6, 1.4),
-    cases=[Case((2, 3)), Case((2, 3), decimals=0), Case(())],
-)
-floor_divide = elementwise(
-    np.floor_divide,
-    zero,
-    zero,
-    operator="floordiv",
-    domain=[(3.1, 4.9), (1.6, 2.4)],
-    cases=[Case((2,), (2,)), Case((2, 1), 1.7), Case((), ())],
-)
-heaviside = elementwise(
-    np.heaviside,
-    zero,
-    lambda g, _z, x, _y: np.where(x == 0, g, 0.0),
-    cases=[Case((2, 3), (3,)), Case(np.array([0, 1]), (2,)), Case((), ())],
-    domain=[_INSIDE, REAL],
-)
+floor = elementwise(np.floor, zero)
+ceil = elementwise(np.ceil, zero)
+trunc = elementwise(np.trunc, zero)
+rint = elementwise(np.rint, zero)
+fix = composite(lambda x, out=None: np.trunc(x), np.fix)
+round = differentiable(np.round, lambda g, *_, decimals=0: zero(g), numpy=[np.round, np.around])
+floor_divide = elementwise(np.floor_divide, zero, zero, operator="floordiv")
+heaviside = elementwise(np.heaviside, zero, lambda g, _z, x, _y: np.where(x == 0, g, 0.0))
 
 # ---- choices
 
@@ -127,16 +97,11 @@ where = differentiable(
     lambda g, _z, condition, _x, _y: np.where(condition, 0.0, g),
     call=lambda condition, x, y: ((own(condition), x, y), {}),
     numpy=[np.where],
-    cases=[
-        Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
-        Case(np.array([True, False]), (3, 1), ()),
-        Case(np.array(True), (2,), 0.5),
-    ],
     elementwise=True,
 )
 
 
-def _less(x: Any, y: Any) -> Any:
+def _less(x, y):
     """x < y, where None bounds nothing."""
     return False if x is None or y is None else x < y
 
@@ -152,14 +117,6 @@ clip = differentiable(
     ),
     name="clip",
     numpy=[np.clip],
-    cases=[
-        Case((2, 3), -1.0, 1.0),
-        Case((2, 3), None, 0.5),
-        Case((5,), -0.5, None),
-        Case((2, 3), np.full(3, -0.5), (3,)),
-        Case((2, 3), (2, 1), ()),
-        Case((), -1.0, 1.0),
-    ],
     elementwise=True,
 )
 fmax = elementwise(
@@ -173,13 +130,11 @@ fmin = elementwise(
     lambda g, _z, x, y: np.where(np.isnan(x) | (y < x), g, np.where(x == y, g * 0.5, 0.0)),
 )
 nan_to_num = differentiable(
-    np.nan_to_num,
-    lambda g, _y, x, *, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0.0),
-    cases=[Case((2, 3)), Case((2, 3), nan=1.0, posinf=2.0, neginf=3.0)],
+    np.nan_to_num, lambda g, _y, x, *, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0.0)
 )
 
 
-def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+def _select(condlist, choicelist, default=0):
     """The first choice whose condition holds."""
     if len(condlist) != len(choicelist):
         raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
@@ -190,10 +145,10 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 _MASK = np.array([[True, False, True], [False, False, True]])
-select = composite(_select, np.select, cases=[Case([_MASK, ~_MASK], [(2, 3), (3,)]), Case([_MASK], [(2, 3)], 0.5)])
+select = composite(_select, np.select)
 
 
-def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+def _choose(a, choices, mode: str = "raise"):
     """Element by element, the one of `choices` that the integer in `a` names."""
     n = len(choices)
     a = np.asarray(a)
@@ -203,14 +158,10 @@ def _choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     return _select([a == i for i in range(n)], list(choices))
 
 
-choose = composite(
-    _choose,
-    np.choose,
-    cases=[Case(np.array([[0, 1, 0], [1, 1, 0]]), [(2, 3), (3,)]), Case(np.array([5, -1]), [(2,), (2,)], mode="wrap")],
-)
+choose = composite(_choose, np.choose)
 
 
-def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+def _piecewise(x, condlist, funclist, *args, **kw):
     """The function (or number) of the last condition that holds, evaluated there alone."""
     conditions = [np.asarray(c) for c in ([condlist] if np.ndim(condlist) == np.ndim(x) else condlist)]
     if len(funclist) == len(conditions) + 1:
@@ -226,8 +177,40 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     return result
 
 
-piecewise = composite(
-    _piecewise,
-    np.piecewise,
-    cases=[Case((2, 3), [_MASK], [np.square, np.exp]), Case((2, 3), [_MASK, ~_MASK], [2.0, np.sin])],
-)
+piecewise = composite(_piecewise, np.piecewise)
+
+# ---- test data
+
+CASES[_kept] = [
+    Case((2, 3), mask=np.array([[True, False, True], [False, False, True]])),
+    Case((3,), mask=np.array(True)),
+    Case((), mask=np.array(False)),
+]
+CASES[floor] = domain(_INSIDE)
+CASES[ceil] = domain(_INSIDE)
+CASES[trunc] = domain(_INSIDE)
+CASES[rint] = domain((0.6, 1.4))
+CASES[fix] = domain(_INSIDE, Case((2, 3)))
+CASES[round] = domain((0.6, 1.4), Case((2, 3)), Case((2, 3), decimals=0), Case(()))
+CASES[floor_divide] = domain([(3.1, 4.9), (1.6, 2.4)], Case((2,), (2,)), Case((2, 1), 1.7), Case((), ()))
+CASES[heaviside] = domain([_INSIDE, REAL], Case((2, 3), (3,)), Case(np.array([0, 1]), (2,)), Case((), ()))
+CASES[where] = [
+    Case(np.array([[True, False, True], [False, False, True]]), (2, 3), (3,)),
+    Case(np.array([True, False]), (3, 1), ()),
+    Case(np.array(True), (2,), 0.5),
+]
+CASES[clip] = [
+    Case((2, 3), -1.0, 1.0),
+    Case((2, 3), None, 0.5),
+    Case((5,), -0.5, None),
+    Case((2, 3), np.full(3, -0.5), (3,)),
+    Case((2, 3), (2, 1), ()),
+    Case((), -1.0, 1.0),
+]
+CASES[nan_to_num] = [Case((2, 3)), Case((2, 3), nan=1.0, posinf=2.0, neginf=3.0)]
+CASES[select] = [Case([_MASK, ~_MASK], [(2, 3), (3,)]), Case([_MASK], [(2, 3)], 0.5)]
+CASES[choose] = [
+    Case(np.array([[0, 1, 0], [1, 1, 0]]), [(2, 3), (3,)]),
+    Case(np.array([5, -1]), [(2,), (2,)], mode="wrap"),
+]
+CASES[piecewise] = [Case((2, 3), [_MASK], [np.square, np.exp]), Case((2, 3), [_MASK, ~_MASK], [2.0, np.sin])]

@@ -7,35 +7,37 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, composite, differentiable
+from ..op import differentiable
+from ..registry import Operation
 from .index import getitem
+from .register import CASES, Case, composite
 
 _AXES = [Case((5,)), Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=-2), Case((0, 3), axis=0)]
 
 
-def part(x: Any, axis: int, start: int | None, stop: int | None, step: int | None = None) -> Any:
+def part(x, axis: int, start: int | None, stop: int | None, step: int | None = None):
     """x[start:stop:step] along `axis`."""
     return x[(slice(None),) * (axis % np.ndim(x)) + (slice(start, stop, step),)]
 
 
-def _cast(a: Any, dtype: Any) -> Any:
+def _cast(a, dtype):
     return a if dtype is None else a.astype(dtype)
 
 
 # ---- cumulative sums and products
 
 
-def _cumsum_rule(g: Any, _y: Any, _x: Any, *, axis: int | None = None) -> Any:
+def _cumsum_rule(g, _y, _x, *, axis: int | None = None):
     if axis is None:
         return np.reshape(_cumsum_rule(g, _y, g, axis=0), _x.shape)
     return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
 
 
-def _suffix(g: Any, x: Any) -> Any:
+def _suffix(g, x):
     """s[i] = g[i] + x[i+1] s[i+1] along the last axis, in log2(n) steps: each doubles how far every s looks ahead."""
     n = x.shape[-1]
 
-    def ahead(a: Any, d: int) -> Any:
+    def ahead(a, d: int):
         return np.concatenate([a[..., d:], np.zeros_like(a[..., :d])], axis=-1)
 
     s, factor, d = g, ahead(x, 1), 1
@@ -46,12 +48,12 @@ def _suffix(g: Any, x: Any) -> Any:
     return s
 
 
-def before(x: Any) -> Any:
+def before(x):
     """The product of all elements before each one, along the last axis."""
     return np.concatenate([np.ones_like(x[..., :1]), np.cumprod(x, axis=-1)[..., :-1]], axis=-1)
 
 
-def _cumprod_rule(g: Any, _y: Any, x: Any, *, axis: int | None = None) -> Any:
+def _cumprod_rule(g, _y, x, *, axis: int | None = None):
     """Never a division by x, so zeros are as good as other numbers."""
     if axis is None:
         return np.reshape(_cumprod_rule(g, _y, np.reshape(x, -1), axis=0), x.shape)
@@ -60,20 +62,15 @@ def _cumprod_rule(g: Any, _y: Any, x: Any, *, axis: int | None = None) -> Any:
 
 
 cumsum: Operation = differentiable(
-    np.cumsum, _cumsum_rule, cases=_AXES, beyond=lambda a, axis=None, dtype=None: cumsum(_cast(a, dtype), axis=axis)
+    np.cumsum, _cumsum_rule, beyond=lambda a, axis=None, dtype=None: cumsum(_cast(a, dtype), axis=axis)
 )
 cumprod: Operation = differentiable(
-    np.cumprod,
-    _cumprod_rule,
-    cases=[*_AXES, Case(np.array([2.0, 0.0, 3.0, 0.0, 1.5]))],
-    beyond=lambda a, axis=None, dtype=None: cumprod(_cast(a, dtype), axis=axis),
+    np.cumprod, _cumprod_rule, beyond=lambda a, axis=None, dtype=None: cumprod(_cast(a, dtype), axis=axis)
 )
 
 
-def _cumulative(scan: Any, identity: float) -> Any:
-    def cumulative(
-        x: Any, /, *, axis: int | None = None, dtype: Any = None, out: None = None, include_initial: bool = False
-    ) -> Any:
+def _cumulative(scan, identity: float):
+    def cumulative(x, /, *, axis: int | None = None, dtype=None, out: None = None, include_initial: bool = False):
         """NumPy 2's spelling: the axis may be left out for one dimension only."""
         if axis is None and np.ndim(x) != 1:
             raise ValueError("the axis is needed for an array that is not one-dimensional")
@@ -88,32 +85,32 @@ def _cumulative(scan: Any, identity: float) -> Any:
 
 _CUMULATIVE = [Case((4,)), Case((2, 3), axis=1), Case((2, 3), axis=0, include_initial=True)]
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
-    cumulative_sum = composite(_cumulative(cumsum, 0.0), np.cumulative_sum, cases=_CUMULATIVE)
-    cumulative_prod = composite(_cumulative(cumprod, 1.0), np.cumulative_prod, cases=_CUMULATIVE)
+    cumulative_sum = composite(_cumulative(cumsum, 0.0), np.cumulative_sum)
+    cumulative_prod = composite(_cumulative(cumprod, 1.0), np.cumulative_prod)
 
 
-def _skip_nan(scan: Any, fill: float) -> Any:
+def _skip_nan(scan, fill: float):
     """What is not a number counts as nothing."""
 
-    def function(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    def function(a, axis: int | None = None, dtype=None, out: None = None):
         return scan(np.where(np.isnan(a), fill, _cast(a, dtype)), axis=axis)
 
     return function
 
 
 _HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
-nancumsum = composite(_skip_nan(cumsum, 0.0), np.nancumsum, cases=[Case(_HOLES), Case(_HOLES, axis=1)])
-nancumprod = composite(_skip_nan(cumprod, 1.0), np.nancumprod, cases=[Case(_HOLES), Case(_HOLES, axis=1)])
+nancumsum = composite(_skip_nan(cumsum, 0.0), np.nancumsum)
+nancumprod = composite(_skip_nan(cumprod, 1.0), np.nancumprod)
 
 # ---- differences and integrals
 
 
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def _diff(a, n: int = 1, axis: int = -1, prepend=None, append=None):
     """a[i+1] - a[i], n times."""
     if n < 0:
         raise ValueError(f"diff: the order must not be negative; got {n}")
 
-    def edge(x: Any) -> Any:
+    def edge(x):
         shape = list(a.shape)
         shape[axis] = 1
         return np.broadcast_to(x, shape) if np.ndim(x) == 0 else x
@@ -125,27 +122,16 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     return a
 
 
-diff = composite(
-    _diff,
-    np.diff,
-    cases=[
-        Case((4,)),
-        Case((2, 4), n=2),
-        Case((3, 2), axis=0),
-        Case((3, 2), axis=0, prepend=1.5, append=np.ones((1, 2))),
-        Case((3,), n=0),
-    ],
-)
+diff = composite(_diff, np.diff)
 ediff1d = composite(
     lambda ary, to_end=None, to_begin=None: np.concatenate(
         [np.reshape(x, -1) for x in (to_begin, _diff(np.reshape(ary, -1)), to_end) if x is not None]
     ),
     np.ediff1d,
-    cases=[Case((2, 3)), Case((4,), (2,), (1,))],
 )
 
 
-def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def _trapezoid(y, x=None, dx=1.0, axis: int = -1):
     """The integral of y along an axis, by the trapezoidal rule."""
     if x is not None:
         dx = np.diff(x, axis=-1 if np.ndim(x) == 1 else axis)
@@ -154,14 +140,10 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     return np.sum(0.5 * dx * (part(y, axis, 1, None) + part(y, axis, None, -1)), axis=axis)
 
 
-trapezoid = composite(
-    _trapezoid,
-    np.trapezoid,
-    cases=[Case((5,)), Case((2, 3), dx=0.5), Case((2, 3), (2,), axis=0), Case((2, 3), (2, 3))],
-)
+trapezoid = composite(_trapezoid, np.trapezoid)
 
 
-def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+def _slope(f, h, axis: int, edge_order: int):
     """Second-order differences inside, first- or second-order ones on the edges; h: one step, or all of them."""
     n = f.shape[axis]
     if n <= edge_order:
@@ -180,7 +162,7 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
     return np.concatenate([first, inside, last], axis=axis)
 
 
-def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+def _gradient(f, *varargs, axis=None, edge_order: int = 1):
     """NumPy's finite differences: one array per axis; varargs are steps, or coordinates along each axis."""
     axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else list(axis)
     if edge_order not in (1, 2):
@@ -192,30 +174,19 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 
-gradient = composite(
-    _gradient,
-    np.gradient,
-    cases=[
-        Case((5,)),
-        Case((5,), 0.5, edge_order=2),
-        Case((5,), np.array([0.0, 1.0, 1.5, 3.0, 3.2]), edge_order=2),
-        Case((3, 4)),
-        Case((3, 4), 2.0, np.array([0.0, 1.0, 1.5, 3.0])),
-        Case((3, 4), axis=-1),
-    ],
-)
+gradient = composite(_gradient, np.gradient)
 
 # ---- convolution
 
 
-def _whole(g: Any, n: int, m: int, mode: str) -> Any:
+def _whole(g, n: int, m: int, mode: str):
     """The gradient of a convolution in `mode` as that of a full one, of length n + m - 1."""
     start = {"full": 0, "same": (min(n, m) - 1) // 2, "valid": min(n, m) - 1}[mode]
     left, right = np.zeros_like(g, shape=start), np.zeros_like(g, shape=n + m - 1 - start - g.shape[0])
     return np.concatenate([left, g, right])
 
 
-def _convolve_rule(g: Any, _x: Any, other: Any, mode: str) -> Any:
+def _convolve_rule(g, _x, other, mode: str):
     whole = _whole(g, _x.shape[0], other.shape[0], mode)
     return np.convolve(whole, np.flip(other), mode="valid")
 
@@ -224,40 +195,22 @@ convolve = differentiable(
     np.convolve,
     lambda g, _y, _a, v, *, mode="full": _convolve_rule(g, _a, v, mode),
     lambda g, _y, a, _v, *, mode="full": _convolve_rule(g, _v, a, mode),
-    cases=[
-        Case((5,), (3,)),
-        Case((2,), (4,)),
-        Case((5,), (3,), mode="same"),
-        Case((5,), (2,), mode="same"),
-        Case((2,), (5,), mode="same"),
-        Case((5,), (3,), mode="valid"),
-        Case((2,), (5,), mode="valid"),
-    ],
 )
 
 
-def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+def _correlate(a, v, mode="valid"):
     """A convolution with v reversed (and conjugated)."""
     if np.shape(v)[0] > np.shape(a)[0]:
         return np.flip(np.conj(_correlate(v, a, mode)))
     return np.convolve(a, np.flip(np.conj(v)), mode)
 
 
-correlate = composite(
-    _correlate,
-    np.correlate,
-    cases=[
-        Case((5,), (3,)),
-        Case((5,), (2,), mode="same"),
-        Case((2,), (4,), mode="full"),
-        Case((2,), (5,), mode="same"),
-    ],
-)
+correlate = composite(_correlate, np.correlate)
 
 # ---- polynomials and interpolation
 
 
-def _polyval(p: Any, x: Any) -> Any:
+def _polyval(p, x):
     """p[0] x**(n-1) + ... + p[n-1], by Horner's scheme."""
     y: Any = np.zeros_like(x)
     for i in range(np.shape(p)[0]):
@@ -265,9 +218,7 @@ def _polyval(p: Any, x: Any) -> Any:
     return y
 
 
-def _linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
-) -> Any:
+def _linspace(start, stop, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype=None, axis: int = 0):
     """`num` numbers from start to stop, along a new axis."""
     parts = num - 1 if endpoint else num
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
@@ -278,19 +229,11 @@ def _linspace(
     return (line, step) if retstep else line
 
 
-polyval = composite(_polyval, np.polyval, cases=[Case((3,), (2, 2)), Case((4,), ())])
-linspace = composite(
-    _linspace,
-    np.linspace,
-    cases=[
-        Case((), (), num=4),
-        Case((2,), (3, 1), num=3, endpoint=False, axis=-1),
-        Case((), 2.0, num=5, retstep=True),
-    ],
-)
+polyval = composite(_polyval, np.polyval)
+linspace = composite(_linspace, np.linspace)
 
 
-def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+def _interp(x, xp, fp, left=None, right=None, period=None):
     """The piecewise linear function through the points (xp, fp), at x; the slope is that of the piece on the right."""
     x, xp, fp = (
         a.astype(np.result_type(a.dtype, float)) if hasattr(a, "dtype") else np.asarray(a, float) for a in (x, xp, fp)
@@ -310,17 +253,66 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
 
 
 _XP = np.array([-1.6, -0.4, 0.7, 1.3])
-interp = composite(
-    _interp,
-    np.interp,
-    cases=[Case((2, 3), _XP, (4,)), Case((5,), _XP, (4,), left=-1.0, right=2.0), Case((5,), _XP, (4,), period=3.1)],
-)
+interp = composite(_interp, np.interp)
 
 
-def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * math.pi) -> Any:
+def _unwrap(p, discont=None, axis: int = -1, *, period: float = 2 * math.pi):
     """p plus the multiples of the period that make its jumps small; these do not depend on p smoothly."""
     plain = p.data if hasattr(p, "requires_grad") else p
     return p + (np.unwrap(plain, discont=discont, axis=axis, period=period) - plain)
 
 
-unwrap = composite(_unwrap, np.unwrap, cases=[Case((6,), period=1.5), Case((2, 3), axis=0, period=1.5)])
+unwrap = composite(_unwrap, np.unwrap)
+
+# ---- test data
+
+CASES[cumsum] = _AXES
+CASES[cumprod] = [*_AXES, Case(np.array([2.0, 0.0, 3.0, 0.0, 1.5]))]
+CASES[cumulative_sum] = _CUMULATIVE
+CASES[cumulative_prod] = _CUMULATIVE
+CASES[nancumsum] = [Case(_HOLES), Case(_HOLES, axis=1)]
+CASES[nancumprod] = [Case(_HOLES), Case(_HOLES, axis=1)]
+CASES[diff] = [
+    Case((4,)),
+    Case((2, 4), n=2),
+    Case((3, 2), axis=0),
+    Case((3, 2), axis=0, prepend=1.5, append=np.ones((1, 2))),
+    Case((3,), n=0),
+]
+CASES[ediff1d] = [Case((2, 3)), Case((4,), (2,), (1,))]
+CASES[trapezoid] = [Case((5,)), Case((2, 3), dx=0.5), Case((2, 3), (2,), axis=0), Case((2, 3), (2, 3))]
+CASES[gradient] = [
+    Case((5,)),
+    Case((5,), 0.5, edge_order=2),
+    Case((5,), np.array([0.0, 1.0, 1.5, 3.0, 3.2]), edge_order=2),
+    Case((3, 4)),
+    Case((3, 4), 2.0, np.array([0.0, 1.0, 1.5, 3.0])),
+    Case((3, 4), axis=-1),
+]
+CASES[convolve] = [
+    Case((5,), (3,)),
+    Case((2,), (4,)),
+    Case((5,), (3,), mode="same"),
+    Case((5,), (2,), mode="same"),
+    Case((2,), (5,), mode="same"),
+    Case((5,), (3,), mode="valid"),
+    Case((2,), (5,), mode="valid"),
+]
+CASES[correlate] = [
+    Case((5,), (3,)),
+    Case((5,), (2,), mode="same"),
+    Case((2,), (4,), mode="full"),
+    Case((2,), (5,), mode="same"),
+]
+CASES[polyval] = [Case((3,), (2, 2)), Case((4,), ())]
+CASES[linspace] = [
+    Case((), (), num=4),
+    Case((2,), (3, 1), num=3, endpoint=False, axis=-1),
+    Case((), 2.0, num=5, retstep=True),
+]
+CASES[interp] = [
+    Case((2, 3), _XP, (4,)),
+    Case((5,), _XP, (4,), left=-1.0, right=2.0),
+    Case((5,), _XP, (4,), period=3.1),
+]
+CASES[unwrap] = [Case((6,), period=1.5), Case((2, 3), axis=0, period=1.5)]

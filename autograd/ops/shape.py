@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, Operation, composite, differentiable
-from ..protocols import NUMPY
+from ..numpy_calls import NUMPY
+from ..op import differentiable
+from ..registry import Operation
 from ..tensor import Tensor, constant_of
+from .register import CASES, Case, composite
 
 
-def _one_or_many(axes: tuple[Any, ...]) -> Any:
+def _one_or_many(axes: tuple[Any, ...]):
     """Methods take t.reshape(2, 3) as well as t.reshape((2, 3))."""
     return axes[0] if len(axes) == 1 else axes
 
@@ -24,45 +26,23 @@ reshape: Operation = differentiable(
     methods={"reshape": lambda x, *shape, order="C": reshape(x, _one_or_many(shape), order)},
     name="reshape",
     numpy=[np.reshape],
-    cases=[
-        Case((2, 3), shape=(3, 2)),
-        Case((2, 3), shape=-1),
-        Case((2, 3), shape=(1, -1), order="F"),
-        Case((), shape=(1, 1)),
-        Case((0, 3), shape=(3, 0)),
-    ],
+    view=True,
 )
 transpose: Operation = differentiable(
     np.transpose,
     lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])),
     call=lambda a, axes=None: ((a,), {"axes": None if axes is None else tuple(axes)}),
     methods={"transpose": lambda x, *axes: transpose(x, axes=_one_or_many(axes) if axes else None)},
-    cases=[Case((2, 3)), Case((2, 3, 4), axes=(1, -1, 0)), Case((2, 3, 4), axes=(-2, 0, -1)), Case(())],
+    view=True,
 )
 permute_dims = transpose
-swapaxes = differentiable(
-    np.swapaxes,
-    lambda g, *_, axis1, axis2: np.swapaxes(g, axis1, axis2),
-    cases=[Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)],
-)
-expand_dims = differentiable(
-    np.expand_dims,
-    lambda g, _y, _x, *, axis: np.reshape(g, _x.shape),
-    cases=[Case((2, 3), axis=1), Case((2, 3), axis=(0, -1)), Case((), axis=0)],
-)
-squeeze = differentiable(
-    np.squeeze,
-    lambda g, _y, _x, *, axis=None: np.reshape(g, _x.shape),
-    cases=[Case((2, 1, 3, 1)), Case((2, 1, 3, 1), axis=-1), Case((1, 2, 1), axis=(0, 2)), Case(())],
-)
-broadcast_to = differentiable(
-    np.broadcast_to,
-    lambda g, *_, shape: g,
-    cases=[Case((3,), shape=(2, 3)), Case((2, 1), shape=(4, 2, 3)), Case((), shape=(2,)), Case((2,), shape=(2,))],
-)
+swapaxes = differentiable(np.swapaxes, lambda g, *_, axis1, axis2: np.swapaxes(g, axis1, axis2), view=True)
+expand_dims = differentiable(np.expand_dims, lambda g, _y, _x, *, axis: np.reshape(g, _x.shape), view=True)
+squeeze = differentiable(np.squeeze, lambda g, _y, _x, *, axis=None: np.reshape(g, _x.shape), view=True)
+broadcast_to = differentiable(np.broadcast_to, lambda g, *_, shape: g, view=True)
 
 
-def _cast(x: Any, dtype: Any, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
+def _cast(x, dtype, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
     """A cast to integers or booleans has no gradient: its input counts as a constant."""
     dtype = np.dtype(dtype)
     if dtype.kind not in "fciub":
@@ -78,7 +58,6 @@ astype = differentiable(
     call=_cast,
     name="astype",
     numpy=[np.astype] if hasattr(np, "astype") else [],
-    cases=[Case((2, 3), dtype=np.dtype(np.float64)), Case((), dtype=np.dtype(np.float64))],
 )
 copy = differentiable(
     lambda a, order="K": np.array(a, order=order),
@@ -86,19 +65,18 @@ copy = differentiable(
     call=lambda a, order="K", subok=False: ((a,), {"order": order}),
     name="copy",
     numpy=[np.copy],
-    cases=[Case((2, 3)), Case(())],
 )
 
 # ---- shapes and axes, written with the ops above
 
 
-def _order(order: str) -> Any:
+def _order(order: str):
     if order not in ("C", "F"):
         raise ValueError(f"order {order!r} depends on how the elements lie in memory; a Tensor takes 'C' or 'F'")
     return order
 
 
-def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
+def _moveaxis(a, source, destination):
     """The axes in `source` go to `destination`; the others keep their order."""
     sources = [i % np.ndim(a) for i in ([source] if isinstance(source, int) else source)]
     places = [i % np.ndim(a) for i in ([destination] if isinstance(destination, int) else destination)]
@@ -110,16 +88,16 @@ def _moveaxis(a: Any, source: Any, destination: Any) -> Any:
     return np.transpose(a, order)
 
 
-def _rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+def _rollaxis(a, axis: int, start: int = 0):
     n = np.ndim(a)
     axis, start = axis % n, start + n if start < 0 else start
     return _moveaxis(a, axis, start - (axis < start))
 
 
-def _at_least(ndim: int) -> Any:
+def _at_least(ndim: int):
     """NumPy puts a vector along axis 1 of three, and a matrix along axes 0 and 1."""
 
-    def one(a: Any) -> Any:
+    def one(a):
         shape = np.shape(a)
         if len(shape) >= ndim:
             return a
@@ -127,42 +105,39 @@ def _at_least(ndim: int) -> Any:
             return np.reshape(a, (1, *shape, 1) if len(shape) == 1 else (*shape, 1))
         return np.reshape(a, (1,) * (ndim - len(shape)) + shape)
 
-    def several(*arrays: Any) -> Any:
+    def several(*arrays):
         return one(arrays[0]) if len(arrays) == 1 else tuple(map(one, arrays))
 
     return several
 
 
-def _broadcast_arrays(*arrays: Any, subok: bool = False) -> Any:
+def _broadcast_arrays(*arrays, subok: bool = False):
     shape = np.broadcast_shapes(*map(np.shape, arrays))
     return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 
-ravel: Operation = composite(
-    lambda a, order="C": np.reshape(a, -1, order=_order(order)),
-    np.ravel,
-    cases=[Case((2, 3)), Case((2, 3), order="F"), Case(())],
-)
-Tensor.ravel = lambda x, order="C": ravel(x, order)  # type: ignore[attr-defined]  # made here, not declared
-Tensor.flatten = Tensor.ravel  # type: ignore[attr-defined]  # likewise
-moveaxis = composite(_moveaxis, np.moveaxis, cases=[Case((2, 3, 4), 0, -1), Case((2, 3, 4), [0, 2], [1, 0])])
-rollaxis = composite(_rollaxis, np.rollaxis, cases=[Case((2, 3, 4), 2), Case((2, 3, 4), 0, 3), Case((2, 3, 4), -1, 1)])
-_LOW = [Case(()), Case((2,)), Case((2, 3)), Case((2, 3, 4))]
-atleast_1d = composite(_at_least(1), np.atleast_1d, cases=_LOW)
-atleast_2d = composite(_at_least(2), np.atleast_2d, cases=[*_LOW, Case((2,), ())])
-atleast_3d = composite(_at_least(3), np.atleast_3d, cases=_LOW)
-broadcast_arrays = composite(_broadcast_arrays, np.broadcast_arrays, cases=[Case((2, 1), (3,)), Case((2,), ())])
+def _ravel(a, order: str = "C"):
+    return np.reshape(a, -1, order=_order(order))
+
+
+ravel = composite(_ravel, np.ravel, methods={"flatten": _ravel})
+moveaxis = composite(_moveaxis, np.moveaxis)
+rollaxis = composite(_rollaxis, np.rollaxis)
+atleast_1d = composite(_at_least(1), np.atleast_1d)
+atleast_2d = composite(_at_least(2), np.atleast_2d)
+atleast_3d = composite(_at_least(3), np.atleast_3d)
+broadcast_arrays = composite(_broadcast_arrays, np.broadcast_arrays)
 
 # ---- order
 
 
-def _flip(m: Any, axis: Any = None) -> Any:
+def _flip(m, axis=None):
     axes = range(np.ndim(m)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
     axes = [i % np.ndim(m) for i in axes]
     return m[tuple(slice(None, None, -1 if i in axes else 1) for i in range(np.ndim(m)))]
 
 
-def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+def _rot90(m, k: int = 1, axes: tuple[int, int] = (0, 1)):
     """k quarter turns from the first axis towards the second."""
     if k % 4 == 0:
         return m[:]
@@ -171,14 +146,10 @@ def _rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return np.swapaxes(_flip(m, axes[1]), *axes) if k % 4 == 1 else _flip(np.swapaxes(m, *axes), axes[1])
 
 
-flip = composite(
-    _flip, np.flip, cases=[Case((2, 3)), Case((2, 3), axis=-1), Case((2, 3, 4), axis=(0, 2)), Case((0, 2))]
-)
-fliplr = composite(lambda m: _flip(m, 1), np.fliplr, cases=[Case((2, 3))])
-flipud = composite(lambda m: _flip(m, 0), np.flipud, cases=[Case((2, 3)), Case((3,))])
-rot90 = composite(
-    _rot90, np.rot90, cases=[Case((2, 3), k=k) for k in (0, 1, 2, 3, 4, 6, -1)] + [Case((2, 3, 4), axes=(2, 0))]
-)
+flip = composite(_flip, np.flip)
+fliplr = composite(lambda m: _flip(m, 1), np.fliplr)
+flipud = composite(lambda m: _flip(m, 0), np.flipud)
+rot90 = composite(_rot90, np.rot90)
 roll = differentiable(
     lambda a, shift, axis=None: np.roll(a, shift, axis),
     lambda g, *_, shift, axis=None: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis),
@@ -188,13 +159,12 @@ roll = differentiable(
     ),
     name="roll",
     numpy=[np.roll],
-    cases=[Case((2, 3), 1), Case((2, 3), -1, axis=1), Case((2, 3), shift=(1, 2), axis=(0, 1)), Case((5,), 7)],
 )
 
 # ---- repetition
 
 
-def _tile(A: Any, reps: Any) -> Any:
+def _tile(A, reps):
     """The whole array side by side, reps[i] times along axis i."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
     ndim = max(np.ndim(A), len(reps))
@@ -205,7 +175,7 @@ def _tile(A: Any, reps: Any) -> Any:
     return np.reshape(pairs, [r * n for r, n in zip(reps, shape, strict=True)])
 
 
-def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+def _repeat(a, repeats, axis: int | None = None):
     """Each element `repeats` times in a row."""
     if axis is None:
         a, axis = np.reshape(a, -1), 0
@@ -218,39 +188,60 @@ def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * int(repeats), *a.shape[axis + 1 :]))
 
 
-def _resize(a: Any, new_shape: Any) -> Any:
+def _resize(a, new_shape):
     """As many elements as are asked for, from the beginning again when they run out."""
     shape = (new_shape,) if np.ndim(new_shape) == 0 else tuple(new_shape)
     return np.reshape(np.reshape(a, -1)[np.arange(math.prod(shape)) % max(math.prod(a.shape), 1)], shape)
 
 
-tile = composite(
-    _tile,
-    np.tile,
-    cases=[Case((2, 3), reps=2), Case((2, 3), reps=(2, 1, 3)), Case((3,), reps=(2, 2)), Case((), reps=3)],
-)
-repeat = composite(
-    _repeat,
-    np.repeat,
-    cases=[Case((2, 3), 2), Case((2, 3), 2, axis=-1), Case((2, 3), np.array([1, 0, 2]), axis=1), Case((), 3)],
-    methods={"repeat": lambda a, repeats, axis=None: _repeat(a, repeats, axis)},
-)
-resize = composite(_resize, np.resize, cases=[Case((2, 3), new_shape=(2, 2)), Case((2,), new_shape=5)])
-del Tensor.resize  # type: ignore[attr-defined]  # the method of arrays works in place and fills with zeros
+tile = composite(_tile, np.tile)
+repeat = composite(_repeat, np.repeat, methods={"repeat": lambda a, repeats, axis=None: _repeat(a, repeats, axis)})
+resize = composite(_resize, np.resize, methods={"resize": None})  # that of arrays works in place, and fills with zeros
 
 
-def _full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
+def _full_like(a, fill_value, dtype=None, shape=None):
     like = np.zeros_like(a, dtype=dtype, shape=shape)
     if isinstance(fill_value, Tensor):
         return np.broadcast_to(fill_value, like.shape).astype(like.dtype)
     return np.full_like(like, fill_value)
 
 
-_INTEGERS = np.zeros((2, 3), int)
-full_like = composite(
-    _full_like, name="full_like", cases=[Case(_INTEGERS, (), dtype=float), Case(_INTEGERS, (3,), dtype=float)]
-)
+full_like = composite(_full_like, name="full_like")
 NUMPY[np.full_like] = full_like  # which asks a Tensor only if it is the first argument
 
-for _op in (reshape, transpose, swapaxes, expand_dims, squeeze, broadcast_to):
-    _op.op.view = True
+# ---- test data
+
+CASES[reshape] = [
+    Case((2, 3), shape=(3, 2)),
+    Case((2, 3), shape=-1),
+    Case((2, 3), shape=(1, -1), order="F"),
+    Case((), shape=(1, 1)),
+    Case((0, 3), shape=(3, 0)),
+]
+CASES[transpose] = [Case((2, 3)), Case((2, 3, 4), axes=(1, -1, 0)), Case((2, 3, 4), axes=(-2, 0, -1)), Case(())]
+CASES[swapaxes] = [Case((2, 3, 4), axis1=0, axis2=-1), Case((2, 3), axis1=1, axis2=1)]
+CASES[expand_dims] = [Case((2, 3), axis=1), Case((2, 3), axis=(0, -1)), Case((), axis=0)]
+CASES[squeeze] = [Case((2, 1, 3, 1)), Case((2, 1, 3, 1), axis=-1), Case((1, 2, 1), axis=(0, 2)), Case(())]
+CASES[broadcast_to] = [
+    Case((3,), shape=(2, 3)),
+    Case((2, 1), shape=(4, 2, 3)),
+    Case((), shape=(2,)),
+    Case((2,), shape=(2,)),
+]
+CASES[astype] = [Case((2, 3), dtype=np.dtype(np.float64)), Case((), dtype=np.dtype(np.float64))]
+CASES[copy] = [Case((2, 3)), Case(())]
+CASES[ravel] = [Case((2, 3)), Case((2, 3), order="F"), Case(())]
+CASES[moveaxis] = [Case((2, 3, 4), 0, -1), Case((2, 3, 4), [0, 2], [1, 0])]
+CASES[rollaxis] = [Case((2, 3, 4), 2), Case((2, 3, 4), 0, 3), Case((2, 3, 4), -1, 1)]
+CASES[atleast_1d] = CASES[atleast_3d] = [Case(()), Case((2,)), Case((2, 3)), Case((2, 3, 4))]
+CASES[atleast_2d] = [*CASES[atleast_1d], Case((2,), ())]
+CASES[broadcast_arrays] = [Case((2, 1), (3,)), Case((2,), ())]
+CASES[flip] = [Case((2, 3)), Case((2, 3), axis=-1), Case((2, 3, 4), axis=(0, 2)), Case((0, 2))]
+CASES[fliplr] = [Case((2, 3))]
+CASES[flipud] = [Case((2, 3)), Case((3,))]
+CASES[rot90] = [Case((2, 3), k=k) for k in (0, 1, 2, 3, 4, 6, -1)] + [Case((2, 3, 4), axes=(2, 0))]
+CASES[roll] = [Case((2, 3), 1), Case((2, 3), -1, axis=1), Case((2, 3), shift=(1, 2), axis=(0, 1)), Case((5,), 7)]
+CASES[tile] = [Case((2, 3), reps=2), Case((2, 3), reps=(2, 1, 3)), Case((3,), reps=(2, 2)), Case((), reps=3)]
+CASES[repeat] = [Case((2, 3), 2), Case((2, 3), 2, axis=-1), Case((2, 3), np.array([1, 0, 2]), axis=1), Case((), 3)]
+CASES[resize] = [Case((2, 3), new_shape=(2, 2)), Case((2,), new_shape=5)]
+CASES[full_like] = [Case(np.zeros((2, 3), int), shape, dtype=float) for shape in ((), (3,))]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..op import POSITIVE, UNIT, Case, Operation, composite, differentiable, elementwise
+from ..op import differentiable
+from ..registry import Operation
 from .reduce import logsumexp as _logsumexp
+from .register import CASES, POSITIVE, UNIT, Case, composite, domain, elementwise
 
 try:
     from scipy import special
@@ -18,7 +19,7 @@ except ImportError as error:
 _ROOT_PI, _ROOT_2PI = math.sqrt(math.pi), math.sqrt(2.0 * math.pi)
 
 
-def _special(ufunc: Any, *rules: Any, **about: Any) -> Operation:
+def _special(ufunc, *rules, **about) -> Operation:
     return elementwise(ufunc, *rules, numpy=[ufunc], **about)
 
 
@@ -26,11 +27,11 @@ def _special(ufunc: Any, *rules: Any, **about: Any) -> Operation:
 
 erf = _special(special.erf, lambda g, _y, x: g * (2.0 / _ROOT_PI) * np.exp(-x * x))
 erfc = _special(special.erfc, lambda g, _y, x: g * (-2.0 / _ROOT_PI) * np.exp(-x * x))
-erfinv = _special(special.erfinv, lambda g, y, _x: g * (_ROOT_PI / 2.0) * np.exp(y * y), domain=UNIT)
+erfinv = _special(special.erfinv, lambda g, y, _x: g * (_ROOT_PI / 2.0) * np.exp(y * y))
 ndtr = _special(special.ndtr, lambda g, _y, x: g * np.exp(-0.5 * x * x) / _ROOT_2PI)
 log_ndtr = _special(special.log_ndtr, lambda g, y, x: g * np.exp(-0.5 * x * x - y) / _ROOT_2PI)
 expit = _special(special.expit, lambda g, y, _x: g * y * (1.0 - y))
-logit = _special(special.logit, lambda g, _y, x: g / (x * (1.0 - x)), domain=(0.1, 0.9))
+logit = _special(special.logit, lambda g, _y, x: g / (x * (1.0 - x)))
 
 # ---- the gamma function and its relatives
 
@@ -38,31 +39,25 @@ _polygamma: Operation = differentiable(
     lambda x, order: np.asarray(special.polygamma(order, x)).astype(np.result_type(x, np.float16)),
     lambda g, _y, x, *, order: g * _polygamma(x, order=order + 1),
     name="polygamma",
-    domain=POSITIVE,
-    cases=[Case((2, 3), order=1), Case((), order=2)],
 )
-gamma = _special(special.gamma, lambda g, y, x: g * y * digamma(x), domain=POSITIVE)
-gammaln = _special(special.gammaln, lambda g, _y, x: g * digamma(x), domain=POSITIVE)
-digamma: Operation = _special(
-    special.digamma, lambda g, _y, x: g * _polygamma(x, order=1), domain=POSITIVE, name="digamma"
-)
+gamma = _special(special.gamma, lambda g, y, x: g * y * digamma(x))
+gammaln = _special(special.gammaln, lambda g, _y, x: g * digamma(x))
+digamma: Operation = _special(special.digamma, lambda g, _y, x: g * _polygamma(x, order=1), name="digamma")
 beta = _special(
     special.beta,
     lambda g, z, x, y: g * z * (digamma(x) - digamma(x + y)),
     lambda g, z, x, y: g * z * (digamma(y) - digamma(x + y)),
-    domain=POSITIVE,
 )
 betaln = _special(
     special.betaln,
     lambda g, _z, x, y: g * (digamma(x) - digamma(x + y)),
     lambda g, _z, x, y: g * (digamma(y) - digamma(x + y)),
-    domain=POSITIVE,
 )
 
 # ---- x log y, which is 0 where x is 0
 
 
-def _quotient(g: Any, x: Any, y: Any) -> Any:
+def _quotient(g, x, y):
     """g x / y, and 0 where x is 0, also where y is."""
     return np.where(x == 0, 0.0, g * x / np.where(x == 0, 1.0, y))
 
@@ -71,20 +66,15 @@ xlogy = _special(
     special.xlogy,
     lambda g, _z, x, y: g * np.log(np.where((x == 0) & (y <= 0), 1.0, y)),
     lambda g, _z, x, y: _quotient(g, x, y),
-    domain=POSITIVE,
 )
 xlog1py = _special(
     special.xlog1py,
     lambda g, _z, x, y: g * np.log1p(np.where((x == 0) & (y <= -1), 0.0, y)),
     lambda g, _z, x, y: _quotient(g, x, y + 1.0),
-    domain=POSITIVE,
 )
-entr = _special(special.entr, lambda g, _y, x: -g * (np.log(x) + 1.0), domain=POSITIVE)
+entr = _special(special.entr, lambda g, _y, x: -g * (np.log(x) + 1.0))
 rel_entr = _special(
-    special.rel_entr,
-    lambda g, _z, x, y: g * (np.log(x / y) + 1.0),
-    lambda g, _z, x, y: -_quotient(g, x, y),
-    domain=POSITIVE,
+    special.rel_entr, lambda g, _z, x, y: g * (np.log(x / y) + 1.0), lambda g, _z, x, y: -_quotient(g, x, y)
 )
 
 # ---- Bessel functions: every derivative is made of the orders next to it (Abramowitz & Stegun 9.1.27 and 9.6.26)
@@ -93,13 +83,11 @@ _jv: Operation = differentiable(
     lambda x, order: np.asarray(special.jv(order, x)),
     lambda g, _y, x, *, order: g * 0.5 * (_jv(x, order=order - 1) - _jv(x, order=order + 1)),
     name="jv",
-    cases=[Case((2, 3), order=1), Case((), order=0)],
 )
 _ive: Operation = differentiable(
     lambda x, order: np.asarray(special.ive(order, x)),
     lambda g, y, x, *, order: g * (0.5 * (_ive(x, order=order - 1) + _ive(x, order=order + 1)) - np.sign(x) * y),
     name="ive",
-    cases=[Case((2, 3), order=1), Case((), order=0)],
 )
 j0 = _special(special.j0, lambda g, _y, x: -g * _jv(x, order=1))
 j1 = _special(special.j1, lambda g, _y, x: g * 0.5 * (_jv(x, order=0) - _jv(x, order=2)))
@@ -109,7 +97,7 @@ i1e = _special(special.i1e, lambda g, y, x: g * (0.5 * (_ive(x, order=0) + _ive(
 # ---- functions that SciPy writes in Python, so that it does not ask a Tensor: call them from here
 
 
-def _weighted_logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
+def _weighted_logsumexp(a, axis=None, b=None, keepdims: bool = False):
     """log(sum(b exp(a))), as scipy.special.logsumexp."""
     if b is None:
         return _logsumexp(a, axis=axis, keepdims=keepdims)
@@ -117,11 +105,31 @@ def _weighted_logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool 
     return np.log(np.sum(b * np.exp(a - top), axis=axis, keepdims=keepdims)) + top
 
 
-def _log_softmax(x: Any, axis: Any = None) -> Any:
+def _log_softmax(x, axis=None):
     return x - _logsumexp(x, axis=axis, keepdims=True)
 
 
 _AXES = [Case((2, 3)), Case((2, 3), axis=0)]
-logsumexp = composite(_weighted_logsumexp, name="scipy_logsumexp", cases=[*_AXES, Case((2, 3), axis=1, b=2.0)])
-log_softmax = composite(_log_softmax, name="scipy_log_softmax", cases=_AXES)
-softmax = composite(lambda x, axis=None: np.exp(_log_softmax(x, axis)), name="scipy_softmax", cases=_AXES)
+logsumexp = composite(_weighted_logsumexp, name="scipy_logsumexp")
+log_softmax = composite(_log_softmax, name="scipy_log_softmax")
+softmax = composite(lambda x, axis=None: np.exp(_log_softmax(x, axis)), name="scipy_softmax")
+
+# ---- test data
+
+CASES[erfinv] = domain(UNIT)
+CASES[logit] = domain((0.1, 0.9))
+CASES[_polygamma] = domain(POSITIVE, Case((2, 3), order=1), Case((), order=2))
+CASES[gamma] = domain(POSITIVE)
+CASES[gammaln] = domain(POSITIVE)
+CASES[digamma] = domain(POSITIVE)
+CASES[beta] = domain(POSITIVE)
+CASES[betaln] = domain(POSITIVE)
+CASES[xlogy] = domain(POSITIVE)
+CASES[xlog1py] = domain(POSITIVE)
+CASES[entr] = domain(POSITIVE)
+CASES[rel_entr] = domain(POSITIVE)
+CASES[_jv] = [Case((2, 3), order=1), Case((), order=0)]
+CASES[_ive] = [Case((2, 3), order=1), Case((), order=0)]
+CASES[logsumexp] = [*_AXES, Case((2, 3), axis=1, b=2.0)]
+CASES[log_softmax] = _AXES
+CASES[softmax] = _AXES

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..op import Case, composite
 from .reduce import restore
+from .register import CASES, Case, composite
 
 
-def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+def _average(a, axis=None, weights=None, returned: bool = False, *, keepdims: bool = False):
     """The mean with weights, which have the shape of `a` or that of its `axis`."""
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)
@@ -34,22 +34,13 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
 
 
 _WEIGHTS = np.array([[0.5, 1.0, 2.0], [1.5, 0.3, 0.7]])
-average = composite(
-    _average,
-    np.average,
-    cases=[
-        Case((2, 3)),
-        Case((2, 3), axis=1, weights=_WEIGHTS),
-        Case((2, 3), axis=-1, weights=_WEIGHTS[0], keepdims=True),
-        Case((2, 3), axis=0, weights=np.array([1.0, 3.0]), returned=True),
-    ],
-)
+average = composite(_average, np.average)
 
 
 def _quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
+    a,
+    q,
+    axis=None,
     out: None = None,
     overwrite_input: bool = False,
     method: str = "linear",
@@ -57,7 +48,7 @@ def _quantile(
     *,
     weights: None = None,
     scale: float = 1.0,
-) -> Any:
+):
     """Between two neighbours in the sorted order; NumPy itself, asked about 0, 1, 2, ..., says which and how far.
 
     The gradient goes to these two elements, and none to q.
@@ -88,40 +79,36 @@ def _quantile(
     return restore(result, tuple(i + q.ndim for i in sorted(axes)), False) if keepdims else result
 
 
-def _percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
+def _percentile(a, q, *args, **kwargs):
     return _quantile(a, q, *args, **kwargs, scale=100.0)
 
 
-def _median(a: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def _median(a, axis=None, out: None = None, overwrite_input: bool = False, keepdims: bool = False):
     return _quantile(a, 0.5, axis, out, keepdims=keepdims)
 
 
 _ORDER: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}]
 _QS: list[Any] = [0.3, [0.1, 0.5, 1.0]]
 _METHODS = ["lower", "higher", "midpoint", "nearest", "hazen", "median_unbiased", "inverted_cdf", "weibull"]
-median = composite(_median, np.median, cases=[Case((2, 3, 2), **p) for p in _ORDER] + [Case((5,)), Case((1,))])
-quantile = composite(
-    _quantile,
-    np.quantile,
-    cases=[Case((2, 3, 2), q, **p) for q in _QS for p in _ORDER] + [Case((5,), 0.35, method=m) for m in _METHODS],
-)
-percentile = composite(_percentile, np.percentile, cases=[Case((2, 3), 30.0), Case((4,), [[5.0, 50.0]])])
+median = composite(_median, np.median)
+quantile = composite(_quantile, np.quantile)
+percentile = composite(_percentile, np.percentile)
 
 
 def _cov(
-    m: Any,
-    y: Any = None,
+    m,
+    y=None,
     rowvar: bool = True,
     bias: bool = False,
     ddof: int | None = None,
-    fweights: Any = None,
-    aweights: Any = None,
+    fweights=None,
+    aweights=None,
     *,
-    dtype: Any = None,
-) -> Any:
+    dtype=None,
+):
     """The covariance of the rows of m (and y): their deviations, weighted, times their transpose, over n - ddof."""
 
-    def rows(x: Any) -> Any:
+    def rows(x):
         x = np.atleast_2d(x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype))
         return x.T if not rowvar and x.shape[0] != 1 else x
 
@@ -138,21 +125,10 @@ def _cov(
     return np.squeeze((d * weights) @ np.conj(d.T) / (total - ddof * lost))
 
 
-cov = composite(
-    _cov,
-    np.cov,
-    cases=[
-        Case((2, 4)),
-        Case((4,)),
-        Case((4, 3), rowvar=False),
-        Case((3,), (3,)),
-        Case((2, 3), (1, 3), ddof=0),
-        Case((2, 4), fweights=np.array([1, 2, 1, 1]), aweights=np.array([0.5, 1.0, 2.0, 1.0])),
-    ],
-)
+cov = composite(_cov, np.cov)
 
 
-def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+def _corrcoef(x, y=None, rowvar: bool = True, *, dtype=None):
     """Covariances over the product of the standard deviations, kept within -1 and 1 as NumPy does."""
     c = _cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
@@ -162,4 +138,27 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     return c if c.dtype.kind == "c" else np.clip(c, -1.0, 1.0)
 
 
-corrcoef = composite(_corrcoef, np.corrcoef, cases=[Case((3, 5)), Case((5, 2), rowvar=False)])
+corrcoef = composite(_corrcoef, np.corrcoef)
+
+# ---- test data
+
+CASES[average] = [
+    Case((2, 3)),
+    Case((2, 3), axis=1, weights=_WEIGHTS),
+    Case((2, 3), axis=-1, weights=_WEIGHTS[0], keepdims=True),
+    Case((2, 3), axis=0, weights=np.array([1.0, 3.0]), returned=True),
+]
+CASES[median] = [Case((2, 3, 2), **p) for p in _ORDER] + [Case((5,)), Case((1,))]
+CASES[quantile] = [Case((2, 3, 2), q, **p) for q in _QS for p in _ORDER] + [
+    Case((5,), 0.35, method=m) for m in _METHODS
+]
+CASES[percentile] = [Case((2, 3), 30.0), Case((4,), [[5.0, 50.0]])]
+CASES[cov] = [
+    Case((2, 4)),
+    Case((4,)),
+    Case((4, 3), rowvar=False),
+    Case((3,), (3,)),
+    Case((2, 3), (1, 3), ddof=0),
+    Case((2, 4), fweights=np.array([1, 2, 1, 1]), aweights=np.array([0.5, 1.0, 2.0, 1.0])),
+]
+CASES[corrcoef] = [Case((3, 5)), Case((5, 2), rowvar=False)]

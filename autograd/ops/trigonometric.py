@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from ..op import UNIT, Case, Operation, differentiable, elementwise
+from ..op import differentiable
+from ..registry import Operation
+from .register import CASES, UNIT, Case, domain, elementwise
 
 sin = elementwise(np.sin, lambda g, _y, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
-tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y), domain=UNIT)
-arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x), domain=UNIT)
-arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x), domain=UNIT)
+tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y))
+arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x))
+arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
 arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
 sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
 tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # not g - g*y*y: inf - inf
 arcsinh = elementwise(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
-arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)), domain=(1.3, 3.0))
-arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x), domain=UNIT)
+arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)))
+arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
 acos, asin, atan, acosh, asinh, atanh = arccos, arcsin, arctan, arccosh, arcsinh, arctanh
 deg2rad = elementwise(np.deg2rad, lambda g, *_: g * (math.pi / 180.0))
 rad2deg = elementwise(np.rad2deg, lambda g, *_: g * (180.0 / math.pi))
@@ -33,21 +34,19 @@ hypot = elementwise(
 )
 
 
-def _square_norm(y: Any, x: Any) -> Any:
+def _square_norm(y, x):
     """x**2 + y**2, and 1 at the origin, where the gradient of arctan2 is chosen to be 0."""
     total = x * x + y * y
     return np.where(total == 0, 1.0, total)
 
 
 arctan2 = elementwise(
-    np.arctan2,
-    lambda g, _z, y, x: g * (x / _square_norm(y, x)),
-    lambda g, _z, y, x: -g * (y / _square_norm(y, x)),
+    np.arctan2, lambda g, _z, y, x: g * (x / _square_norm(y, x)), lambda g, _z, y, x: -g * (y / _square_norm(y, x))
 )
 atan2 = arctan2
 
 
-def _sinc(x: Any, order: int) -> Any:
+def _sinc(x, order: int):
     """The `order`-th derivative of sin(pi x) / (pi x), whole at 0 too, where every quotient would be 0/0.
 
     With u = pi x it is pi**n f_n(u), f_n = d^n/du^n (sin u / u): near 0 from the power series of sin u / u, elsewhere
@@ -66,13 +65,16 @@ def _sinc(x: Any, order: int) -> Any:
 
 
 _sinc_derivative: Operation = differentiable(
-    _sinc,
-    lambda g, _y, x, *, order: g * _sinc_derivative(x, order=order + 1),
-    name="sinc_derivative",
-    cases=[Case((2, 3), order=1), Case(np.array([-3.3, 0.0, 1e-3, 1.4]), order=2), Case((), order=3)],
+    _sinc, lambda g, _y, x, *, order: g * _sinc_derivative(x, order=order + 1), name="sinc_derivative"
 )
-sinc = elementwise(
-    np.sinc,
-    lambda g, _y, x: g * _sinc_derivative(x, order=1),
-    cases=[Case((2, 3)), Case(np.array([-1.0, 0.0, 1e-9, 2.5]))],
-)
+sinc = elementwise(np.sinc, lambda g, _y, x: g * _sinc_derivative(x, order=1))
+
+# ---- test data
+
+CASES[tan] = domain(UNIT)
+CASES[arcsin] = domain(UNIT)
+CASES[arccos] = domain(UNIT)
+CASES[arccosh] = domain((1.3, 3.0))
+CASES[arctanh] = domain(UNIT)
+CASES[_sinc_derivative] = [Case((2, 3), order=1), Case(np.array([-3.3, 0.0, 1e-3, 1.4]), order=2), Case((), order=3)]
+CASES[sinc] = [Case((2, 3)), Case(np.array([-1.0, 0.0, 1e-9, 2.5]))]

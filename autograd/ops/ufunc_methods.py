@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..op import OPS, Operation
-from ..protocols import NUMPY
+from ..numpy_calls import NUMPY
+from ..registry import OPS, Operation
 from .reduce import max, min, prod, sum
 from .sequence import cumprod, cumsum
 
 
-def _reduce(function: Operation) -> Any:
-    def reduce(
-        array: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False, **more: Any
-    ) -> Any:
+def _reduce(function: Operation):
+    def reduce(array, axis=0, dtype=None, out: None = None, keepdims: bool = False, **more):
         more = more if dtype is None else {"dtype": dtype, **more}
         return function(array, axis=axis, keepdims=keepdims, **more)
 
     return reduce
 
 
-def _outer(function: Operation) -> Any:
+def _outer(function: Operation):
     """f(a[i], b[j]) for all pairs of elements."""
     return lambda a, b, **params: function(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **params)
 

@@ -12,7 +12,6 @@ from ..mode import Switch
 from .averages import Row, by_module, by_op, ordered, seconds, text_of
 from .chrome import events
 from .recorder import Recorder, Span
-from .replacing import install, uninstall
 
 
 class profile(Switch):
@@ -38,7 +37,6 @@ class profile(Switch):
         super().__init__(observer=Recorder())
 
     def __enter__(self) -> profile:
-        install()
         self.observer.enter()
         super().__enter__()
         return self
@@ -46,7 +44,6 @@ class profile(Switch):
     def __exit__(self, *exc_info: object) -> None:
         super().__exit__(*exc_info)
         self.observer.leave()
-        uninstall()
 
     @property
     def time(self) -> float:

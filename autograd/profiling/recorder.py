@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
 from ..graph import Node
-from ..mode import MODE, Both, Observer
+from ..mode import Observer
 from ..source import modules_running, name_within
+from ..tree import flatten
 
 Path = tuple[str, ...]  # the names of the modules around something, outermost first
 
@@ -43,16 +44,19 @@ class Span:
 
 
 class _Thread(threading.local):
-    """The spans that are open in this thread, innermost last, and the one that ended last."""
+    """The spans and the walks that are open in this thread, innermost last, and the span that ended last."""
 
     def __init__(self) -> None:
         self.open: list[Span] = []
+        self.walks: list[Walk | None] = []
         self.last: Span | None = None
         self.number = threading.get_native_id()
 
 
 class Recorder(Observer):
     """Who a profile sends to watch.  It records while at least one `with` block of its profile is `entered`."""
+
+    times = True
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -126,7 +130,7 @@ class Recorder(Observer):
 
     def _name(self, module: Any, around: Path) -> str:
         kind = type(module).__name__
-        running = modules_running() if around else ()  # the module itself is not yet among them
+        running = [m for m in modules_running() if m is not module] if around else []
         label = name_within(running[-1], module) if running else "?"
         anonymous = label == "?"
         if anonymous:
@@ -139,13 +143,53 @@ class Recorder(Observer):
         self.kinds[*around, label] = kind
         return label
 
-    # ---- what ops and walks report
+    # ---- what ops, modules, optimisers and walks report
 
-    def forward(self, node: Any, data: Any, arrays: list[Any], inputs: Sequence[Any]) -> None:
+    def around(self, kind: str, owner: Any, function: Callable[..., Any]) -> Any:
+        """`function`, timed."""
+        if not self.entered:
+            return function
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            data = None
+            if kind == "module":
+                span = self.begin_module(owner)
+            else:
+                span = self.open_span(_title(kind, owner), kind, "forward" if kind == "op" else "")
+            try:
+                data = function(*args, **kwargs)
+                return data
+            finally:
+                self.end(span)
+                if kind == "op":
+                    _describe(span, data, args)
+                elif kind == "compiled":
+                    span.bytes = sum(getattr(getattr(x, "data", x), "nbytes", 0) for x in flatten(data)[0])
+
+        return timed
+
+    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op has recorded itself: remember which span that was, for the way back."""
         last = self._here.last
         if self.entered and last is not None and last.name == node.op.name:
             self._made[node.number] = last
+
+    def begin(self, seeds: Mapping[Any, Any]) -> None:
+        """A walk begins."""
+        self._here.walks.append(Walk(self) if self.entered else None)
+
+    def backward(self, node: Node, gradient: Any) -> None:
+        """It has come to a node, whose rules run next."""
+        walk = self._here.walks[-1]
+        if walk is not None:
+            walk.leave()
+            walk.enter(node)
+
+    def finish(self) -> None:
+        """It is over, or an error has ended it."""
+        walk = self._here.walks.pop()
+        if walk is not None:
+            walk.finish()
 
     def origin_of(self, node: Any) -> Span | None:
         """The forward span of the op that made a node, if it ran inside this profile."""
@@ -193,12 +237,23 @@ def _nbytes(edge: Any) -> int:
     return int(math.prod(edge.shape) * edge.dtype.itemsize)
 
 
-def recorders() -> list[Recorder]:
-    """Those whose blocks are open in this thread or asyncio task, outermost first."""
-    return list(dict.fromkeys(_within(MODE.get().observer)))
+def _title(kind: str, owner: Any) -> str:
+    """What a row of the table is called."""
+    if kind == "op":
+        return str(owner.name)
+    return f"{type(owner).__name__}.step" if kind == "step" else f"{getattr(owner, '__name__', 'function')} (compiled)"
 
 
-def _within(observer: Any) -> list[Recorder]:
-    if isinstance(observer, Both):
-        return [recorder for part in observer.observers for recorder in _within(part)]
-    return [observer] if isinstance(observer, Recorder) and observer.entered else []
+def _describe(span: Span, data: Any, arrays: Sequence[Any]) -> None:
+    """What an op made: an output that shares its memory with an input, a view, holds nothing of its own."""
+    if data is not None:
+        span.shape, span.dtype = getattr(data, "shape", ()), getattr(data, "dtype", None)
+        owner = _owner(data)
+        if not any(owner is _owner(array) for array in arrays):
+            span.bytes = getattr(data, "nbytes", 0)
+
+
+def _owner(array: Any) -> Any:
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return array

@@ -12,15 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, differentiable, elementwise, keep_where
-
-_SHAPES = [Case((2, 3)), Case(()), Case((0, 2))]
-
-
-def _cases(**params: Any) -> list[Case]:
-    """The usual shapes, and one call with other params than the defaults."""
-    return [*_SHAPES, Case((2, 3), **params)]
-
+import autograd
+from autograd import CASES, Case, differentiable, elementwise, keep_where
 
 # ---- with a corner at 0
 
@@ -42,7 +35,6 @@ leaky_relu = elementwise(
     lambda x, negative_slope=0.01: np.where(x > 0, x, x * negative_slope),
     lambda g, _y, x, *, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
     name="leaky_relu",
-    cases=_cases(negative_slope=0.2),
 )
 _prelu = elementwise(
     lambda x, weight: np.where(x > 0, x, x * weight),
@@ -82,13 +74,11 @@ elu = elementwise(
     lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * alpha),
     lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0)) * alpha),
     name="elu",
-    cases=_cases(alpha=0.7),
 )
 celu = elementwise(
     lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0) / alpha) * alpha),
     lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0) / alpha)),
     name="celu",
-    cases=_cases(alpha=0.7),
 )
 # Klambauer et al., "Self-Normalizing Neural Networks": these keep mean 0 and variance 1 from layer to layer.
 _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -113,12 +103,11 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 
 sigmoid = elementwise(_sigmoid, lambda g, y, _x: g * y * (1.0 - y), name="sigmoid")
-tanh = np.tanh
+tanh = autograd.tanh  # shorter than by way of np.tanh
 softplus = elementwise(
     _softplus,
     lambda g, _y, x, *, beta=1.0, threshold=20.0: g * np.where(x * beta > threshold, 1.0, sigmoid(x * beta)),
     name="softplus",
-    cases=_cases(beta=1.5, threshold=30.0),
 )
 
 
@@ -160,11 +149,7 @@ def _density(x: Any) -> Any:
     return np.exp(u * u * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-normal_cdf = elementwise(
-    lambda x: _cdf()(x),
-    lambda g, _y, x: g * _density(x),
-    name="normal_cdf",
-)
+normal_cdf = elementwise(lambda x: _cdf()(x), lambda g, _y, x: g * _density(x), name="normal_cdf")
 """`normal_cdf(x)`: how probable it is that a standard normal number is below x."""
 
 
@@ -188,7 +173,7 @@ def _gelu_rule(g: Any, _y: Any, x: Any, *, approximate: str = "none") -> Any:
     return g * (t * 0.5 + 0.5 + u * 0.5 * (1.0 - t * t) * slope)
 
 
-gelu = elementwise(_gelu, _gelu_rule, name="gelu", cases=_cases(approximate="tanh"))
+gelu = elementwise(_gelu, _gelu_rule, name="gelu")
 
 # ---- along an axis
 
@@ -210,13 +195,11 @@ def log_softmax_of_array(x: Any, dim: int = -1) -> Any:
     return shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True))
 
 
-_AXES = [Case((2, 3)), Case((2, 3), dim=0), Case((2, 1)), Case((2, 3, 2), dim=1)]
-softmax = differentiable(_softmax, _softmax_rule, name="softmax", cases=_AXES)
+softmax = differentiable(_softmax, _softmax_rule, name="softmax")
 log_softmax = differentiable(
     log_softmax_of_array,
     lambda g, y, _x, *, dim=-1: g - np.exp(y) * np.sum(g, axis=dim, keepdims=True),
     name="log_softmax",
-    cases=_AXES,
 )
 
 
@@ -233,3 +216,14 @@ def glu(x: Any, dim: int = -1) -> Any:
         raise ValueError(f"glu: axis {dim} of shape {np.shape(x)} is cut in halves, and its length is odd")
     front: tuple[Any, ...] = (slice(None),) * (dim % np.ndim(x))
     return x[(*front, slice(length // 2))] * sigmoid(x[(*front, slice(length // 2, None))])
+
+
+# ---- test data
+
+_SHAPES = [Case((2, 3)), Case(()), Case((0, 2))]
+CASES[leaky_relu] = [*_SHAPES, Case((2, 3), negative_slope=0.2)]
+CASES[elu] = [*_SHAPES, Case((2, 3), alpha=0.7)]
+CASES[celu] = [*_SHAPES, Case((2, 3), alpha=0.7)]
+CASES[softplus] = [*_SHAPES, Case((2, 3), beta=1.5, threshold=30.0)]
+CASES[gelu] = [*_SHAPES, Case((2, 3), approximate="tanh")]
+CASES[softmax] = CASES[log_softmax] = [Case((2, 3)), Case((2, 3), dim=0), Case((2, 1)), Case((2, 3, 2), dim=1)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, Tensor, differentiable, outside
+from autograd import CASES, Case, Tensor, differentiable, outside
 
 from ..init import default_generator
 from .arrays import array_of, sum_of_rows
@@ -41,19 +41,7 @@ def _bias_rule(g: Any, *_: Any) -> Any:
     return sum_of_rows(g) if g.ndim == 2 else g
 
 
-_fused_linear = differentiable(
-    _linear,
-    _input_rule,
-    _weight_rule,
-    _bias_rule,
-    name="linear",
-    cases=[
-        Case((4, 3), (2, 3), (2,)),
-        Case((3,), (2, 3), (2,)),
-        Case((2, 4, 3), (2, 3), (2,)),
-        Case((0, 3), (2, 3), (2,)),
-    ],
-)
+_fused_linear = differentiable(_linear, _input_rule, _weight_rule, _bias_rule, name="linear")
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
@@ -134,18 +122,7 @@ def _standardize_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e
     return along * _scale(x, axis, eps, center)
 
 
-standardize = differentiable(
-    _standardize,
-    _standardize_rule,
-    name="standardize",
-    cases=[
-        Case((3, 4)),
-        Case((3, 4), axis=0, eps=0.1),
-        Case((2, 3, 4), axis=(0, 2)),
-        Case((2, 5), center=False),
-        Case((2, 3, 2), axis=(-2, -1), center=False),
-    ],
-)
+standardize = differentiable(_standardize, _standardize_rule, name="standardize")
 """`standardize(x, axis=-1, eps=1e-5, center=True)`: x minus its mean along `axis`, over the root of its variance + eps;
 with `center=False` x over the root of its mean square + eps.  The one op behind the three norms below."""
 
@@ -222,3 +199,20 @@ def batch_norm(
         for running, now in ((running_mean, values.mean(axis=axes)), (running_var, values.var(axis=axes, ddof=1))):
             running.assign((1 - momentum) * running.data + momentum * now)
     return _affine(standardize(x, axis=axes, eps=eps), weight, bias)
+
+
+# ---- test data
+
+CASES[_fused_linear] = [
+    Case((4, 3), (2, 3), (2,)),
+    Case((3,), (2, 3), (2,)),
+    Case((2, 4, 3), (2, 3), (2,)),
+    Case((0, 3), (2, 3), (2,)),
+]
+CASES[standardize] = [
+    Case((3, 4)),
+    Case((3, 4), axis=0, eps=0.1),
+    Case((2, 3, 4), axis=(0, 2)),
+    Case((2, 5), center=False),
+    Case((2, 3, 2), axis=(-2, -1), center=False),
+]

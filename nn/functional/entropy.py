@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Case, Tensor, differentiable, elementwise
+from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
 from .arrays import array_of, sum_of_rows
@@ -32,7 +32,6 @@ softmax_cross_entropy = differentiable(
     _logits_rule,
     lambda g, _z, logits, _target: -g[..., None] * log_softmax(logits),
     name="softmax_cross_entropy",
-    cases=[Case((3, 4), (3, 4)), Case((2, 2, 3), (2, 2, 3)), Case((3, 1), (3, 1))],
 )
 """`softmax_cross_entropy(logits, target)`: both (..., classes), the result (...); softmax, log and sum as one op."""
 
@@ -74,17 +73,7 @@ def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, known: Any = None
     return p.T
 
 
-label_cross_entropy = differentiable(
-    _mean_nll_of_labels,
-    _labels_rule,
-    name="label_cross_entropy",
-    cases=[
-        Case((3, 4), places=np.array([9, 1, 11])),
-        Case((1, 2), places=np.array([1])),
-        Case((2, 1), places=np.array([0, 1])),
-        Case((2, 40), places=np.array([10, 79])),
-    ],
-)
+label_cross_entropy = differentiable(_mean_nll_of_labels, _labels_rule, name="label_cross_entropy")
 """`label_cross_entropy(logits, places=...)`: (batch, classes) -> (); the common case.
 
 `places` (batch,) says where the numbers of the labels stand in the logits' transpose, read row by row.  `known` is what
@@ -259,7 +248,6 @@ _entropy_of_probability = elementwise(
     lambda g, _z, p, target: g * (p - target) / np.maximum(p * (1.0 - p), 1e-12),
     lambda g, _z, p, _target: g * (_log(1.0 - p) - _log(p)),
     name="probability_cross_entropy",
-    domain=(0.1, 0.9),
 )
 
 
@@ -351,3 +339,15 @@ def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_tar
     if reduction == "batchmean":
         return losses.sum() * (1 / np.shape(target)[0])
     return reduce(losses, reduction)
+
+
+# ---- test data
+
+CASES[softmax_cross_entropy] = [Case((3, 4), (3, 4)), Case((2, 2, 3), (2, 2, 3)), Case((3, 1), (3, 1))]
+CASES[label_cross_entropy] = [
+    Case((3, 4), places=np.array([9, 1, 11])),
+    Case((1, 2), places=np.array([1])),
+    Case((2, 1), places=np.array([0, 1])),
+    Case((2, 40), places=np.array([10, 79])),
+]
+CASES[_entropy_of_probability] = domain((0.1, 0.9))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, assign_all, use_gradients
+from autograd import Tensor, assign_all, clear_gradients, current_mode, use_gradients
 
 from ..forgotten import Missing
 
@@ -30,6 +30,18 @@ def blend(old: Any, share: float, new: Any) -> Any:
     return blend
 
 
+def observed(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A `step` of which whoever watches, a profile say, is told."""
+
+    @functools.wraps(step)
+    def asking(self: Any, *args: Any, **kwargs: Any) -> Any:
+        observer = current_mode().observer
+        called = step if observer is None else observer.around("step", self, step)
+        return called(self, *args, **kwargs)
+
+    return asking
+
+
 class Optimizer:
     """What all have in common: groups of parameters with options of their own, and the state of each parameter.
 
@@ -41,6 +53,10 @@ class Optimizer:
     params: list[Tensor] = Missing()  # type: ignore[assignment]
     groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
     state: list[State] = Missing()  # type: ignore[assignment]
+
+    def __init_subclass__(cls) -> None:
+        if "step" in vars(cls):
+            cls.step = observed(cls.step)  # type: ignore[method-assign]  # the same, told of
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__
@@ -67,11 +83,12 @@ class Optimizer:
             self._check({**options, **group})
         self.params = [p for group in self.groups for p in group["params"]]
         for i, p in enumerate(self.params):
-            if not isinstance(p, Tensor) or not p.requires_grad or p.node is not None:
+            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
                 raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {_instead(p)}")
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
         self.state = [{} for _ in self.params]
+        self.used = 0  # the number of the last step that used gradients
         self.warned = False
 
     def _check(self, options: Mapping[str, Any]) -> None:
@@ -117,14 +134,11 @@ class Optimizer:
             f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
         )
 
+    @observed
     def step(self) -> None:
         """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
-        try:
-            moving, news, states = self._moved()
-            mixed = use_gradients(moving)
-        except (TypeError, ValueError, AttributeError) as error:
-            _look_at_gradients(self.params, error)
-            raise
+        moving, news, states = self._moved()
+        self.used, mixed = use_gradients(moving, self.used)
         assign_all(moving, news, (self, "state", states))  # new arrays: what a graph has recorded never changes
         if not moving:
             self._found_none()
@@ -133,7 +147,7 @@ class Optimizer:
             warnings.warn(
                 "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
                 "call optimizer.zero_grad() before every backward(), or after every step()",
-                stacklevel=2,
+                stacklevel=3,
             )
 
     def _moved(self) -> tuple[list[Tensor], list[Any], list[State]]:
@@ -143,15 +157,15 @@ class Optimizer:
             maximize, decay = group.get("maximize"), not group.get("decoupled") and group.get("weight_decay")
             for p, state in zip(group["params"], olds):  # noqa: B905 (the states of all groups are in one list)
                 if (grad := p.grad) is not None:
-                    g = grad.data
+                    w, g = p.data, grad.data
                     if maximize:
                         g = -g
                     if decay:
-                        g = blend(p.data, decay, g)
+                        g = blend(w, decay, g)
                     if g.shape:
-                        new, state = self.update(p.data, g, state, group)
+                        new, state = self.update(w, g, state, group)
                     else:
-                        new, state = _along_an_axis(self.update, p.data, g, state, group)
+                        new, state = _along_an_axis(self.update, w, g, state, group)
                     moving.append(p)
                     news.append(new)
                 states.append(state)
@@ -173,13 +187,12 @@ class Optimizer:
             warnings.warn(
                 "step() found no gradient in any parameter, so nothing moved: call zero_grad() before backward() and "
                 "step() after it, and make the optimiser of the parameters that the model has now",
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def zero_grad(self) -> None:
         """Forget the gradients, so that the next backward() does not add to them."""
-        for p in self.params:
-            p.grad = None
+        clear_gradients(self.params)
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": per parameter, "groups": the options}, which `load_state_dict` takes."""
@@ -226,17 +239,6 @@ def _along_an_axis(update: Any, w: Any, g: Any, state: State, group: dict[str, A
     return new.reshape(()), {key: v.reshape(()) if hasattr(v, "reshape") else v for key, v in wide.items()}
 
 
-def _look_at_gradients(params: Sequence[Tensor], error: Exception) -> None:
-    """Raise `error` in other words if a gradient is at fault that was set by hand."""
-    for i, p in enumerate(params):
-        if p.grad is not None and not (isinstance(p.grad, Tensor) and p.grad.shape == p.shape):
-            shape = np.shape(p.grad.data if isinstance(p.grad, Tensor) else p.grad)
-            raise TypeError(
-                f"the gradient of parameter {i} is a {type(p.grad).__name__} of shape {shape}, and must be a Tensor of "
-                f"shape {p.shape}: p.grad = Tensor(array)"
-            ) from error
-
-
 def _shown(x: Any) -> str:
     return f"{x!r:.60}".replace("\n", " ")
 
@@ -245,7 +247,7 @@ def _instead(p: Any) -> str:
     """What was given in place of a parameter, and what to do about it."""
     if not isinstance(p, Tensor):
         return f"got {type(p).__name__}; model.parameters() is a list of them"
-    if p.node is not None:
+    if not p.is_leaf:
         return f"it is the result of {p.node.op.name}; make a leaf of its value, nn.Parameter(t.detach())"
     return (
         "requires_grad is False; pass [p for p in model.parameters() if p.requires_grad] if it is frozen, "

@@ -1,0 +1,128 @@
+"""What a Tensor has in common with NumPy's arrays: its shape, its numbers, and the methods that ops attach to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .errors import ELSEWHERE, Absent, refuse
+from .numpy_calls import dispatch, needed
+
+if TYPE_CHECKING:
+    from ._methods import Methods  # a stub, written from the registry
+    from .tensor import Tensor
+else:
+    Methods = object
+
+
+class Listed(type):
+    """A class whose `dir()` leaves out the names that only say what to write instead."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if not isinstance(vars(Array).get(name), Absent)]
+
+
+class Array(Methods, metaclass=Listed):
+    """Base of Tensor; what ops set here when they register, every Tensor has."""
+
+    __slots__ = ("_data", "node")
+
+    _data: Any
+    node: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape  # type: ignore[no-any-return]  # data is Any: it may be traced
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._data.dtype  # type: ignore[no-any-return]  # likewise
+
+    @property
+    def ndim(self) -> int:
+        return len(self._data.shape)
+
+    @property
+    def size(self) -> int:
+        return self._data.size  # type: ignore[no-any-return]  # likewise
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: all axes in reverse order."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        """Every matrix (the last two axes) transposed."""
+        return self.swapaxes(-1, -2)
+
+    def __len__(self) -> int:
+        if not self._data.shape:
+            refuse("no length")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.shape:
+            refuse("iteration")
+        return (self[i] for i in range(len(self._data)))
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        notes = [""] if self.dtype in (np.float64, np.int64, np.bool_) else ["", f"dtype={self.dtype}"]
+        if self.node is not None:
+            notes.append("requires_grad=True" if self.is_leaf else f"op={self.node.op.name}")
+        return f"Tensor({body}{', '.join(notes)})"
+
+    def item(self) -> Any:
+        """The only element, as a Python number.  Raises ValueError when there is not exactly one."""
+        if self.size != 1:
+            refuse("one element", self.shape, error=ValueError)
+        return self.data.item()
+
+    def tolist(self) -> Any:
+        """The elements as (nested lists of) Python numbers."""
+        return self.data.tolist()
+
+    def _number(self) -> Any:
+        return refuse("number") if self.node is not None else self.item()
+
+    def __float__(self) -> float:
+        return float(self._number())
+
+    def __int__(self) -> int:
+        return int(self._number())
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    # ---- NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
+        if params.get("out") is not None:
+            refuse("out", ufunc.__name__)
+        params.pop("order", None)  # how the result lies in memory
+        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **needed(params))
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return dispatch(function)(*args, **needed(kwargs))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        refuse("item")
+
+    def __dir__(self) -> list[str]:
+        return dir(type(self))
+
+
+for _name, _instead in ELSEWHERE.items():
+    setattr(Array, _name, Absent(_name, f"here that is {_instead}"))  # until an op has this name

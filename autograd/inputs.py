@@ -1,0 +1,58 @@
+"""What ops and Tensors are given: numbers and arrays, NumPy's and those of other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import REFUSED, refuse
+
+# What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
+NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
+CONSTANTS: set[type] = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
+
+
+def is_foreign(data: Any) -> bool:
+    """Whether `data` is an array of another library, which computes when NumPy's functions meet it."""
+    return not issubclass(type(data), np.ndarray) and hasattr(data, "__array_function__")
+
+
+def numbers_of(data: Any, dtype: Any) -> Any:
+    """A copy of `data` as an array of numbers."""
+    if isinstance(data, np.ma.MaskedArray):
+        refuse("masked")
+    if is_foreign(data):
+        array = data.astype(dtype or data.dtype)
+    elif hasattr(data, "__array__") and not isinstance(data, np.ndarray):
+        array = np.array(np.asarray(data), dtype=dtype)  # not every library's arrays know how to copy
+    else:
+        array = np.array(data, dtype=dtype)
+    return array if array.dtype.kind in "fciub" else refuse("no numbers", type(data).__name__, array.dtype)
+
+
+def constant(op: Any, x: Any) -> Any:
+    """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
+    kind = f"{type(x).__module__.partition('.')[0]}.{type(x).__name__}".removeprefix("builtins.")
+    if isinstance(x, np.matrix | np.ma.MaskedArray):
+        refuse("matrix" if isinstance(x, np.matrix) else "masked input", op.name)
+    if hasattr(x, "__array_function__"):
+        return refuse("other gradients", op.name, kind) if hasattr(x, "backward") else x
+    if isinstance(x, list | tuple) and any(hasattr(item, "requires_grad") for item in x):
+        refuse("list", op.name)
+    try:
+        array = np.asarray(x)
+    except Exception as error:  # whatever another library raises
+        raise TypeError(REFUSED["unreadable"].format(op.name, kind, error)) from error
+    return array if array.dtype.kind in "fciub" else refuse("no number", op.name, type(x).__name__, repr(x)[:50])
+
+
+def one_array(op: Any, data: Any) -> Any:
+    """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
+    if isinstance(data, np.generic | float | int):
+        return np.asarray(data)
+    if hasattr(data, "requires_grad"):
+        refuse(
+            "not one array", op.name, "Tensor (a Tensor among its keywords? these are no inputs, and have no gradient)"
+        )
+    return data if hasattr(data, "dtype") else refuse("not one array", op.name, type(data).__name__)

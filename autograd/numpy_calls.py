@@ -1,0 +1,77 @@
+"""What NumPy's functions do when they meet a Tensor, and how their arguments are read.  Knows no Tensor class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .errors import no_rule, refuse
+
+# {np.exp: exp, ...}.  The ops fill it as they register.
+# A method of a ufunc is a pair, (np.add, "reduce").
+NUMPY: dict[Any, Callable[..., Any]] = {}
+LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, should these have been imported
+
+# Keywords that NumPy's functions have in common, and the values that change nothing.
+_HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, "like": None}
+
+
+def dispatch(function: Any) -> Callable[..., Any]:
+    """What to call when NumPy's `function` meets a Tensor.  Raises TypeError, naming the nearest that there is."""
+    for load in (None, *LOADERS):
+        if load is not None:
+            load()
+        if function in NUMPY:
+            return NUMPY[function]
+    return no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+
+
+def needed(params: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that say something."""
+    return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x == _HARMLESS[key]))}
+
+
+def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Sort the arguments of a call into the op's arrays and its params, as `op.call` or NumPy's own signature says."""
+    try:
+        if op.call is not None:
+            arrays, given = op.call(*inputs, **params)
+            return arrays, given
+        known = signature(op)
+        more = {name: params[name] for name in params.keys() - known.parameters.keys()}
+        given = known.bind(*inputs, **{name: x for name, x in params.items() if name not in more}).arguments | more
+    except TypeError as error:
+        said = "" if op.call else f"; it is called as {op.name}{known}"
+        raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}{said}") from error
+    arrays = tuple(given.pop(name, None) for name in list(known.parameters)[: len(op.rules)])
+    for name in given.keys() - op.params:
+        if given[name] is None or (name not in more and given[name] is known.parameters[name].default):
+            del given[name]
+        elif op.beyond is None or name == "out" or not _takes(op.beyond, name):
+            allowed = f"it takes {', '.join(sorted(op.params))}" if op.params else "it takes none"
+            refuse("argument", op.name, name, repr(given[name]), allowed)
+    return arrays, given
+
+
+def signature(op: Any) -> inspect.Signature:
+    """NumPy's signature of an op if it tells one, else its arrays and the keywords that its rules know."""
+    for function in (*op.numpy, op.forward):
+        if not isinstance(function, np.ufunc):
+            try:
+                found = inspect.signature(function)
+            except ValueError:  # a function written in C without a signature
+                continue
+            named = found.parameters.values()
+            if len(named) >= len(op.rules) and not any(p.kind is p.VAR_KEYWORD for p in named):
+                return found
+    kinds = inspect.Parameter
+    arrays = [kinds(f"x{i + 1}", kinds.POSITIONAL_OR_KEYWORD) for i in range(len(op.rules))]
+    return inspect.Signature(arrays + [kinds(name, kinds.KEYWORD_ONLY, default=None) for name in sorted(op.params)])
+
+
+def _takes(function: Any, name: str) -> bool:
+    arguments = inspect.signature(function).parameters
+    return name in arguments or any(a.kind is a.VAR_KEYWORD for a in arguments.values())

@@ -1,0 +1,193 @@
+"""What is known of every op, and where NumPy's functions and Tensors find it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from .array import Array
+from .errors import Absent, refuse
+from .numpy_calls import NUMPY
+from .tensor import Tensor, tensor_of
+from .tree import flatten
+
+Plan = tuple[bool, tuple[int, ...] | None]  # whether the output is kept, and which inputs are not (None: not one is)
+
+
+class Operation(Protocol):
+    """An op as people call it."""
+
+    op: Op
+    __name__: str
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any: ...
+
+
+@dataclass(eq=False, repr=False)
+class Op:
+    """All that is known of an op: one entry of the registry `OPS`.  See `differentiable` for the arguments."""
+
+    name: str
+    forward: Callable[..., Any]
+    rules: Sequence[Callable[..., Any]] = ()
+    every: Callable[..., Any] | None = None
+    call: Callable[..., Any] | None = None
+    beyond: Callable[..., Any] | None = None
+    numpy: Sequence[Any] = ()
+    operator: str | None = None
+    elementwise: bool = False
+    view: bool = False
+    plans: dict[int, Plan] = field(default_factory=dict)  # by which inputs need gradients
+    function: Any = None
+    place: str = ""  # the file and the line of the statement that made it
+
+    def __post_init__(self) -> None:
+        rules = [*self.rules, *filter(None, [self.every])]
+        self.params = frozenset(name for rule in rules for name in arguments_of(rule)[1])
+        self.beyond = self.beyond and by_numpy(self.beyond, self.numpy)
+
+        _check_rules(self)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def plan(self, needs: int) -> Plan:
+        """What to keep when the inputs in the bit set `needs` need gradients, as the names of rules' arguments say."""
+        if self.every is not None:
+            (_, out), _, star = arguments_of(self.every)
+            self.plans[needs] = not out.startswith("_"), None if star.startswith("_") else ()
+            return self.plans[needs]
+        count = len(self.rules) + 1
+        rules = [arguments_of(rule) for i, rule in enumerate(self.rules) if needs >> i & 1]
+        named = [(names + (star,) * count)[1 : count + 1] for names, _, star in rules]
+        out_unread, *unread = (all(name.startswith("_") for name in column) for column in zip(*named, strict=True))
+        self.plans[needs] = not out_unread, tuple(i for i, u in enumerate(unread) if u)
+        return self.plans[needs]
+
+    def gradients(self, g: Any, kept: Sequence[Any], params: Mapping[str, Any]) -> Callable[[int], Any]:
+        """A function of i that computes the gradient of input i, as the walk does; `kept` is `[out, *inputs]`."""
+        if self.every is not None:
+            back: Callable[[int], Any] = self.every(g, *kept, **params)
+            return back
+        return lambda i: self.rules[i](g, *kept, **params)
+
+
+OPS: dict[str, Op] = {}
+
+
+def arguments_of(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    if not inspect.isfunction(rule):
+        raise TypeError(
+            f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
+        )
+    code = rule.__code__
+    n, names = code.co_argcount, code.co_varnames
+    m = n + code.co_kwonlyargcount
+    return names[:n], names[n:m], names[m] if code.co_flags & inspect.CO_VARARGS else ""
+
+
+def _check_rules(op: Op) -> None:
+    """TypeError for a rule that does not take the gradient, the output and every input."""
+    for i, rule in enumerate(op.rules):
+        names, _, star = arguments_of(rule)
+        count, needed = len(op.rules) + 2, len(names) - len(rule.__defaults__ or ())
+        if needed > count or (len(names) < count and not star):
+            raise TypeError(
+                f"{op.name} has {len(op.rules)} inputs, one per rule, so its rule {i} takes {count} arguments (the "
+                f"gradient, the output and the inputs); it takes {len(names)}: {', '.join(names)}"
+            )
+
+
+def zero(like: Any, *_: Any) -> Any:
+    """`0`: the rule of a step, and zeros of any shape (np.zeros_like would take the Tensor away)."""
+    return np.where(False, like, 0.0)
+
+
+def no_gradient(i: int) -> Callable[..., Any]:
+    """The rule of an input without a gradient, should somebody ask for one."""
+    return lambda g, out, *inputs, **params: zero(inputs[i])
+
+
+def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -> Operation:
+    """Put an op into the registry, and its function where NumPy and Tensors find it.
+
+    A statement that is run again replaces its op; another one of that name raises ValueError.
+    """
+    if not op.name.isidentifier():
+        refuse("no name", op.name, error=ValueError)
+    function.__module__, op.place = _statement()
+    known = OPS.get(op.name)
+    if known and known.place != op.place and (_is_file(known.place) or _is_file(op.place)):
+        refuse("taken", op.name, known.place, op.place, error=ValueError)
+    OPS[op.name], op.function = op, function
+    function.op, function.__name__, function.__qualname__ = op, op.name, op.name
+    function.__doc__ = function.__doc__ or f"{'np.' if op.numpy else ''}{op.name} for Tensors and arrays."
+    for f in op.numpy:
+        NUMPY[f] = function
+    if op.operator:
+        setattr(Array, f"__{op.operator}__", function)
+        if len(op.rules) == 2:
+            setattr(Array, f"__r{op.operator}__", lambda x, y: function(y, x))
+    if op.numpy and callable(getattr(np.ndarray, op.name, None)):
+        methods = {op.name: function, **methods}
+    elif op.numpy and not hasattr(Array, op.name):  # t.exp() of other libraries
+        setattr(Array, op.name, Absent(op.name, f"here that is np.{op.name}(t)"))
+    for name, method in methods.items():
+        if method is not None:
+            setattr(Array, name, method)
+    return function  # type: ignore[no-any-return]  # an Operation now, by its attributes
+
+
+def _statement() -> tuple[str, str]:
+    """The module, and the file and line, of the statement that makes an op."""
+    frame = sys._getframe(2)
+    while frame.f_globals["__name__"] in (__name__, "autograd.op", "autograd.ops.register") and frame.f_back:
+        frame = frame.f_back
+    return frame.f_globals["__name__"], f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _is_file(place: str) -> bool:
+    """Whether a statement stands in a file: what is typed in, in a notebook say, may be typed in again, changed."""
+    return os.path.exists(place.rpartition(":")[0])
+
+
+def by_numpy(function: Any, numpy: Sequence[Any]) -> Any:
+    """`function`, but of Tensors of whole numbers what NumPy's own makes of them, for these have no gradient.
+
+    Written with other ops, `function` would compute in another dtype than NumPy does.
+    """
+    if not numpy or isinstance(numpy[0], tuple):
+        return function
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        for x in args:
+            if isinstance(x, Tensor):
+                if x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values())):
+                    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
+                    found = numpy[0](*arrays, **{k: x.data if isinstance(x, Tensor) else x for k, x in kwargs.items()})
+                    parts, build = flatten(found)
+                    return build(tensor_of(np.asarray(part)) for part in parts)
+                break
+        return function(*args, **kwargs)
+
+    return called
+
+
+def _all_whole(values: Sequence[Any]) -> bool:
+    """Whether the Tensors among these are arrays of whole numbers, and no list hides others."""
+    for x in values:
+        if isinstance(x, Tensor):
+            if x.data.dtype.kind not in "iub":
+                return False
+        elif isinstance(x, list | tuple) and any(isinstance(item, Tensor) for item in x):
+            return False
+    return True
