@@ -69,21 +69,21 @@ class Array(Methods, metaclass=Listed):
         return (self[i] for i in range(len(self._data)))
 
     def __repr__(self) -> str:
-        body = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        body = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
         notes = [""] if self.dtype in (np.float64, np.int64, np.bool_) else ["", f"dtype={self.dtype}"]
         if self.node is not None:
-            notes.append("requires_grad=True" if self.is_leaf else f"op={self.node.op.name}")
+            notes.append(f"op={self.node.op.name}" if self.node.op else "requires_grad=True")
         return f"Tensor({body}{', '.join(notes)})"
 
     def item(self) -> Any:
         """The only element, as a Python number.  Raises ValueError when there is not exactly one."""
         if self.size != 1:
             refuse("one element", self.shape, error=ValueError)
-        return self.data.item()
+        return self._data.item()
 
     def tolist(self) -> Any:
         """The elements as (nested lists of) Python numbers."""
-        return self.data.tolist()
+        return self._data.tolist()
 
     def _number(self) -> Any:
         return refuse("number") if self.node is not None else self.item()
@@ -114,8 +114,10 @@ class Array(Methods, metaclass=Listed):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(function)(*args, **needed(kwargs))
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
+    if not TYPE_CHECKING:  # a checker would take `np.ones(2) * t` for an array
+
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         refuse("item")

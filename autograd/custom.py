@@ -162,12 +162,12 @@ class Again:
         row = np.concatenate([a.reshape(-1) for a in arrays]) if arrays else np.zeros(0)
         outside = [tensor_of(np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape), leaf) for leaf in captured]
         inputs = [*(self.leaves[i] for i in self.varied), *outside]
-        packed = _custom(inputs, run=lambda *_: row, pull=pass_back)
+        packed: Any = _custom(inputs, run=lambda *_: row, pull=pass_back)
         if not isinstance(packed, Tensor):
             return list(arrays)
         ends = np.cumsum([a.size for a in arrays])
         parts = zip(arrays, ends, strict=True)
-        return [_as(np.reshape(packed[end - a.size : end], a.shape), a.dtype) for a, end in parts]
+        return [_as(packed[end - a.size : end].reshape(a.shape), a.dtype) for a, end in parts]
 
 
 def _live(outputs: Sequence[Any]) -> list[Tensor]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Concatenate, Literal, TypeVar, overload
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from .tree import flatten
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
+# The type of an argument is that of its gradient; overloaded functions, np.tanh or autograd.exp, have no one type.
+X = TypeVar("X", bound=Tensor | np.ndarray[Any, Any] | complex | list[Any] | tuple[Any, ...] | dict[Any, Any])
 
 # True while a function runs whose gradient is wanted: gradients taken inside it must be differentiable themselves.
 _inside: ContextVar[bool] = ContextVar("autograd_inside", default=False)
@@ -105,6 +108,12 @@ class _Call:
         return [found[v.node] if v.node in found else tensor_of(np.zeros_like(v.data)) for v in self.variables]
 
 
+@overload
+def value_and_grad(
+    function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[X, ...], tuple[Any, X]]: ...
+@overload
+def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Any: ...
 def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns `(function(*args), gradient)`, where `function` returns one real number.
 
@@ -117,20 +126,18 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
     >>> value_and_grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    _must_be_callable(function)
+    return Transformed(_value_and_grad, function, argnums, has_aux)
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _Call(function, args, kwargs, argnums, has_aux)
-        value = _array_or_number(call.output, "grad")
-        if np.size(value) != 1 or np.iscomplexobj(value):
-            kind = "complex " if np.iscomplexobj(value) else ""
-            raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")
-        gradients = call.back([value], [np.ones(np.shape(value))], retain=call.recorded, record=call.recorded)
-        value = call.plain((value, call.aux) if has_aux else value)
-        return value, call.plain(call.rebuild(gradients))
 
-    return wrapper
+def _value_and_grad(function: Function, argnums: Argnums, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    call = _Call(function, args, kwargs, argnums, has_aux)
+    value = _array_or_number(call.output, "grad")
+    if np.size(value) != 1 or np.iscomplexobj(value):
+        kind = "complex " if np.iscomplexobj(value) else ""
+        raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")
+    gradients = call.back([value], [np.ones(np.shape(value))], retain=call.recorded, record=call.recorded)
+    value = call.plain((value, call.aux) if has_aux else value)
+    return value, call.plain(call.rebuild(gradients))
 
 
 def _array_or_number(value: Any, name: str) -> Any:
@@ -149,6 +156,24 @@ def _chosen(argnums: Any) -> list[int]:
     return [argnums] if isinstance(argnums, int) else list(argnums)
 
 
+class Transformed:
+    """A function made of another one; it can be pickled when that one can, and may be a method."""
+
+    def __init__(self, run: Function, function: Function, *options: Any) -> None:
+        _must_be_callable(function)
+        functools.update_wrapper(self, function)
+        self.run, self.function, self.options = run, function, options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(self.function, *self.options, args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<{self.run.__name__.strip('_')} of {getattr(self.function, '__name__', self.function)}>"
+
+
 def _must_be_callable(function: Any) -> None:
     if not callable(function):
         raise TypeError(
@@ -157,6 +182,12 @@ def _must_be_callable(function: Any) -> None:
         )
 
 
+@overload
+def grad(
+    function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[X, ...], X]: ...
+@overload
+def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Any: ...
 def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns the gradient of `function`, or with `has_aux` a pair of it and aux; see `value_and_grad`.
 
@@ -164,32 +195,34 @@ def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Fun
     >>> grad(cube)(2.0), grad(grad(cube))(2.0), grad(grad(grad(cube)))(2.0)
     (np.float64(12.0), np.float64(12.0), np.float64(6.0))
     """
-    both = value_and_grad(function, argnums, has_aux)
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = both(*args, **kwargs)
-        return (gradient, value[1]) if has_aux else gradient
-
-    return wrapper
+    return Transformed(_grad, function, argnums, has_aux)
 
 
+def _grad(function: Function, argnums: Argnums, has_aux: bool, args: Any, kwargs: Any) -> Any:
+    value, gradient = _value_and_grad(function, argnums, has_aux, args, kwargs)
+    return (gradient, value[1]) if has_aux else gradient
+
+
+@overload
+def elementwise_grad(
+    function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0
+) -> Callable[Concatenate[X, ...], X]: ...
+@overload
+def elementwise_grad(function: Function, argnums: Argnums = 0) -> Any: ...
 def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
     """The derivative of each output element by the input element in its place: the gradient of the sum of the outputs.
 
     >>> elementwise_grad(np.tanh)(np.array([0.0, 1.0]))
     array([1.        , 0.41997434])
     """
-    _must_be_callable(function)
+    return Transformed(_elementwise_grad, function, argnums)
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(function, args, kwargs, argnums, False)
-        ones = np.ones(np.shape(_array_or_number(call.output, "elementwise_grad")))
-        gradients = call.back([call.output], [ones], retain=call.recorded, record=call.recorded)
-        return call.plain(call.rebuild(gradients))
 
-    return wrapper
+def _elementwise_grad(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
+    call = _Call(function, args, kwargs, argnums, False)
+    ones = np.ones(np.shape(_array_or_number(call.output, "elementwise_grad")))
+    gradients = call.back([call.output], [ones], retain=call.recorded, record=call.recorded)
+    return call.plain(call.rebuild(gradients))
 
 
 def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -245,6 +278,12 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     return call.plain(build(outputs)), call.plain(build(moved))
 
 
+@overload
+def jacobian(
+    function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, vectorize: bool = False
+) -> Callable[Concatenate[X, ...], X]: ...
+@overload
+def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Any: ...
 def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
     """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
 
@@ -256,29 +295,25 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
     array([[2., 0.],
            [0., 4.]])
     """
-    _must_be_callable(function)
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if vectorize:
-            return _jacobian_of_batch(function, args, kwargs, argnums)
-        call = _Call(function, args, kwargs, argnums, False)
-        output = _array_or_number(call.output, "jacobian")
-        shape = np.shape(output)
-        rows = [
-            call.back([output], [unit], retain=True, record=call.recorded)
-            for unit in np.eye(np.size(output)).reshape(np.size(output), *shape)
-        ]
-        columns = [
-            np.reshape(np.stack([row[i] for row in rows]), shape + v.shape) if rows else np.zeros(shape + v.shape)
-            for i, v in enumerate(call.variables)
-        ]
-        return call.plain(call.rebuild(columns))
-
-    return wrapper
+    return Transformed(_jacobian_of_batch if vectorize else _jacobian, function, argnums)
 
 
-def _jacobian_of_batch(function: Function, args: tuple[Any, ...], kwargs: Any, argnums: Argnums) -> Any:
+def _jacobian(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
+    call = _Call(function, args, kwargs, argnums, False)
+    output = _array_or_number(call.output, "jacobian")
+    shape = np.shape(output)
+    rows: list[Any] = [
+        call.back([output], [unit], retain=True, record=call.recorded)
+        for unit in np.eye(np.size(output)).reshape(np.size(output), *shape)
+    ]
+    columns = [
+        np.reshape(np.stack([row[i] for row in rows]), shape + v.shape) if rows else np.zeros(shape + v.shape)
+        for i, v in enumerate(call.variables)
+    ]
+    return call.plain(call.rebuild(columns))
+
+
+def _jacobian_of_batch(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
     once = _array_or_number(function(*args, **kwargs), "jacobian")
     shape, count = np.shape(once), np.size(once)
     _must_treat_rows_alone(function, args, kwargs, _chosen(argnums), once)
@@ -288,7 +323,7 @@ def _jacobian_of_batch(function: Function, args: tuple[Any, ...], kwargs: Any, a
         repeated[i] = build(np.broadcast_to(leaf, (count, *np.shape(leaf))) for leaf in leaves)
     call = _Call(function, repeated, kwargs, argnums, False)
     units = np.eye(count).reshape(count, *shape)
-    rows = call.back([call.output], [units], retain=call.recorded, record=call.recorded)
+    rows: Any = call.back([call.output], [units], retain=call.recorded, record=call.recorded)
     columns = [np.reshape(row, (*shape, *row.shape[1:])) for row in rows]
     return call.plain(call.rebuild(columns))
 
@@ -317,6 +352,12 @@ def _array_of(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else x if isinstance(x, np.ndarray) else np.asarray(x)
 
 
+@overload
+def hessian(
+    function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, vectorize: bool = False
+) -> Callable[Concatenate[X, ...], X]: ...
+@overload
+def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Any: ...
 def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:
     """A function that returns all second derivatives of a number: shape (*input, *input).
 
@@ -337,21 +378,16 @@ def hvp(function: Function, argnums: int = 0) -> Function:
     >>> hvp(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
-    gradient = grad(function, argnums)
+    return Transformed(_hvp, grad(function, argnums), argnums)
 
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if len(args) < 2:
-            raise TypeError(
-                f"hvp(f) is a function of the arguments of f and then the vector; got {len(args)} arguments"
-            )
-        *point, vector = args
-        call = _Call(gradient, point, kwargs, argnums, False)
-        outputs = flatten(call.output)[0]
-        seeds = flatten(vector)[0]
-        if [np.shape(s) for s in seeds] != [np.shape(o) for o in outputs]:
-            raise ValueError(f"hvp: the vector has shapes {[np.shape(s) for s in seeds]}, not those of the argument")
-        found = call.back(outputs, seeds, retain=call.recorded, record=call.recorded)
-        return call.plain(call.rebuild(found))
 
-    return wrapper
+def _hvp(gradient: Function, argnums: int, args: Any, kwargs: Any) -> Any:
+    if len(args) < 2:
+        raise TypeError(f"hvp(f) is a function of the arguments of f and then the vector; got {len(args)} arguments")
+    *point, vector = args
+    call = _Call(gradient, point, kwargs, argnums, False)
+    outputs, seeds = flatten(call.output)[0], flatten(vector)[0]
+    if [np.shape(s) for s in seeds] != [np.shape(o) for o in outputs]:
+        raise ValueError(f"hvp: the vector has shapes {[np.shape(s) for s in seeds]}, not those of the argument")
+    found = call.back(outputs, seeds, retain=call.recorded, record=call.recorded)
+    return call.plain(call.rebuild(found))

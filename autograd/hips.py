@@ -61,7 +61,8 @@ def _of_one(fun: Function, argnum: int, args: tuple[Any, ...], kwargs: Any) -> F
 
 def grad_and_aux(fun: Function, argnum: int = 0) -> Function:
     """`(*args)` -> `(gradient, aux)`, for a function that returns `(value, aux)`."""
-    return grad(fun, argnum, has_aux=True)
+    both: Function = grad(fun, argnum, has_aux=True)
+    return both
 
 
 def multigrad_dict(fun: Function) -> Function:

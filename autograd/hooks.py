@@ -12,7 +12,6 @@ from .errors import GraphError
 from .mode import TAPE
 from .tensor import Tensor, as_tensor, tensor_of
 
-
 __all__ = ["Handle", "register_hook"]
 
 
@@ -87,4 +86,4 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
     return Handle(self.node.hooks, _Hook(hook))
 
 
-Array.register_hook = register_hook  # type: ignore[method-assign]  # declared there for checkers, made here
+Array.register_hook = register_hook  # type: ignore[assignment, method-assign]  # declared there, made here

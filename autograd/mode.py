@@ -109,7 +109,15 @@ def _with(outer: Any, inner: Any) -> Any:
     return outer if any(observer is inner for observer in watching) else Several([*watching, inner])
 
 
-current_mode = MODE.get  # the Mode of this thread or asyncio task; its `observer` is asked before calls to be watched
+def current_mode() -> Mode:
+    """The Mode of this thread or asyncio task: whether ops are `recording`, and the `observer`, or None.
+
+    Whoever makes calls that can be watched, of a module say, asks the observer what to call; see `Observer.around`.
+
+    >>> current_mode().recording, current_mode().observer
+    (True, None)
+    """
+    return MODE.get()
 
 
 class Switch:
@@ -220,5 +228,10 @@ def outside(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops record in this thread or asyncio task."""
+    """Whether ops record in this thread or asyncio task.
+
+    >>> with no_grad():
+    ...     is_grad_enabled()
+    False
+    """
     return MODE.get().recording

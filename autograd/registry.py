@@ -15,6 +15,7 @@ import numpy as np
 from .array import Array
 from .errors import Absent, refuse
 from .numpy_calls import NUMPY
+from .signatures import Shown
 from .tensor import Tensor, tensor_of
 from .tree import flatten
 
@@ -129,7 +130,11 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
         refuse("taken", op.name, known.place, op.place, error=ValueError)
     OPS[op.name], op.function = op, function
     function.op, function.__name__, function.__qualname__ = op, op.name, op.name
-    function.__doc__ = function.__doc__ or f"{'np.' if op.numpy else ''}{op.name} for Tensors and arrays."
+    if function is not op.forward:
+        function.__signature__ = Shown(op)
+    if not function.__doc__:
+        own = None if isinstance(op.forward, np.ufunc) else inspect.getdoc(op.forward)
+        function.__doc__ = own or f"{op.name} of Tensors and arrays."
     for f in op.numpy:
         NUMPY[f] = function
     if op.operator:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd import Tensor
+
 from . import functional as F
 from .module import Module, Parameter
 
@@ -19,7 +21,7 @@ class ReLU(Module):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.relu(x)
 
 
@@ -29,7 +31,7 @@ class LeakyReLU(Module):
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.leaky_relu(x, negative_slope=self.negative_slope)
 
     def describe(self) -> str:
@@ -42,7 +44,7 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
         self.weight = Parameter(np.full(num_parameters, init), dtype=dtype)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.prelu(x, self.weight)
 
 
@@ -52,7 +54,7 @@ class ELU(Module):
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.elu(x, alpha=self.alpha)
 
 
@@ -62,7 +64,7 @@ class SELU(Module):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.selu(x)
 
 
@@ -72,7 +74,7 @@ class CELU(Module):
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.celu(x, alpha=self.alpha)
 
 
@@ -82,7 +84,7 @@ class GELU(Module):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.gelu(x, approximate=self.approximate)
 
 
@@ -92,7 +94,7 @@ class SiLU(Module):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.silu(x)
 
 
@@ -102,7 +104,7 @@ class Mish(Module):
     def __init__(self, inplace: bool = False) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.mish(x)
 
 
@@ -112,21 +114,21 @@ class Softplus(Module):
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.softplus(x, beta=self.beta, threshold=self.threshold)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)), element by element: between 0 and 1."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.sigmoid(x)
 
 
 class Tanh(Module):
     """The hyperbolic tangent, element by element: between -1 and 1."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.tanh(x)
 
 
@@ -136,7 +138,7 @@ class Hardtanh(Module):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self.min_val, self.max_val = min_val, max_val
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.hardtanh(x, self.min_val, self.max_val)
 
 
@@ -146,7 +148,7 @@ class Softmax(Module):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.softmax(x, dim=self.dim)
 
     def describe(self) -> str:
@@ -159,7 +161,7 @@ class LogSoftmax(Module):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.log_softmax(x, dim=self.dim)
 
     def describe(self) -> str:
@@ -172,5 +174,5 @@ class GLU(Module):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.glu(x, dim=self.dim)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
+from autograd import Tensor
+
 from .forgotten import Missing
 from .module import Module
 
@@ -55,7 +57,7 @@ class Sequential(_Numbered):
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         for module in self.items:
             x = module(x)
         return x

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor
+from autograd import Tensor, reshape
 
 from . import functional as F
 from . import init
@@ -57,7 +57,7 @@ class Linear(Module):
         self.weight = _uniform((out_features, in_features), in_features, dtype, generator)
         self.bias = _uniform((out_features,), in_features, dtype, generator) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         try:
             return F.linear(x, self.weight, self.bias)
         except (AttributeError, TypeError, ValueError) as error:
@@ -91,7 +91,7 @@ class Bilinear(Module):
         self.weight = _uniform((out_features, in1_features, in2_features), in1_features, dtype, generator)
         self.bias = _uniform((out_features,), in1_features, dtype, generator) if bias else None
 
-    def forward(self, x1: Any, x2: Any) -> Any:
+    def forward(self, x1: Any, x2: Any) -> Tensor:
         if np.shape(x1)[-1:] != (self.in1_features,) or np.shape(x2)[-1:] != (self.in2_features,):
             raise ValueError(
                 f"Bilinear({self.describe()}) needs inputs whose last axes have lengths {self.in1_features} and "
@@ -113,7 +113,7 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         shape = np.shape(x)
         ends = [dim + len(shape) if dim < 0 else dim for dim in (self.start_dim, self.end_dim)]
         if not all(0 <= dim < len(shape) for dim in ends):
@@ -123,7 +123,7 @@ class Flatten(Module):
         start, end = ends
         if start > end:
             raise ValueError(f"Flatten from axis {start} to axis {end} of shape {shape}")
-        return np.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+        return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 class Identity(Module):
@@ -132,7 +132,7 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return x
 
 
@@ -144,7 +144,7 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p is a probability, from 0 to 1; got {p!r}")
         self.p, self.generator = p, generator
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.dropout(x, self.p, self.training, self.generator)
 
     def describe(self) -> str:
@@ -175,7 +175,7 @@ class Embedding(Module):
                 raise ValueError(f"padding_idx {padding_idx} is not one of the {num_embeddings} rows")
             self.weight.data[padding_idx] = 0.0
 
-    def forward(self, indices: Any) -> Any:
+    def forward(self, indices: Any) -> Tensor:
         return F.embedding(indices, self.weight, self.padding_idx)
 
     def describe(self) -> str:
@@ -212,7 +212,7 @@ class BatchNorm1d(Module):
             self.register_buffer("running_var", np.ones(num_features, dtype))
             self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         if np.ndim(x) not in (2, 3) or np.shape(x)[1] != self.num_features:
             raise ValueError(
                 f"BatchNorm1d({self.describe()}) needs inputs of shape (n, {self.num_features}) or "
@@ -255,7 +255,7 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def describe(self) -> str:
@@ -277,7 +277,7 @@ class RMSNorm(Module):
         self.eps = eps
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def describe(self) -> str:

@@ -52,14 +52,14 @@ class _Loss(Module):
 class MSELoss(_Loss):
     """The mean squared difference; see `nn.functional.mse_loss`."""
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any) -> Tensor:
         return F.mse_loss(prediction, target, self.reduction)
 
 
 class L1Loss(_Loss):
     """The mean absolute difference; see `nn.functional.l1_loss`."""
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any) -> Tensor:
         return F.l1_loss(prediction, target, self.reduction)
 
 
@@ -70,7 +70,7 @@ class HuberLoss(_Loss):
         self._keep(reduction)
         self.delta = delta
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any) -> Tensor:
         return F.huber_loss(prediction, target, self.reduction, self.delta)
 
 
@@ -81,7 +81,7 @@ class SmoothL1Loss(_Loss):
         self._keep(reduction)
         self.beta = beta
 
-    def forward(self, prediction: Any, target: Any) -> Any:
+    def forward(self, prediction: Any, target: Any) -> Tensor:
         return F.smooth_l1_loss(prediction, target, self.reduction, self.beta)
 
 
@@ -92,7 +92,7 @@ class GaussianNLLLoss(_Loss):
         self._keep(reduction)
         self.full, self.eps = full, eps
 
-    def forward(self, prediction: Any, target: Any, var: Any) -> Any:
+    def forward(self, prediction: Any, target: Any, var: Any) -> Tensor:
         return F.gaussian_nll_loss(prediction, target, var, self.full, self.eps, self.reduction)
 
 
@@ -105,7 +105,7 @@ class CrossEntropyLoss(_Loss):
         self._keep(reduction)
         self.weight, self.ignore_index, self.label_smoothing = weight, ignore_index, label_smoothing
 
-    def forward(self, logits: Any, target: Any) -> Any:
+    def forward(self, logits: Any, target: Any) -> Tensor:
         if self._first():
             self._look(_array(logits), target)
             if getattr(target, "requires_grad", False) and not getattr(logits, "requires_grad", False):
@@ -166,7 +166,7 @@ class NLLLoss(_Loss):
         self._keep(reduction)
         self.weight, self.ignore_index = weight, ignore_index
 
-    def forward(self, log_probabilities: Any, target: Any) -> Any:
+    def forward(self, log_probabilities: Any, target: Any) -> Tensor:
         if self._first():
             _look_at_logarithms("NLLLoss", _array(log_probabilities), "nn.functional.log_softmax(logits)")
         return F.nll_loss(
@@ -181,7 +181,7 @@ class BCELoss(_Loss):
         self._keep(reduction)
         self.weight = weight
 
-    def forward(self, p: Any, target: Any) -> Any:
+    def forward(self, p: Any, target: Any) -> Tensor:
         return F.binary_cross_entropy(p, target, self.weight, self.reduction)
 
 
@@ -192,7 +192,7 @@ class BCEWithLogitsLoss(_Loss):
         self._keep(reduction)
         self.weight, self.pos_weight = weight, pos_weight
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: Any, target: Any) -> Tensor:
         return F.binary_cross_entropy_with_logits(x, target, self.weight, self.reduction, self.pos_weight)
 
 
@@ -203,7 +203,7 @@ class KLDivLoss(_Loss):
         self._keep(reduction, "batchmean")
         self.log_target = log_target
 
-    def forward(self, log_probabilities: Any, target: Any) -> Any:
+    def forward(self, log_probabilities: Any, target: Any) -> Tensor:
         if self._first():
             _look_at_logarithms("KLDivLoss", _array(log_probabilities), "np.log(p)")
         return F.kl_div(log_probabilities, target, self.reduction, self.log_target)
@@ -216,7 +216,7 @@ class HingeEmbeddingLoss(_Loss):
         self._keep(reduction)
         self.margin = margin
 
-    def forward(self, distance: Any, target: Any) -> Any:
+    def forward(self, distance: Any, target: Any) -> Tensor:
         return F.hinge_embedding_loss(distance, target, self.margin, self.reduction)
 
 
@@ -227,5 +227,5 @@ class CosineEmbeddingLoss(_Loss):
         self._keep(reduction)
         self.margin = margin
 
-    def forward(self, x1: Any, x2: Any, target: Any) -> Any:
+    def forward(self, x1: Any, x2: Any, target: Any) -> Tensor:
         return F.cosine_embedding_loss(x1, x2, target, self.margin, self.reduction)

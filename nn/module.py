@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
 from autograd import Tensor, assign_all, clear_gradients, convert_all, current_mode
+from autograd.hooks import Handle
 
 from .forgotten import Missing, missing
-from .hooks import Handle, Hooks
+from .hooks import Hooks
 
 M = TypeVar("M", bound="Module")
 
@@ -45,6 +46,19 @@ class Keys(NamedTuple):
 _CALL_FIRST = "a module is called first, as in loss_of(prediction, target).backward()"
 
 
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+    R_co = TypeVar("R_co", covariant=True)
+
+    class _Forward(Protocol[P, R_co]):
+        def forward(self, *inputs: P.args, **options: P.kwargs) -> R_co: ...
+
+    class _Call:
+        """A module is called as its `forward` is, and returns what that returns."""
+
+        def __get__(self, module: _Forward[P, R_co], owner: Any = None) -> Callable[P, R_co]: ...
+
+
 class Module:
     """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
 
@@ -71,7 +85,9 @@ class Module:
                     f"it among its parameters; set self.{name} in __init__"
                 )
 
-    if not TYPE_CHECKING:  # a checker shall go on to know what a module has
+    if TYPE_CHECKING:  # a checker shall go on to know what a module has
+        __call__: _Call
+    else:
         backward, item = Missing(_CALL_FIRST), Missing(_CALL_FIRST)
 
         def __setattr__(self, name: str, value: Any) -> None:
@@ -80,20 +96,20 @@ class Module:
                 _must_stay(self, name, held, value)
             object.__setattr__(self, name, value)
 
-    def forward(self, *inputs: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
+        def __call__(self, *inputs: Any, **options: Any) -> Any:
+            observer = current_mode().observer
+            forward = self.forward if observer is None else observer.around("module", self, self.forward)
+            try:
+                if self._hooks is not None:
+                    return self._hooks.call(self, forward, inputs, options)
+                return forward(*inputs, **options) if options else forward(*inputs)
+            except AttributeError as error:
+                if error.obj is self and error.name:
+                    raise missing(self, error.name) from error
+                raise
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        observer = current_mode().observer
-        forward = self.forward if observer is None else observer.around("module", self, self.forward)
-        try:
-            if self._hooks is not None:
-                return self._hooks.call(self, forward, inputs, options)
-            return forward(*inputs, **options) if options else forward(*inputs)
-        except AttributeError as error:
-            if error.obj is self and error.name:
-                raise missing(self, error.name) from error
-            raise
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
         """Call `hook(module, inputs, output)` after every forward; what it returns, unless None, is the output.

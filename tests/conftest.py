@@ -1,9 +1,43 @@
-"""How many examples hypothesis tries of every property: 20 in `make test`, always the same; 200 in `make nightly`."""
+"""What all tests share: how many examples hypothesis tries (20, always the same), and packages to install."""
 
+import shutil
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
+from installing import run
 
 settings.register_profile("default", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile(
     "nightly", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """A copy of the sources, in which building may leave its folders."""
+    folder = tmp_path_factory.mktemp("sources") / "source"
+    ignored = shutil.ignore_patterns(".*", "out", "build", "*.egg-info", "__pycache__")
+    return shutil.copytree(Path(__file__).parent.parent, folder, ignore=ignored)
+
+
+@pytest.fixture(scope="session")
+def wheel(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-w"]
+    run(sys.executable, "-m", "pip", "wheel", source, *options, folder)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A new virtual environment's Python, which finds this one's NumPy."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(packages) / "numpy_of_the_tests.pth").write_text(str(Path(np.__file__).parent.parent) + "\n")
+    return python, Path(packages)

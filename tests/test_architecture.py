@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "updating": {"errors", "graph"},
     "array": {"_methods", "errors", "numpy_calls", "tensor"},  # two of them for type checkers alone
     "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
-    "registry": {"array", "errors", "numpy_calls", "tensor", "tree"},
+    "signatures": {"numpy_calls"},
+    "registry": {"array", "errors", "numpy_calls", "signatures", "tensor", "tree"},
     "op": {"errors", "graph", "inputs", "mode", "numpy_calls", "registry", "tensor"},
     "ops": {"array", "mode", "numpy_calls", "op", "ops", "registry", "tensor"},
     "linalg": {"ops"},

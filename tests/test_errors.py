@@ -282,3 +282,11 @@ def test_errors_say_what_to_do_and_it_works(program, kind, words, repair):
     x = leaf(1.0, 2.0)
     repair(x)
     assert x.grad is None or np.isfinite(x.grad.data).all()
+
+
+def test_the_line_of_a_numpy_warning_is_found_as_the_documents_say():
+    x = leaf(1.0, -1.0)
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        np.log(x)
+    with autograd.detect_anomaly(), pytest.raises(autograd.AnomalyError, match=r"test_errors.py.*np.log"):
+        np.log(x)

@@ -1,12 +1,31 @@
 """Derivatives of functions, and functions with a backward pass of their own."""
 
+import copy
 import gc
+import pickle
 
 import numpy as np
 import pytest
 
 import autograd
-from autograd import Tensor, custom_gradient, grad, gradcheck, hessian, hips, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd import (
+    Tensor,
+    custom_gradient,
+    elementwise_grad,
+    grad,
+    gradcheck,
+    hessian,
+    hips,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+
+
+def cube(x):
+    return x**3
 
 
 def test_arrays_in_arrays_out():
@@ -49,6 +68,16 @@ def test_tensors_in_tensors_out_that_can_be_differentiated():
     penalty = grad(lambda t: t**3)(w) ** 2
     penalty.backward()  # d/dw (3 w^2)^2 = 36 w^3
     assert w.grad.item() == 288
+
+
+@pytest.mark.parametrize("make", [grad, value_and_grad, elementwise_grad, jacobian, hessian, lambda f: grad(grad(f))])
+def test_functions_of_functions_are_pickled(make):
+    made = make(cube)
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_equal(again(2.0), made(2.0))
+    np.testing.assert_equal(copy.deepcopy(made)(2.0), made(2.0))
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(make(lambda x: x**3))
 
 
 def test_captured_parameters_get_no_gradient():

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import email
-import os
-import shutil
-import subprocess
 import sys
-import venv
 import zipfile
-from pathlib import Path
 
-import numpy as np
 import pytest
-
-ROOT = Path(__file__).parent.parent
-
-
-def run(*command, ok=True, cwd=None):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd, env=environment)
-    assert (result.returncode == 0) == ok, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"  # a copy, so that no build folder appears among the sources
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "out", "build", "*.egg-info", "__pycache__"))
-    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "-w"]
-    run(sys.executable, "-m", "pip", "wheel", source, *options, folder)
-    return next(folder.glob("*.whl"))
+from installing import install, run
 
 
 @pytest.fixture(scope="session")
@@ -42,28 +18,13 @@ def other(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-@pytest.fixture
-def fresh(tmp_path):
-    """A new virtual environment's Python, which finds this one's NumPy."""
-    venv.create(tmp_path / "venv", with_pip=False)
-    python = tmp_path / "venv" / "bin" / "python"
-    packages = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    (Path(packages) / "numpy_of_the_tests.pth").write_text(str(Path(np.__file__).parent.parent) + "\n")
-    return python, Path(packages)
-
-
-def install(python, packages, wheel):
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index",
-        "--disable-pip-version-check", "--force-reinstall", wheel)  # fmt: skip
-    assert packages.exists()
-
-
 def test_the_wheel_holds_both_packages_and_no_tests(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         metadata = email.message_from_bytes(archive.read(next(n for n in names if n.endswith("METADATA"))))
     assert {n.split("/")[0] for n in names if ".dist-info" not in n} == {"autograd", "nn"}
-    assert {"autograd/py.typed", "nn/py.typed", "autograd/ops/linalg.py", "autograd/drawing/dot.py"} <= set(names)
+    assert {"autograd/py.typed", "autograd/__init__.pyi", "nn/py.typed", "nn/functional/__init__.pyi"} <= set(names)
+    assert {"autograd/ops/linalg.py", "autograd/drawing/dot.py"} <= set(names)
     assert metadata["Name"] == "plaingrad"
     needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert sorted(line.split(">")[0].strip() for line in needed) == ["graphviz", "numpy"]

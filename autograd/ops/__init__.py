@@ -24,6 +24,7 @@ from . import shape as shape
 from . import statistics as statistics
 from . import trigonometric as trigonometric
 from . import ufunc_methods as ufunc_methods
+from .describe import describe
 
 
 def functions_of(module: ModuleType) -> dict[str, Any]:
@@ -37,5 +38,8 @@ def _scipy() -> None:
     if "scipy.special" in sys.modules:
         from . import special as special
 
+        describe()
+
 
 LOADERS.append(_scipy)
+describe()

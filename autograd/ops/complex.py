@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..array import Array
 from ..op import differentiable
 from ..tensor import Tensor
 from .register import CASES, COMPLEX, Case, composite, domain, elementwise
-
-_CASES = [Case((2, 3)), Case(())]
 
 real = differentiable(np.real, lambda g, *_: g, view=True)
 imag = differentiable(np.imag, lambda g, *_: g * -1j, view=True)
@@ -37,12 +36,14 @@ def _conj_unless_real(x: Tensor):
 for _name, _value in {
     "conj": _conj_unless_real,
     "conjugate": _conj_unless_real,
-    "real": property(lambda x: real(x) if x.dtype.kind == "c" else x),
-    "imag": property(imag),
+    "real": property(lambda x: real(x) if x.dtype.kind == "c" else x, doc="The real part."),
+    "imag": property(imag, doc="The imaginary part."),
 }.items():
-    setattr(Tensor, _name, _value)
+    setattr(Array, _name, _value)
 
 # ---- test data
+
+_CASES = [Case((2, 3)), Case(())]
 
 CASES[real] = domain(COMPLEX, *_CASES)
 CASES[imag] = domain(COMPLEX, *_CASES)

@@ -15,31 +15,6 @@ from ..registry import Operation
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 
-# ---- matrices to test with, made of any numbers
-
-
-def well_conditioned(x):
-    """Any square matrix, moved away from singular ones."""
-    return x + 3.0 * np.eye(x.shape[-1], dtype=x.dtype)
-
-
-def _symmetric(x):
-    """A symmetric matrix with eigenvalues well apart."""
-    return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
-
-
-def _positive(x):
-    """A symmetric positive definite matrix."""
-    return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
-
-
-def _real_spectrum(x):
-    """A matrix that is not symmetric and has real eigenvalues well apart."""
-    return 0.1 * x + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
-
-
-SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
-
 # ---- parts of the rules
 
 
@@ -72,9 +47,11 @@ def _spread(w, x):
 
 
 cholesky: Operation = differentiable(
-    np.linalg.cholesky, _cholesky_rule, numpy=[np.linalg.cholesky],
+    np.linalg.cholesky,
+    _cholesky_rule,
+    numpy=[np.linalg.cholesky],
     beyond=lambda a, *, upper=False: transposed(cholesky(a)) if upper else cholesky(a),
-)  # fmt: skip
+)
 
 
 def _eigh_forward(x, uplo="L"):
@@ -218,7 +195,30 @@ def _qr(a, mode: str = "reduced"):
 
 qr = composite(_qr, np.linalg.qr)
 
-# ---- test data
+# ---- test data: matrices made of any numbers
+
+
+def well_conditioned(x):
+    """Any square matrix, moved away from singular ones."""
+    return x + 3.0 * np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _symmetric(x):
+    """A symmetric matrix with eigenvalues well apart."""
+    return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+
+
+def _positive(x):
+    """A symmetric positive definite matrix."""
+    return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
+
+
+def _real_spectrum(x):
+    """A matrix that is not symmetric and has real eigenvalues well apart."""
+    return 0.1 * x + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+
+
+SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
 
 CASES[cholesky] = domain(_positive, *SQUARE)
 CASES[_eigh_rows] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), uplo="U"))

@@ -29,7 +29,6 @@ def _fft_rule(transform):
     return rule
 
 
-_LENGTHS = [Case((5,)), Case((2, 4)), Case((4, 2), axis=0), Case((5,), n=3), Case((3,), n=6), Case((4,), norm="ortho")]
 fft: Operation = differentiable(np.fft.fft, _fft_rule(np.fft.fft), numpy=[np.fft.fft], name="fft")
 ifft: Operation = differentiable(np.fft.ifft, _fft_rule(np.fft.ifft), numpy=[np.fft.ifft], name="ifft")
 
@@ -97,8 +96,6 @@ def _two(function):
     return lambda a, s=None, axes=(-2, -1), norm=None, out=None: function(a, s, axes, norm)
 
 
-_AXES = [Case((2, 3)), Case((2, 3, 4), axes=(0, -1)), Case((2, 4), s=(3, 3), axes=(0, 1)), Case((2, 4), norm="ortho")]
-_TWO = [Case((2, 3)), Case((2, 3, 4)), Case((2, 4), s=(3, 5))]
 _fftn, _ifftn = _over_axes(fft), _over_axes(ifft)
 _rfftn, _irfftn = _over_axes(fft, first=rfft), _over_axes(ifft, last=irfft)
 fftn = composite(_fftn, np.fft.fftn)
@@ -124,6 +121,10 @@ fftshift = composite(_shift(False), np.fft.fftshift)
 ifftshift = composite(_shift(True), np.fft.ifftshift)
 
 # ---- test data
+
+_LENGTHS = [Case((5,)), Case((2, 4)), Case((4, 2), axis=0), Case((5,), n=3), Case((3,), n=6), Case((4,), norm="ortho")]
+_AXES = [Case((2, 3)), Case((2, 3, 4), axes=(0, -1)), Case((2, 4), s=(3, 3), axes=(0, 1)), Case((2, 4), norm="ortho")]
+_TWO = [Case((2, 3)), Case((2, 3, 4)), Case((2, 4), s=(3, 5))]
 
 CASES[fft] = domain(COMPLEX, *_LENGTHS)
 CASES[ifft] = domain(COMPLEX, *_LENGTHS)

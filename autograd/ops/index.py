@@ -55,6 +55,14 @@ scatter: Operation = differentiable(_put, lambda g, *_, shape, index: getitem(g,
 
 
 def _replace(x, value, index):
+    """A copy of x with `value` at `index`, the functional form of `x[index] = value`.
+
+    `value` broadcasts to the shape of `x[index]`; the result has the shape of x.  Gradients go to both.  Raises
+    ValueError for an index that names an element twice, and IndexError for one outside of x.
+
+    >>> set_at(np.zeros(3), 1, 5.0)
+    array([0., 5., 0.])
+    """
     whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
     whole[index] = value
     return whole
@@ -73,11 +81,17 @@ def _settable(x, index, value) -> tuple[tuple[Any, Any], dict[str, Any]]:
 set_at: Operation = differentiable(
     _replace, lambda g, *_, index: set_at(g, index, 0.0), lambda g, *_, index: g[index], call=_settable, name="set_at"
 )
-"""`set_at(x, index, value)`: a copy of x with `value` at `index`, the functional form of `x[index] = value`."""
 
 
 def _add_at(x, index, value):
-    """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at."""
+    """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at.
+
+    `value` broadcasts to the shape of `x[index]`; the result has the shape of x.  Gradients go to both.  Raises
+    IndexError for an index outside of x.
+
+    >>> add_at(np.zeros(3), np.array([0, 0, 2]), 1.0)
+    array([2., 0., 1.])
+    """
     index = own(index)
     places = np.shape(np.empty(np.shape(x))[index])
     return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)

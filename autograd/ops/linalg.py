@@ -102,7 +102,6 @@ def _tensorsolve(a, b, axes=None):
     return np.reshape(np.linalg.solve(np.reshape(a, (-1, math.prod(shape))), np.reshape(b, -1)), shape)
 
 
-_CUBE = np.arange(16.0).reshape(4, 2, 2) % 7 + 8.0 * np.eye(4).reshape(4, 2, 2)
 tensorinv = composite(_tensorinv, np.linalg.tensorinv)
 tensorsolve = composite(_tensorsolve, np.linalg.tensorsolve)
 
@@ -143,6 +142,8 @@ def _cond(x, p=None):
 cond = composite(_cond, np.linalg.cond)
 
 # ---- test data
+
+_CUBE = np.arange(16.0).reshape(4, 2, 2) % 7 + 8.0 * np.eye(4).reshape(4, 2, 2)
 
 CASES[inv] = domain(well_conditioned, *SQUARE)
 CASES[solve] = domain(

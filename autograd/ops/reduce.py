@@ -11,17 +11,6 @@ from ..registry import Operation
 from .register import CASES, Case, composite
 from .sequence import before
 
-_CASES = [
-    Case((2, 3)),
-    Case((2, 3), axis=0),
-    Case((2, 3, 4), axis=(0, -1)),
-    Case((2, 3), axis=-1, keepdims=True),
-    Case((2, 3), keepdims=True),
-    Case((2, 3), axis=()),
-    Case(()),
-]
-_MASK = np.array([[True, False, True], [True, True, False]])
-
 
 def restore(reduced, axis, keepdims: bool):
     """Put back the axes that a reduction removed, with length 1, so that the result broadcasts with the input."""
@@ -100,23 +89,23 @@ def _extreme_rule(g, y, x, *, axis=None, keepdims: bool = False):
     return np.where(chosen, shared, 0.0)
 
 
-def _extreme_beyond(reduce, combine):
-    def beyond(a, axis=None, keepdims: bool = False, initial=None, where=True):
-        if where is not True and initial is None:
-            raise ValueError(f"{reduce.__name__}: where= needs initial=, the result where nothing is chosen")
-        extreme = reduce(a if where is True else np.where(where, a, initial), axis=axis, keepdims=keepdims)
-        return combine(extreme, initial)
-
-    return beyond
+def _extreme(reduce, combine, a, axis, keepdims: bool, initial, where):
+    if where is not True and initial is None:
+        raise ValueError(f"{reduce.__name__}: where= needs initial=, the result where nothing is chosen")
+    extreme = reduce(a if where is True else np.where(where, a, initial), axis=axis, keepdims=keepdims)
+    return combine(extreme, initial)
 
 
-_EXTREME = [*_CASES, Case((2, 3), axis=0, where=_MASK, initial=0.1)]
-max = differentiable(
-    np.max, _extreme_rule, numpy=[np.max, np.amax], beyond=lambda *a, **p: _extreme_beyond(max, np.maximum)(*a, **p)
-)
-min = differentiable(
-    np.min, _extreme_rule, numpy=[np.min, np.amin], beyond=lambda *a, **p: _extreme_beyond(min, np.minimum)(*a, **p)
-)
+def _max_beyond(a, axis=None, keepdims: bool = False, initial=None, where=True):
+    return _extreme(max, np.maximum, a, axis, keepdims, initial, where)
+
+
+def _min_beyond(a, axis=None, keepdims: bool = False, initial=None, where=True):
+    return _extreme(min, np.minimum, a, axis, keepdims, initial, where)
+
+
+max = differentiable(np.max, _extreme_rule, numpy=[np.max, np.amax], beyond=_max_beyond)
+min = differentiable(np.min, _extreme_rule, numpy=[np.min, np.amin], beyond=_min_beyond)
 amax, amin = max, min
 ptp = composite(
     lambda a, axis=None, out=None, keepdims=False: (
@@ -128,7 +117,13 @@ ptp = composite(
 
 @np.errstate(divide="ignore")  # the logarithm of 0 is -inf, and rightly so
 def _logsumexp(a, axis=None, keepdims: bool = False):
-    """log(sum(exp(a))), shifted by the largest finite a, so that nothing overflows."""
+    """log(sum(exp(a))) along `axis` (all axes, if None), shifted by the largest finite a, so that nothing overflows.
+
+    The gradient is the softmax; where the sum is infinite, its largest elements share it.
+
+    >>> logsumexp(np.array([1000.0, 1000.0]))
+    array(1000.69314718)
+    """
     top = np.max(a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     total = np.sum(np.exp(a - top), axis=axis, keepdims=True)
@@ -146,7 +141,6 @@ def _logsumexp_rule(g, y, x, *, axis=None, keepdims: bool = False):
 
 
 logsumexp: Operation = differentiable(_logsumexp, _logsumexp_rule, name="logsumexp")
-"""`logsumexp(a, axis=None, keepdims=False)`: log(sum(exp(a))) along axes, without overflow."""
 
 # ---- without what is not a number
 
@@ -190,24 +184,15 @@ def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):
     return _var_rule(g * 0.5 / np.where(y == 0, 1.0, y), y, x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 
-def _root(x):
-    """The square root, with the gradient 0 at 0."""
+def _std_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
+    """The root of the variance, with the gradient 0 at 0."""
+    x = _var_beyond(a, axis, keepdims, dtype, ddof, correction, mean, where)
     return np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x)))
 
 
-_VAR = [
-    *_CASES[:5],
-    Case((2, 3), axis=1, ddof=1),
-    Case((2, 3), axis=0, where=_MASK),
-    Case((2, 3), axis=1, correction=1),
-]
-if np.lib.NumpyVersion(np.__version__) < "2.0.0":
-    del _VAR[-1]
 var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond)
-std: Operation = differentiable(np.std, _std_rule, beyond=lambda *a, **p: _root(_var_beyond(*a, **p)))
+std: Operation = differentiable(np.std, _std_rule, beyond=_std_beyond)
 
-_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
-_NAN = [Case((2, 3)), Case(_HOLES), Case(_HOLES, axis=1), Case(_HOLES, axis=0, keepdims=True)]
 nansum = composite(_without_nan(sum, 0.0), np.nansum)
 nanprod = composite(_without_nan(prod, 1.0), np.nanprod)
 nanmax = composite(_without_nan(max, -np.inf), np.nanmax)
@@ -218,23 +203,29 @@ nanstd = composite(_without_nan(std, None), np.nanstd)
 
 # ---- test data
 
-CASES[sum] = [*_CASES, Case((0, 3), axis=0), Case((2, 3), axis=0, where=_MASK, initial=2.0)]
-CASES[mean] = [*_CASES, Case((2, 3), axis=1, where=_MASK)]
+_AXES = [
+    Case((2, 3)),
+    Case((2, 3), axis=0),
+    Case((2, 3, 4), axis=(0, -1)),
+    Case((2, 3), axis=-1, keepdims=True),
+    Case((2, 3), keepdims=True),
+]
+_EVERY = [*_AXES, Case((2, 3), axis=()), Case(())]
+_MASK = np.array([[True, False, True], [True, True, False]])
+_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
+_NAN = [Case((2, 3)), Case(_HOLES), Case(_HOLES, axis=1), Case(_HOLES, axis=0, keepdims=True)]
+
+CASES[sum] = [*_EVERY, Case((0, 3), axis=0), Case((2, 3), axis=0, where=_MASK, initial=2.0)]
+CASES[mean] = [*_EVERY, Case((2, 3), axis=1, where=_MASK)]
 CASES[prod] = [
-    *_CASES,
+    *_EVERY,
     Case(np.array([[1.5, 0.0, 2.0], [0.0, 3.0, 0.0]]), axis=1),
     Case((2, 3), axis=0, where=_MASK, initial=2.0),
 ]
-CASES[max] = _EXTREME
-CASES[min] = _EXTREME
-CASES[ptp] = _CASES[:5]
-CASES[logsumexp] = [*_CASES[:5], Case(())]
-CASES[var] = [*_VAR, Case((2, 3), mean=0.5)]
-CASES[std] = [*_VAR[:6], _VAR[7]]
-CASES[nansum] = _NAN
-CASES[nanprod] = _NAN
-CASES[nanmax] = _NAN
-CASES[nanmin] = _NAN
-CASES[nanmean] = _NAN
+CASES[max] = CASES[min] = [*_EVERY, Case((2, 3), axis=0, where=_MASK, initial=0.1)]
+CASES[ptp] = _AXES
+CASES[logsumexp] = [*_AXES, Case(())]
+CASES[std] = [*_AXES, Case((2, 3), axis=1, ddof=1), Case((2, 3), axis=1, correction=1)]
+CASES[var] = [*CASES[std], Case((2, 3), axis=0, where=_MASK), Case((2, 3), mean=0.5)]
+CASES[nansum] = CASES[nanprod] = CASES[nanmax] = CASES[nanmin] = CASES[nanmean] = CASES[nanstd] = _NAN
 CASES[nanvar] = [*_NAN, Case(_HOLES, axis=1, ddof=1)]
-CASES[nanstd] = _NAN

@@ -47,6 +47,10 @@ def domain(numbers: Any, *cases: Case) -> Cases:
     """Cases (the usual ones, if none are given) whose numbers are drawn from an interval, or from one per input.
 
     In place of an interval there may be a function that makes any numbers valid.
+
+    >>> cases = domain((0.1, 0.9), Case((2, 3)), Case(()))
+    >>> len(cases), cases.domain
+    (2, (0.1, 0.9))
     """
     made = Cases(cases)
     made.domain = numbers
@@ -79,7 +83,7 @@ def elementwise(ufunc: Any, *rules: Callable[..., Any] | None, **about: Any) -> 
     """
     if isinstance(ufunc, np.ufunc):
         about.setdefault("beyond", lambda *inputs, **params: _selected(made, *inputs, **params))
-    made = differentiable(ufunc, *rules, elementwise=True, **about)
+    made: Operation = differentiable(ufunc, *rules, elementwise=True, **about)
     return made
 
 
@@ -98,7 +102,7 @@ def _selected(function: Operation, *inputs: Any, where: Any = True, dtype: Any =
     where = np.broadcast_to(where, shape)
     chosen = function(*(np.broadcast_to(x, shape)[where] if np.ndim(x) else x for x in inputs))
     scatter = OPS["scatter"].function  # of index.py, which is written with this file
-    return scatter(np.broadcast_to(chosen, np.count_nonzero(where)), shape=shape, index=where)
+    return scatter(np.broadcast_to(chosen, (int(np.count_nonzero(where)),)), shape=shape, index=where)
 
 
 def composite(

@@ -12,8 +12,6 @@ from ..registry import Operation
 from .index import getitem
 from .register import CASES, Case, composite
 
-_AXES = [Case((5,)), Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=-2), Case((0, 3), axis=0)]
-
 
 def part(x, axis: int, start: int | None, stop: int | None, step: int | None = None):
     """x[start:stop:step] along `axis`."""
@@ -83,7 +81,6 @@ def _cumulative(scan, identity: float):
     return cumulative
 
 
-_CUMULATIVE = [Case((4,)), Case((2, 3), axis=1), Case((2, 3), axis=0, include_initial=True)]
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     cumulative_sum = composite(_cumulative(cumsum, 0.0), np.cumulative_sum)
     cumulative_prod = composite(_cumulative(cumprod, 1.0), np.cumulative_prod)
@@ -98,7 +95,6 @@ def _skip_nan(scan, fill: float):
     return function
 
 
-_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
 nancumsum = composite(_skip_nan(cumsum, 0.0), np.nancumsum)
 nancumprod = composite(_skip_nan(cumprod, 1.0), np.nancumprod)
 
@@ -252,7 +248,6 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     return np.where(x > xp[-1], fp[-1] if right is None else right, y)
 
 
-_XP = np.array([-1.6, -0.4, 0.7, 1.3])
 interp = composite(_interp, np.interp)
 
 
@@ -266,10 +261,15 @@ unwrap = composite(_unwrap, np.unwrap)
 
 # ---- test data
 
+_AXES = [Case((5,)), Case((2, 3)), Case((2, 3), axis=0), Case((2, 3, 2), axis=-2), Case((0, 3), axis=0)]
+_CUMULATIVE = [Case((4,)), Case((2, 3), axis=1), Case((2, 3), axis=0, include_initial=True)]
+_HOLES = np.array([[1.0, np.nan, 0.5], [2.5, -1.0, np.nan]])
+_XP = np.array([-1.6, -0.4, 0.7, 1.3])
+
 CASES[cumsum] = _AXES
 CASES[cumprod] = [*_AXES, Case(np.array([2.0, 0.0, 3.0, 0.0, 1.5]))]
-CASES[cumulative_sum] = _CUMULATIVE
-CASES[cumulative_prod] = _CUMULATIVE
+if hasattr(np, "cumulative_sum"):
+    CASES[cumulative_sum] = CASES[cumulative_prod] = _CUMULATIVE
 CASES[nancumsum] = [Case(_HOLES), Case(_HOLES, axis=1)]
 CASES[nancumprod] = [Case(_HOLES), Case(_HOLES, axis=1)]
 CASES[diff] = [

@@ -200,6 +200,11 @@ resize = composite(_resize, np.resize, methods={"resize": None})  # that of arra
 
 
 def _full_like(a, fill_value, dtype=None, shape=None):
+    """An array of the shape and dtype of `a` (or those given), filled with a number or Tensor, which gets a gradient.
+
+    >>> full_like(np.zeros(2), 5.0)
+    array([5., 5.])
+    """
     like = np.zeros_like(a, dtype=dtype, shape=shape)
     if isinstance(fill_value, Tensor):
         return np.broadcast_to(fill_value, like.shape).astype(like.dtype)

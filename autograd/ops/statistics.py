@@ -33,44 +33,26 @@ def _average(a, axis=None, weights=None, returned: bool = False, *, keepdims: bo
     return (result, total) if returned else result
 
 
-_WEIGHTS = np.array([[0.5, 1.0, 2.0], [1.5, 0.3, 0.7]])
 average = composite(_average, np.average)
 
 
-def _quantile(
-    a,
-    q,
-    axis=None,
-    out: None = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: None = None,
-    scale: float = 1.0,
-):
+def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     """Between two neighbours in the sorted order; NumPy itself, asked about 0, 1, 2, ..., says which and how far.
 
-    The gradient goes to these two elements, and none to q.
+    The gradient goes to these two elements, and none to q, which is `exact` if it was given as a number of Python.
     """
-    if weights is not None or out is not None:
-        raise TypeError("quantile has no derivative rule for the arguments weights and out")
     if np.iscomplexobj(a):
         raise TypeError("quantile: complex numbers have no order that means anything; take np.abs first")
-    ndim, exact = np.ndim(a), isinstance(q, int | float)
-    q = np.asarray(q) / scale
+    ndim = np.ndim(a)
     axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(i % ndim for i in axes)
     rest = tuple(i for i in range(ndim) if i not in axes)
     row = np.transpose(a, rest + axes)
     row = np.sort(np.reshape(row, (*row.shape[: len(rest)], -1)), axis=-1)
-    steps = np.arange(row.shape[-1], dtype=float)
-    place = np.quantile(steps, q, method=method)  # type: ignore[call-overload]  # it checks the method's name itself
+    place: Any = np.quantile(np.arange(row.shape[-1], dtype=float), q, method=method)  # type: ignore[call-overload]  # it checks the method's name itself
     low = np.floor(place).astype(int)
-    high, part = (
-        np.minimum(low + 1, row.shape[-1] - 1),
-        (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q)),
-    )
+    high = np.minimum(low + 1, row.shape[-1] - 1)
+    part = (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q))
     result = row[..., low] * (1.0 - part) + row[..., high] * part
     holes = np.isnan(row[..., -1:])  # sorting puts what is not a number last
     if holes.any():
@@ -79,20 +61,34 @@ def _quantile(
     return restore(result, tuple(i + q.ndim for i in sorted(axes)), False) if keepdims else result
 
 
-def _percentile(a, q, *args, **kwargs):
-    return _quantile(a, q, *args, **kwargs, scale=100.0)
+def _of_shares(whole: float):
+    """`q` as shares of `whole`: 1 for quantiles, 100 for percentiles."""
+
+    def function(
+        a,
+        q,
+        axis=None,
+        out: None = None,
+        overwrite_input=False,
+        method="linear",
+        keepdims=False,
+        *,
+        weights: None = None,
+    ):
+        if weights is not None or out is not None:
+            raise TypeError("quantile has no derivative rule for the arguments weights and out")
+        return _between(a, np.asarray(q) / whole, isinstance(q, int | float), axis, method, keepdims)
+
+    return function
 
 
 def _median(a, axis=None, out: None = None, overwrite_input: bool = False, keepdims: bool = False):
-    return _quantile(a, 0.5, axis, out, keepdims=keepdims)
+    return _between(a, np.asarray(0.5), True, axis, "linear", keepdims)
 
 
-_ORDER: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}]
-_QS: list[Any] = [0.3, [0.1, 0.5, 1.0]]
-_METHODS = ["lower", "higher", "midpoint", "nearest", "hazen", "median_unbiased", "inverted_cdf", "weibull"]
 median = composite(_median, np.median)
-quantile = composite(_quantile, np.quantile)
-percentile = composite(_percentile, np.percentile)
+quantile = composite(_of_shares(1.0), np.quantile)
+percentile = composite(_of_shares(100.0), np.percentile)
 
 
 def _cov(
@@ -141,6 +137,11 @@ def _corrcoef(x, y=None, rowvar: bool = True, *, dtype=None):
 corrcoef = composite(_corrcoef, np.corrcoef)
 
 # ---- test data
+
+_WEIGHTS = np.array([[0.5, 1.0, 2.0], [1.5, 0.3, 0.7]])
+_ORDER: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": (0, -1)}, {"axis": -1, "keepdims": True}]
+_QS: list[Any] = [0.3, [0.1, 0.5, 1.0]]
+_METHODS = ["lower", "higher", "midpoint", "nearest", "hazen", "median_unbiased", "inverted_cdf", "weibull"]
 
 CASES[average] = [
     Case((2, 3)),

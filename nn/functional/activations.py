@@ -19,7 +19,12 @@ from autograd import CASES, Case, differentiable, elementwise, keep_where
 
 
 def _relu(x: Any) -> Any:
-    """max(x, 0), laid out as x: NumPy compares with an array of zeros up to three times as fast as with a number."""
+    """max(x, 0), element by element; the shape, dtype and layout of x.  The gradient at 0 is 0.
+
+    >>> relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    # NumPy compares with an array of zeros up to three times as fast as with a number.
     if type(x) is not np.ndarray or x.dtype.kind != "f" or not x.flags.c_contiguous:
         return np.maximum(x, 0.0)
     zeros = np.zeros(x.shape, x.dtype)
@@ -31,8 +36,19 @@ relu = elementwise(
     lambda g, y, _x: keep_where(g, mask=y != 0),  # a NaN is not 0, so it goes on
     name="relu",
 )
+
+
+def _leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """x where it is positive, else negative_slope * x, element by element.
+
+    >>> leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    return np.where(x > 0, x, x * negative_slope)
+
+
 leaky_relu = elementwise(
-    lambda x, negative_slope=0.01: np.where(x > 0, x, x * negative_slope),
+    _leaky_relu,
     lambda g, _y, x, *, negative_slope=0.01: np.where(x > 0, g, g * negative_slope),
     name="leaky_relu",
 )
@@ -70,20 +86,50 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 # ---- exponential below 0
 
+
+def _elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where it is positive, else alpha * (exp(x) - 1), element by element; Clevert et al. 2015.
+
+    >>> elu(np.array([-np.inf, 2.0]))
+    array([-1.,  2.])
+    """
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * alpha)
+
+
+def _celu(x: Any, alpha: float = 1.0) -> Any:
+    """ELU of x / alpha times alpha: its slope is continuous for every alpha; Barron 2017.
+
+    >>> celu(np.array([-np.inf, 2.0]), alpha=3.0)
+    array([-3.,  2.])
+    """
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0) / alpha) * alpha)
+
+
+# Klambauer et al., "Self-Normalizing Neural Networks": these keep mean 0 and variance 1 from layer to layer.
+_ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def _selu(x: Any) -> Any:
+    """ELU with the two constants that keep mean 0 and variance 1 from layer to layer; Klambauer et al. 2017.
+
+    >>> selu(np.array([0.0, 1.0])).round(3)
+    array([0.   , 1.051])
+    """
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * _ALPHA) * _SCALE
+
+
 elu = elementwise(
-    lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * alpha),
+    _elu,
     lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0)) * alpha),
     name="elu",
 )
 celu = elementwise(
-    lambda x, alpha=1.0: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0) / alpha) * alpha),
+    _celu,
     lambda g, _y, x, *, alpha=1.0: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0) / alpha)),
     name="celu",
 )
-# Klambauer et al., "Self-Normalizing Neural Networks": these keep mean 0 and variance 1 from layer to layer.
-_ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 selu = elementwise(
-    lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)) * _ALPHA) * _SCALE,
+    _selu,
     lambda g, _y, x: np.where(x > 0, g, g * np.exp(np.minimum(x, 0.0)) * _ALPHA) * _SCALE,
     name="selu",
 )
@@ -92,13 +138,21 @@ selu = elementwise(
 
 
 def _sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), with the exponential of -|x| alone: exact to the last digits on both sides of 0."""
+    """1 / (1 + exp(-x)), element by element, with the exponential of -|x| alone: exact on both sides of 0.
+
+    >>> sigmoid(np.array([-1000.0, 0.0]))
+    array([0. , 0.5])
+    """
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (e + 1.0)
 
 
 def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
+    """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold; element by element.
+
+    >>> softplus(np.array([-1000.0, 1000.0]))
+    array([   0., 1000.])
+    """
     return np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta)
 
 
@@ -111,12 +165,30 @@ softplus = elementwise(
 )
 
 
+def _silu(x: Any) -> Any:
+    """x * sigmoid(x), element by element; Hendrycks and Gimpel 2016.
+
+    >>> silu(np.array([0.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    return x * _sigmoid(x)
+
+
 def _silu_rule(g: Any, _y: Any, x: Any) -> Any:
     s = sigmoid(x)
     return g * (s * (1.0 + x * (1.0 - s)))
 
 
-silu = elementwise(lambda x: x * _sigmoid(x), _silu_rule, name="silu")
+silu = elementwise(_silu, _silu_rule, name="silu")
+
+
+def _mish(x: Any) -> Any:
+    """x * tanh(softplus(x)), element by element; Misra 2019.
+
+    >>> mish(np.array([0.0, 1000.0]))
+    array([   0., 1000.])
+    """
+    return x * np.tanh(_softplus(x))
 
 
 def _mish_rule(g: Any, _y: Any, x: Any) -> Any:
@@ -124,7 +196,7 @@ def _mish_rule(g: Any, _y: Any, x: Any) -> Any:
     return g * (t + x * ((1.0 - t * t) * sigmoid(x)))
 
 
-mish = elementwise(lambda x: x * np.tanh(_softplus(x)), _mish_rule, name="mish")
+mish = elementwise(_mish, _mish_rule, name="mish")
 
 
 @functools.cache
@@ -149,8 +221,16 @@ def _density(x: Any) -> Any:
     return np.exp(u * u * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
-normal_cdf = elementwise(lambda x: _cdf()(x), lambda g, _y, x: g * _density(x), name="normal_cdf")
-"""`normal_cdf(x)`: how probable it is that a standard normal number is below x."""
+def _normal_cdf(x: Any) -> Any:
+    """The probability that a standard normal number is below x, element by element.
+
+    >>> normal_cdf(np.array([0.0, 100.0]))
+    array([0.5, 1. ])
+    """
+    return _cdf()(x)
+
+
+normal_cdf = elementwise(_normal_cdf, lambda g, _y, x: g * _density(x), name="normal_cdf")
 
 
 def _bend(x: Any) -> Any:
@@ -160,6 +240,13 @@ def _bend(x: Any) -> Any:
 
 
 def _gelu(x: Any, approximate: str = "none") -> Any:
+    """x times the probability that a standard normal number is below x; Hendrycks and Gimpel 2016.
+
+    `approximate="tanh"` is their approximation without the error function.  ValueError for another word.
+
+    >>> gelu(np.array([0.0, 100.0]))
+    array([  0., 100.])
+    """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate is 'none' or 'tanh'; got {approximate!r}")
     return x * _cdf()(x) if approximate == "none" else x * (_bend(x) * 0.5 + 0.5)
@@ -180,6 +267,11 @@ gelu = elementwise(_gelu, _gelu_rule, name="gelu")
 
 @np.errstate(over="ignore")  # a difference too large for the dtype is -inf, and its exponential is rightly 0
 def _softmax(x: Any, dim: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along axis `dim`: numbers above 0 that sum to 1, read as probabilities; the shape of x.
+
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
     e = np.exp(x - x.max(axis=dim, keepdims=True))
     return e / e.sum(axis=dim, keepdims=True)
 
@@ -191,6 +283,11 @@ def _softmax_rule(g: Any, y: Any, _x: Any, *, dim: int = -1) -> Any:
 
 @np.errstate(over="ignore")
 def log_softmax_of_array(x: Any, dim: int = -1) -> Any:
+    """The logarithm of softmax(x) along axis `dim`, exact where that is 0; the shape of x.
+
+    >>> log_softmax(np.array([0.0, -1000.0]))
+    array([    0., -1000.])
+    """
     shifted = x - np.max(x, axis=dim, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=dim, keepdims=True))
 

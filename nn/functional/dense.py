@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, Tensor, differentiable, outside
+from autograd import CASES, Case, Tensor, differentiable, outside, where
 
 from ..init import default_generator
 from .arrays import array_of, sum_of_rows
@@ -81,16 +81,20 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if indices.size and not (indices.min() >= 0 and indices.max() < rows):
         wrong = indices[(indices < 0) | (indices >= rows)][0]
         raise ValueError(f"embedding: {wrong} is not one of the {rows} rows{f' 0 .. {rows - 1}' if rows else ''}")
-    found = weight[indices]
+    found: Any = weight[indices]
     if padding_idx is None or not isinstance(found, Tensor):
         return found
-    return np.where((indices == padding_idx % rows)[..., None], found.data, found)
+    return where((indices == padding_idx % rows)[..., None], found.data, found)
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.Generator | None = None) -> Any:
     """x with each element set to 0 with probability `p`, and the others divided by 1 - p; x itself unless `training`.
 
-    Srivastava et al. 2014, scaled while training so that nothing is to be done afterwards.
+    Srivastava et al. 2014, scaled while training so that nothing is to be done afterwards.  `generator` draws; by
+    default the one of `nn.manual_seed`.  Raises ValueError for a p that is no probability.
+
+    >>> dropout(np.ones(3), p=0.5, training=False)
+    array([1., 1., 1.])
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p!r}")
@@ -110,6 +114,13 @@ def _scale(x: Any, axis: Any, eps: float, center: bool) -> Any:
 
 
 def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
+    """x minus its mean along `axis`, over the root of its variance + eps; the shape of x.
+
+    With `center=False` x over the root of its mean square + eps.  The one op behind the three norms below.
+
+    >>> standardize(np.array([1.0, 3.0]), eps=0.0)
+    array([-1.,  1.])
+    """
     scale = _scale(x, axis, eps, center)
     return (x - np.mean(x, axis=axis, keepdims=True)) * scale if center else x * scale
 
@@ -123,8 +134,6 @@ def _standardize_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e
 
 
 standardize = differentiable(_standardize, _standardize_rule, name="standardize")
-"""`standardize(x, axis=-1, eps=1e-5, center=True)`: x minus its mean along `axis`, over the root of its variance + eps;
-with `center=False` x over the root of its mean square + eps.  The one op behind the three norms below."""
 
 
 def _affine(y: Any, weight: Any, bias: Any) -> Any:
@@ -179,6 +188,10 @@ def batch_norm(
     In `training` with the batch's own mean and variance, while `running_mean` and `running_var` (Tensors, or None for
     neither) move towards them by the share `momentum`; otherwise with the running ones.  Raises ValueError when a
     channel has a single value in training, for its variance is 0.
+
+    >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True, eps=0.0)
+    array([[-1.],
+           [ 1.]])
     """
     if np.ndim(x) < 2:
         raise ValueError(f"batch_norm needs inputs of shape (n, channels, ...); got {np.shape(x)}")

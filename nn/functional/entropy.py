@@ -18,7 +18,13 @@ from .losses import reduce, same_shape
 
 
 def _nll_of_softmax(logits: Any, target: Any) -> Any:
-    """Per row of logits (batch, classes): minus the sum of target * log softmax, where 0 * -inf is 0."""
+    """Minus the sum of target * log(softmax(logits)) along the last axis, where 0 * -inf is 0: one op.
+
+    Both are (..., classes), the result is (...).
+
+    >>> softmax_cross_entropy(np.array([[0.0, 0.0]]), np.array([[0.0, 1.0]])).round(4)
+    array([0.6931])
+    """
     return -np.sum(target * np.where(target == 0, 0.0, log_softmax_of_array(logits)), axis=-1)
 
 
@@ -33,8 +39,6 @@ softmax_cross_entropy = differentiable(
     lambda g, _z, logits, _target: -g[..., None] * log_softmax(logits),
     name="softmax_cross_entropy",
 )
-"""`softmax_cross_entropy(logits, target)`: both (..., classes), the result (...); softmax, log and sum as one op."""
-
 
 FEW = 32  # classes
 
@@ -292,15 +296,22 @@ def _log_of_sigmoid(x: Any) -> Any:
     return np.log1p(np.exp(-np.abs(x))) - np.minimum(x, 0.0)
 
 
+def _logistic(x: Any, target: Any, pos_weight: Any) -> Any:
+    """-log sigmoid(x) where the target is 1, times pos_weight, and -log sigmoid(-x) where it is 0; element by element.
+
+    >>> logistic_cross_entropy(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), 1.0)
+    array([6.93147181e-01, 1.00000000e+03])
+    """
+    return (1.0 - target) * x + ((pos_weight - 1.0) * target + 1.0) * _log_of_sigmoid(x)
+
+
 logistic_cross_entropy = elementwise(
-    lambda x, target, pos_weight: (1.0 - target) * x + ((pos_weight - 1.0) * target + 1.0) * _log_of_sigmoid(x),
+    _logistic,
     lambda g, _z, x, target, pos_weight: g * ((1.0 - target) - ((pos_weight - 1.0) * target + 1.0) * sigmoid(-x)),
     lambda g, _z, x, _target, pos_weight: g * ((pos_weight - 1.0) * _log_of_sigmoid(x) - x),
     lambda g, _z, x, target, _pos_weight: g * target * _log_of_sigmoid(x),
     name="logistic_cross_entropy",
 )
-"""`logistic_cross_entropy(x, target, pos_weight)`: -log sigmoid(x) where the target is 1, -log sigmoid(-x) where it
-is 0; the first is multiplied by `pos_weight`."""
 
 
 def binary_cross_entropy_with_logits(

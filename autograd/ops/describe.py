@@ -1,0 +1,65 @@
+"""What `help()` says of NumPy's functions here: NumPy's summary, which arguments have gradients, and what is chosen."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from ..registry import OPS, Op, arguments_of
+from .register import cases_of
+from .singular import CHOICES
+
+_said: set[Op] = set()  # what is described
+
+
+def describe() -> None:
+    """Describe every op that stands for a function of NumPy or SciPy, and has registered since the last call."""
+    for op in OPS.values():
+        if op.numpy and op not in _said:
+            _said.add(op)
+            op.function.__doc__ = _text(op)
+
+
+def _text(op: Op) -> str:
+    numpys = op.numpy[0]
+    module = "numpy" if getattr(np, op.name, None) is numpys else getattr(numpys, "__module__", "scipy.special")
+    parts = [_summary(numpys), f"For Tensors and arrays; see `{module}.{numpys.__name__}`."]
+    if named := [f"`{name}`" for name in differentiated(op)]:
+        parts.append(f"Gradients: with respect to {', '.join(named)}.")
+    for choice in CHOICES:
+        if op.name in choice.functions.split():
+            parts.append(f"Gradient {choice.where}: {choice.gradient} ({choice.why}).")
+    return "\n\n".join(filter(None, parts))
+
+
+def _summary(function: Any) -> str:
+    """The first paragraph of NumPy's docstring, after the line with the signature."""
+    for text in (function.__doc__ or "").split("\n\n", 3)[:3]:
+        if text.strip() and not text.strip().startswith(f"{function.__name__}("):
+            return " ".join(text.split())
+    return ""
+
+
+def differentiated(op: Op) -> list[str]:
+    """The names of the arguments that have gradients: those with rules, or that cases give arrays for."""
+    numpys = op.numpy[0] if op.numpy and op.rules else op.forward
+    if op.call is None and isinstance(numpys, np.ufunc):
+        return ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
+    names, _, star = arguments_of(inspect.unwrap(op.call or numpys))
+    if op.rules and op.call is None:
+        return list(names[: len(op.rules)])
+    found: dict[str, None] = {}
+    for case in cases_of(op):
+        for i, x in enumerate(case.inputs):
+            if _is_array(x) and (i < len(names) or star):
+                found[names[i] if i < len(names) else f"*{star}"] = None
+    return list(found)
+
+
+def _is_array(x: Any) -> bool:
+    """Whether a case gives a shape, or floating-point numbers, here."""
+    if isinstance(x, list):
+        return bool(x) and all(map(_is_array, x))
+    return isinstance(x, tuple) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")

@@ -1,0 +1,68 @@
+"""The gradients that are chosen where a function has no derivative, or more than one value could serve as one.
+
+docs/singular_points.md is written from this table, and so is what `help()` says of a function.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Choice(NamedTuple):
+    """At a point of these functions (ops, by name), the gradient is this, and why."""
+
+    functions: str
+    where: str
+    gradient: str
+    why: str
+
+
+CHOICES = [
+    Choice("abs fabs", "at 0", "0", "the middle of all slopes between -1 and 1"),
+    Choice("maximum minimum fmax fmin", "where x1 = x2", "half to each", "neither is preferred; the sum is right"),
+    Choice("max min ptp", "at several equal extremes", "shared equally", "as for two, for any number of them"),
+    Choice("clip", "on a bound", "1", "a value on the bound has not been cut"),
+    Choice(
+        "sign floor ceil trunc rint fix round floor_divide heaviside",
+        "everywhere",
+        "0",
+        "flat between the steps; the steps have no slope",
+    ),
+    Choice("power float_power", "at 0 to the power 0", "0", "it is the constant 1"),
+    Choice("power float_power", "at 0, with respect to the exponent", "0", "the limit of x**y log(x) for y > 0"),
+    Choice("hypot arctan2", "where both are 0", "0", "the middle of all slopes"),
+    Choice("copysign", "at x1 = 0, and everywhere with respect to x2", "0", "as abs; only the sign of x2 enters"),
+    Choice("norm vector_norm matrix_norm", "at 0", "0", "the middle of all slopes; so for abs of a complex number"),
+    Choice("std nanstd", "where nothing varies", "0", "as the norm, of the deviations"),
+    Choice("prod cumprod", "at zeros", "exact", "the product of the others; nothing is divided by x"),
+    Choice("det", "at a singular matrix", "exact", "the minors, where the inverse does not exist"),
+    Choice("sinc", "at 0", "0, and -pi²/3 for the second", "the limits; derivatives of every order are exact there"),
+    Choice(
+        "sort partition median quantile percentile",
+        "at equal elements",
+        "to the one that the sort puts there",
+        "their sum is right",
+    ),
+    Choice("unique", "at equal elements", "to the first", "their sum is right"),
+    Choice("interp", "at a point of the table", "the slope to its right", "one of the two"),
+    Choice(
+        "eigh svd",
+        "at equal eigenvalues or singular values",
+        "0 between their vectors",
+        "these are arbitrary; a function of their span needs no more",
+    ),
+    Choice(
+        "nansum nanprod nanmax nanmin nanmean nanvar nancumsum nancumprod",
+        "at NaN",
+        "0",
+        "the element does not enter",
+    ),
+    Choice("xlogy xlog1py", "at x1 = 0, with respect to x2", "0", "the limit"),
+    Choice("relu", "at 0", "0", "a unit that does not fire sends nothing back"),
+    Choice(
+        "sqrt",
+        "at 0",
+        "inf",
+        "the slope grows without bound; `where` cannot hide it, so select a safe input first",
+    ),
+]

@@ -1,0 +1,68 @@
+"""The arguments that an op says it takes: what `help()` and tooltips show, and what stubs are written from."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from .numpy_calls import signature
+
+_HIDDEN = {"out", "subok", "overwrite_input"}  # which change nothing, or are refused
+
+
+class Shown(inspect.Signature):
+    """The signature of an op, which is made when somebody asks: the import need not wait for it."""
+
+    __slots__ = ("_op",)
+
+    def __init__(self, op: Any) -> None:
+        super().__init__()
+        self._op = op
+
+    @property
+    def parameters(self) -> Any:
+        """The arguments by their names."""
+        return shown(self._op).parameters
+
+
+def shown(op: Any) -> inspect.Signature:
+    """The arguments of an op as it is called: NumPy's names, without those that it refuses."""
+    kinds = inspect.Parameter
+    if isinstance(op.forward, np.ufunc) and op.call is None:
+        names = ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
+        arrays = [kinds(name, kinds.POSITIONAL_ONLY) for name in names]
+        return inspect.Signature(
+            [
+                *arrays,
+                kinds("where", kinds.KEYWORD_ONLY, default=True),
+                kinds("dtype", kinds.KEYWORD_ONLY, default=None),
+            ]
+        )
+    if op.call is not None or not (op.rules or op.every):
+        given = list(inspect.signature(op.call or op.forward).parameters.values())
+    else:
+        more = {p.name: p for p in _keywords(op)}
+        known = [
+            p.replace(default=more[p.name].default) if p.name in more else p for p in signature(op).parameters.values()
+        ]
+        placed = {p.name for p in known}
+        given = [p for i, p in enumerate(known) if i < len(op.rules) or p.name in op.params | more.keys()]
+        given += [p for p in more.values() if p.name not in placed]
+    bare: list[inspect.Parameter] = []
+    hidden = False
+    for p in given:
+        if p.name in _HIDDEN:
+            hidden = True
+        else:  # what comes after a hidden argument is not in its place
+            kind = p.KEYWORD_ONLY if hidden and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
+            bare.append(p.replace(kind=kind, annotation=p.empty))
+    return inspect.Signature(sorted(bare, key=lambda p: p.kind))
+
+
+def _keywords(op: Any) -> list[inspect.Parameter]:
+    """The keywords of an op, with the defaults that its rules and its `beyond` say."""
+    functions = [op.rules[0], *([op.beyond] if op.beyond else [])]
+    found = [p for function in functions for p in inspect.signature(function).parameters.values()]
+    return [p.replace(kind=p.KEYWORD_ONLY) for p in found if p.default is not p.empty]
