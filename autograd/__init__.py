@@ -43,40 +43,19 @@ _LATER = {
 _functions = {name: f for name, f in functions_of(np).items() if name not in _LATER}  # autograd.exp is np.exp's
 globals().update(_functions)
 
-_PUBLIC = [
-    *["AnomalyError", "CASES", "Case", "GradcheckError", "GraphError", "KinkError", "OPS", "Tensor", "add_at"],
-    *[
-        "as_tensor",
-        "assign_all",
-        "checkpoint",
-        "clear_gradients",
-        "convert_all",
-        "current_mode",
-        "custom_gradient",
-        "detect_anomaly",
-        "differentiable",
-    ],
-    *[
-        "domain",
-        "elementwise",
-        "elementwise_grad",
-        "enable_grad",
-        "fft",
-        "grad",
-        "gradcheck",
-        "hessian",
-        "hooks",
-        "hvp",
-    ],
-    *["is_grad_enabled", "jacobian", "jvp", "keep_where", "linalg", "logsumexp", "no_grad", "outside", "set_at"],
-    *["use_gradients", "value_and_grad", "vjp", "why", *_LATER, *_functions],
-]
+_OWN = """
+    AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all checkpoint
+    clear_gradients convert_all current_mode custom_gradient detect_anomaly differentiable domain elementwise
+    elementwise_grad enable_grad fft grad gradcheck hessian hooks hvp is_grad_enabled jacobian jvp keep_where linalg
+    logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
+""".split()
+_PUBLIC = {*_OWN, *_LATER, *_functions}
 # A star import leaves Python's own sum, max and so on as they are.
-__all__ = sorted(set(_PUBLIC) - {"abs", "divmod", "max", "min", "pow", "round", "sum"})
+__all__ = sorted(_PUBLIC - {"abs", "divmod", "max", "min", "pow", "round", "sum"})
 
 
 def __dir__() -> list[str]:
-    return sorted({*_PUBLIC, "__version__", "__doc__", "__file__", "__name__", "__path__"})
+    return sorted(_PUBLIC | {"__version__", "__doc__", "__file__", "__name__", "__path__"})
 
 
 def __getattr__(name: str) -> Any:

@@ -367,7 +367,8 @@ def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Fu
     """
     if not isinstance(argnums, int):
         raise TypeError(f"hessian takes the number of one argument; got argnums={argnums!r}")
-    return jacobian(grad(function, argnums), argnums, vectorize)
+    twice: Function = jacobian(grad(function, argnums), argnums, vectorize)
+    return twice
 
 
 def hvp(function: Function, argnums: int = 0) -> Function:
