@@ -14,8 +14,8 @@ if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a fi
 import numpy as np
 
 from . import fft, hooks, linalg
-from .anomaly import AnomalyError, detect_anomaly
 from .custom import checkpoint, custom_gradient
+from .diagnosis import AnomalyError, detect_anomaly, why
 from .errors import GraphError
 from .functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .gradcheck import GradcheckError, KinkError, gradcheck
@@ -29,7 +29,6 @@ from .ops.selection import keep_where
 from .registry import OPS
 from .tensor import Tensor, as_tensor
 from .updating import assign_all, clear_gradients, convert_all, use_gradients
-from .why import why
 
 __version__ = "0.1.0"
 

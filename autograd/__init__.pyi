@@ -9,12 +9,13 @@ from . import fft as fft
 from . import hooks as hooks
 from . import linalg as linalg
 from . import special as special
-from .anomaly import AnomalyError as AnomalyError
-from .anomaly import detect_anomaly as detect_anomaly
 from .compiling import CompileError as CompileError
 from .compiling import compile as compile
 from .custom import checkpoint as checkpoint
 from .custom import custom_gradient as custom_gradient
+from .diagnosis import AnomalyError as AnomalyError
+from .diagnosis import detect_anomaly as detect_anomaly
+from .diagnosis import why as why
 from .drawing import Page as Page
 from .drawing import draw as draw
 from .drawing import trace as trace
@@ -50,7 +51,6 @@ from .updating import assign_all as assign_all
 from .updating import clear_gradients as clear_gradients
 from .updating import convert_all as convert_all
 from .updating import use_gradients as use_gradients
-from .why import why as why
 
 __version__: str
 _Number: TypeAlias = complex | np.generic

@@ -36,14 +36,11 @@ MAY_IMPORT = {
     "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor"},
     "hips": {"tensor", "functional", "custom", "gradcheck"},
     "hooks": {"array", "errors", "mode", "tensor"},
-    "source": set(),
-    "locking": set(),
-    "hints": set(),
-    "anomaly": {"errors", "graph", "hints", "locking", "mode", "source"},
-    "why": {"anomaly", "errors", "graph", "mode", "tensor"},
-    "compiling": {"compiling", "custom", "errors", "graph", "inputs", "mode", "source", "tensor", "tree", "updating"},
-    "profiling": {"graph", "mode", "profiling", "source", "tree"},
-    "drawing": {"drawing", "errors", "graph", "mode", "source", "tensor"},
+    "callsite": set(),
+    "diagnosis": {"callsite", "diagnosis", "errors", "graph", "mode", "tensor"},
+    "compiling": {"compiling", "custom", "errors", "callsite", "graph", "inputs", "mode", "tensor", "tree", "updating"},
+    "profiling": {"callsite", "graph", "mode", "profiling", "tree"},
+    "drawing": {"drawing", "errors", "graph", "callsite", "mode", "tensor"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))

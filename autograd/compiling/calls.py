@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..callsite import path_of_module
 from ..graph import walk
-from ..source import path_of_module
 from ..tensor import Tensor
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..source import in_library, line_at
+from ..callsite import in_library, line_at
 from .names import is_library, is_standard, line_of
 from .surroundings import Surroundings
 from .tape import Tape

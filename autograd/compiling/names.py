@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..source import line_at
+from ..callsite import line_at
 
 # Packages that are installed and well known.  Others may be somebody's own, and are looked through like a script.
 _KNOWN = set(

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from ..source import in_library, line_of_caller
+from ..callsite import in_library, line_of_caller
 from ..tensor import Tensor
 from .calls import Call as Call
 from .calls import CompileError as CompileError

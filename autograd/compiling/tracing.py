@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..callsite import line_of_caller
 from ..graph import Leaf
 from ..inputs import CONSTANTS
 from ..mode import TAPE, Observer, Switch
-from ..source import line_of_caller
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from . import effects

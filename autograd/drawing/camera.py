@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..callsite import line_at
 from ..errors import GraphError
 from ..graph import Leaf, Node, Outline, fit, walk
-from ..source import line_at
 from ..tensor import Tensor
 from .fold import FOLD, Folded, fold
 from .modules import Calls, find_calls

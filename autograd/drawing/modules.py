@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..callsite import name_within
 from ..graph import Node
-from ..source import name_within
 from .watch import Note
 
 

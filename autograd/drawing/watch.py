@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..callsite import CallSite, modules_running, place_of_caller
 from ..graph import Node
 from ..mode import Observer, Switch
-from ..source import Place, modules_running, place_of_caller
 from ..tensor import Tensor
 
 
@@ -27,7 +27,7 @@ class Note:
         self.gradient: Any = None
         self.order = self.turn = 0
         self.modules: tuple[Any, ...] = ()
-        self.place: Place | None = None
+        self.place: CallSite | None = None
         self.names: tuple[str | None, ...] = ()
 
     def without_gradient(self) -> Note:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any
 
+from ..callsite import modules_running, name_within
 from ..graph import Node
 from ..mode import Observer
-from ..source import modules_running, name_within
 from ..tree import flatten
 
 Path = tuple[str, ...]  # the names of the modules around something, outermost first

@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
-from .errors import GraphError
-from .graph import Leaf, Node, fit
+from ..callsite import line_of_caller, path_of_module
+from ..errors import GraphError
+from ..graph import Leaf, Node, fit
+from ..mode import Observer, Switch
 from .hints import of_result, of_slope
-from .locking import Locks, fingerprint
-from .mode import Observer, Switch
-from .source import line_of_caller, path_of_module
+from .locks import Locks, fingerprint
 
 
 class AnomalyError(ArithmeticError):
@@ -56,7 +56,7 @@ class detect_anomaly(Switch):
     >>> with detect_anomaly():  # doctest: +ELLIPSIS
     ...     y = np.log(x)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    autograd.anomaly.AnomalyError: log made -inf at [1] out of 0.0, forward...
+    autograd.diagnosis.anomaly.AnomalyError: log made -inf at [1] out of 0.0, forward...
     """
 
     def __init__(self, *function: Any) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import GraphError
+from ..graph import Leaf, Node
+from ..mode import Observer, Switch
+from ..tensor import Tensor, differentiate
 from .anomaly import behind, cuts_of, reaches
-from .errors import GraphError
-from .graph import Leaf, Node
-from .mode import Observer, Switch
-from .tensor import Tensor, differentiate
 
 
 def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) -> str:

@@ -11,13 +11,13 @@ from typing import Any
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _NN = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "nn") + os.sep
 _NUMPY = os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep
-_OURS = (_HERE, _NN, _NUMPY, "<__array_function__", "<autograd.")  # the last is what `unrolled` made
+_OURS = (_HERE, _NN, _NUMPY, "<__array_function__")
 
 
-Place = tuple[str, int]  # a file and the number of a line in it
+CallSite = tuple[str, int]  # a file and the number of a line in it
 
 
-def place_of_caller() -> Place:
+def place_of_caller() -> CallSite:
     """The innermost line that is neither this package's nor NumPy's."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_OURS):
@@ -25,7 +25,7 @@ def place_of_caller() -> Place:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def line_at(place: Place) -> str:
+def line_at(place: CallSite) -> str:
     """`file.py:12: y = np.log(x)`."""
     name, number = place
     text = linecache.getline(name, number).strip()
