@@ -53,11 +53,6 @@ if TYPE_CHECKING:
     class _Forward(Protocol[P, R_co]):
         def forward(self, *inputs: P.args, **options: P.kwargs) -> R_co: ...
 
-    class _Call:
-        """A module is called as its `forward` is, and returns what that returns."""
-
-        def __get__(self, module: _Forward[P, R_co], owner: Any = None) -> Callable[P, R_co]: ...
-
 
 class Module:
     """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
@@ -85,8 +80,9 @@ class Module:
                     f"it among its parameters; set self.{name} in __init__"
                 )
 
-    if TYPE_CHECKING:  # a checker shall go on to know what a module has
-        __call__: _Call
+    if TYPE_CHECKING:  # a module is called as its `forward` is, and returns what that returns
+
+        def __call__(self: _Forward[P, R_co], *inputs: P.args, **options: P.kwargs) -> R_co: ...
     else:
         backward, item = Missing(_CALL_FIRST), Missing(_CALL_FIRST)
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "functional": {"mode", "ops", "tensor", "tree"},
     "custom": {"errors", "functional", "graph", "mode", "op", "ops", "registry", "tensor", "tree"},
     "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor"},
-    "hips": {"tensor", "functional", "custom", "gradcheck"},
+    "compat": {"tensor", "functional", "custom", "gradcheck"},
     "hooks": {"array", "errors", "mode", "tensor"},
     "callsite": set(),
     "diagnosis": {"callsite", "diagnosis", "errors", "graph", "mode", "tensor"},

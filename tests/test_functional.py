@@ -15,13 +15,13 @@ from autograd import (
     grad,
     gradcheck,
     hessian,
-    hips,
     hvp,
     jacobian,
     jvp,
     value_and_grad,
     vjp,
 )
+from autograd.compat import hips
 
 
 def cube(x):

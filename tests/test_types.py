@@ -40,7 +40,7 @@ def check(python, folder):
     options = ["--strict", "--no-error-summary", "--cache-dir", folder / "cache", "--python-executable", python]
     command = [sys.executable, "-m", "mypy", *options, path]
     said = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder)
-    assert said.stderr == ""
+    assert said.returncode == 1 and said.stderr == "", f"{said.returncode} {said.stderr}"  # and not a crash
     lines = path.read_text().splitlines()
     found = re.findall(r"program\.py:(\d+): error: (.*)", said.stdout)
     return {lines[int(number) - 1]: message for number, message in reversed(found)}

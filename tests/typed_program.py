@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,16 @@ class Network(nn.Module):
         return self.rest(self.first(x))
 
 
+def made(network: nn.Module | Callable[[int], nn.Module] | None) -> nn.Module:
+    if isinstance(network, nn.Module):
+        return network
+    return network(2) if network else nn.Identity()
+
+
+def apply(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return function(x)
+
+
 x = Tensor(np.ones((3, 4)), requires_grad=True, name="x")
 loss: Tensor = energy(x, 0.5).mean() + logsumexp(x) + autograd.linalg.norm(x)
 loss.backward()
@@ -43,11 +55,12 @@ height, slope = autograd.value_and_grad(volume)(np.ones(3))
 jacobian: NDArray[np.float64] = autograd.jacobian(autograd.exp)(np.ones(3))
 model = Network()
 prediction = model(x.detach())
+passed: Tensor = apply(nn.Sequential(nn.ReLU(), nn.Tanh()), x)
 probabilities: Tensor = F.softmax(prediction, -1)
 error: Tensor = nn.CrossEntropyLoss()(prediction, [0, 1, 1])
 optimizer = nn.Adam(model.parameters(), lr=1e-3)
 optimizer.zero_grad()
 error.backward()
 optimizer.step()
-history = nn.fit(model, np.ones((3, 4)), [0, 1, 1], epochs=1, progress=False)
+history = nn.fit(model, np.ones((3, 4)), [0, 1, 1], loss=nn.CrossEntropyLoss(), epochs=1, progress=False)
 last: float = history["loss"][-1]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .custom import custom_gradient
-from .functional import grad, hvp, jvp, vjp
-from .gradcheck import gradcheck
-from .tensor import Tensor
-
-Function = Callable[..., Any]
+from ..custom import custom_gradient
+from ..functional import Function, grad, hvp, jvp, vjp
+from ..gradcheck import gradcheck
+from ..tensor import Tensor
 
 
 def hessian_vector_product(fun: Function, argnum: int = 0) -> Function:

@@ -1,0 +1,1 @@
+"""The names that users of other packages know, made of the public ones."""
