@@ -8,9 +8,9 @@ from graphs import arrows, boxes, leaf, small_network, words
 
 import nn
 from autograd import GraphError, Tensor, draw, enable_grad, watch
+from autograd.drawing.array_summary import summarise
 from autograd.drawing.dot import penwidth
 from autograd.drawing.snapshot import NO_PATH, NOT_TRACKED, NOT_YET, OTHER, UNSEEN
-from autograd.drawing.summary import summarise
 
 # ---- boxes and arrows
 

@@ -16,7 +16,7 @@ from graphs import leaf
 import autograd
 import nn
 from autograd import Page, Tensor, draw, watch
-from autograd.drawing.summary import summarise
+from autograd.drawing.array_summary import summarise
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = "</script><script>document.title='stolen'</script><img src=x onerror=alert(1)>"

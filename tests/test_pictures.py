@@ -13,8 +13,8 @@ from graphs import boxes, leaf, small_network, without_renderers, words
 import autograd
 from autograd import Tensor, draw, watch
 from autograd.drawing import RendererError
+from autograd.drawing.array_summary import summarise
 from autograd.drawing.dot import to_dot
-from autograd.drawing.summary import summarise
 
 # ---- large graphs
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from ..errors import GraphError
 from ..tensor import Tensor
-from .camera import take
+from .capture import take
 from .page import Page as Page
+from .recording import watch as watch
 from .render import Picture as Picture
 from .render import RendererError as RendererError
 from .trace import Trace as Trace
 from .trace import trace as trace
-from .watch import watch as watch
 
 WHOLE = 2000  # boxes of a page in which modules can be opened
 

@@ -11,8 +11,8 @@ import importlib
 import math
 from typing import Any
 
+from .array_summary import ArraySummary, shape_text
 from .snapshot import Arrow, Box, Snapshot
-from .summary import Summary, shape_text
 
 ADVICE = "pip install plaingrad[pictures]"
 INK, GREY, BLUE, VERMILLION, RED = "#222222", "#666666", "#0072B2", "#D55E00", "#C00000"
@@ -62,7 +62,7 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     return str(graph.source)
 
 
-def _backward(gradient: Summary, largest: float) -> dict[str, str]:
+def _backward(gradient: ArraySummary, largest: float) -> dict[str, str]:
     """How the backward half of an arrow looks; it is as wide as its gradient is large."""
     said = f"gradient, root mean square {gradient.rms:.4g}"
     looks = {"dir": "back", "style": "dashed", "color": VERMILLION, "tooltip": said, "edgetooltip": said}
@@ -124,7 +124,7 @@ def _label(box: Box) -> str:
     return _html(f"<TABLE BORDER='0' CELLBORDER='0' CELLSPACING='0' CELLPADDING='1'>{''.join(rows)}</TABLE>")
 
 
-def _row(word: str, summary: Summary | str, order: str = "") -> list[str]:
+def _row(word: str, summary: ArraySummary | str, order: str = "") -> list[str]:
     lines = [summary] if isinstance(summary, str) else list(summary.lines)
     cells = [_text(line) for line in lines]
     if not isinstance(summary, str) and summary.nonfinite:

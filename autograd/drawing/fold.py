@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..graph import Node
-from .modules import Calls
+from .modules import ModuleCalls
 
 FOLD = "folded"  # stands for the run of ops that was left out
 
@@ -28,7 +28,7 @@ class Folded:
 def fold(
     inputs: Mapping[Node, list[Any]],
     named: Collection[Any],
-    calls: Calls,
+    calls: ModuleCalls,
     *,
     max_nodes: int,
     depth: int | None = None,
@@ -58,14 +58,14 @@ def _is_open(path: str, expand: Collection[str]) -> bool:
     return any(wanted == path or wanted.startswith(f"{path}.") or not path for wanted in expand)
 
 
-def _into(keys: Iterable[Any], calls: Calls, closed: Collection[int]) -> dict[Any, Any]:
+def _into(keys: Iterable[Any], calls: ModuleCalls, closed: Collection[int]) -> dict[Any, Any]:
     """{key: the outermost closed call around it}"""
     outermost = [next((a for a in calls.above(i) if a in closed), None) for i in range(len(calls))]
     places = ((key, outermost[calls.of[key]]) for key in keys if key in calls.of)
     return {key: call for key, call in places if call is not None}
 
 
-def _modules(into: dict[Any, Any], calls: Calls, total: int) -> Folded:
+def _modules(into: dict[Any, Any], calls: ModuleCalls, total: int) -> Folded:
     members: dict[Any, list[Any]] = {}
     for key, call in into.items():
         members.setdefault(call, []).append(key)

@@ -13,11 +13,11 @@ from typing import Any
 
 from ..callsite import name_within
 from ..graph import Node
-from .watch import Note
+from .recording import Note
 
 
 @dataclass
-class Call:
+class ModuleCall:
     """One pass through a module, titled `0 Linear(64 -> 32)`: its dotted path, and the call around it, if any."""
 
     title: str
@@ -26,7 +26,7 @@ class Call:
     depth: int
 
 
-class Calls(list[Call]):
+class ModuleCalls(list[ModuleCall]):
     """All calls of a graph, parents before children; `of` says in which one an op, leaf or constant is."""
 
     def __init__(self) -> None:
@@ -42,12 +42,12 @@ class Calls(list[Call]):
         return found[::-1]
 
 
-def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]], model: Any = None) -> Calls:
+def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]], model: Any = None) -> ModuleCalls:
     """The calls behind the nodes, oldest first.
 
     Where nobody watched the forward pass, an op that reads a parameter of `model` counts as that of its module.
     """
-    calls, running = Calls(), list[tuple[Any, int]]()
+    calls, running = ModuleCalls(), list[tuple[Any, int]]()
     owners = _owners(model)
     for node, note in notes.items():
         modules = note.modules or next((owners[edge] for edge in note.edges if edge in owners), ())
@@ -59,7 +59,7 @@ def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]],
             parent, above = running[-1] if running else (None, None)
             name = "" if parent is None else name_within(parent, module)
             path = ".".join(part for part in (calls[above].path if above is not None else "", name) if part)
-            calls.append(Call(_title(name, module), path, above, len(running)))
+            calls.append(ModuleCall(_title(name, module), path, above, len(running)))
             running.append((module, len(calls) - 1))
         if running:
             calls.of[node] = running[-1][1]
@@ -67,7 +67,7 @@ def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]],
     return calls
 
 
-def _place_inputs(calls: Calls, notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]]) -> None:
+def _place_inputs(calls: ModuleCalls, notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]]) -> None:
     """A leaf or constant is inside the innermost call that holds all ops that read it; a named input is outside."""
     around: dict[Any, list[int]] = {}
     for node, note in notes.items():

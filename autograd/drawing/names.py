@@ -8,10 +8,10 @@ from typing import Any
 from ..graph import Leaf, Node
 from ..tensor import Tensor
 from .mathematics import mathematics
-from .watch import Note
+from .recording import Note
 
 
-class Names:
+class TensorNames:
     """What tensors are called: by the user, else by the op that made them, numbered if there are several."""
 
     def __init__(self, notes: Mapping[Node, Note], named: Mapping[Any, str]) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .modules import Call
-from .summary import Summary
+from .array_summary import ArraySummary
+from .modules import ModuleCall
 
 # What a box says of its gradient when it has no number to show.
 NO_PATH = "0 (no path reaches it)"
@@ -23,7 +23,7 @@ class Box:
     """One tensor: what made it, its value and its gradient.
 
     `kind` is parameter, input (a named constant), constant, op, loss or folded.  `value` is None where it was not kept.
-    `gradient` is a Summary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which other
+    `gradient` is an ArraySummary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which other
     losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1;
     `call` is the place in `Snapshot.calls` of the module around the box, `number` orders the ops as they ran, and
     `line` is that of the user's program, if somebody watched.
@@ -32,8 +32,8 @@ class Box:
     kind: str
     title: str
     shape: tuple[int, ...] | None = None
-    value: Summary | None = None
-    gradient: Summary | str = NOT_TRACKED
+    value: ArraySummary | None = None
+    gradient: ArraySummary | str = NOT_TRACKED
     accumulated: bool = False
     order: int | None = None
     notes: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ class Arrow:
     end: int
     slot: int = 0
     count: int = 1
-    gradient: Summary | None = None
+    gradient: ArraySummary | None = None
     rule: str = ""
-    total: Summary | None = None
+    total: ArraySummary | None = None
 
 
 @dataclass
@@ -66,6 +66,6 @@ class Snapshot:
 
     boxes: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ModuleCall] = field(default_factory=list)
     folded: str = ""
     closed: list[int] = field(default_factory=list)  # the calls that are one box

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from .array_summary import ArraySummary, shape_text
 from .dot import penwidth, size_of, word_of
 from .page import ASSETS, Page
 from .snapshot import Arrow, Box, Snapshot
-from .summary import Summary, shape_text
 
 
 def to_page(snapshot: Snapshot, closed: list[int] | None = None) -> Page:
@@ -58,7 +58,7 @@ def _box(box: Box) -> dict[str, Any]:
     }
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
+def _summary(summary: ArraySummary) -> dict[str, Any]:
     said: dict[str, Any] = {"lines": list(summary.lines)}
     if summary.nonfinite:
         said["nonfinite"] = summary.nonfinite
@@ -130,7 +130,7 @@ def _backward(snapshot: Snapshot, order: list[int]) -> list[dict[str, Any]]:
         source, target = snapshot.boxes[arrow.end], snapshot.boxes[arrow.start]
         n, of = arrived.get(arrow.start, 0) + 1, expected[arrow.start]
         arrived[arrow.start] = n
-        g = source.gradient if isinstance(source.gradient, Summary) else None
+        g = source.gradient if isinstance(source.gradient, ArraySummary) else None
         sent = arrow.rule or "its share"
         text = f"Backward: {_name(source)} takes dL/d(out) and sends {sent} to {_name(target)}."
         if n > 1:

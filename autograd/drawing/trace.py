@@ -12,11 +12,11 @@ import numpy as np
 from ..errors import GraphError
 from ..graph import Node, fit
 from ..tensor import Tensor
-from .camera import find, inputs_of
-from .names import Names, key_of, rule_of
-from .summary import summarise
-from .values import find_values
-from .watch import Note
+from .array_summary import summarise
+from .capture import find, inputs_of
+from .names import TensorNames, key_of, rule_of
+from .recompute import find_values
+from .recording import Note
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
     pairs = names.named_parameters() if hasattr(names, "named_parameters") else dict(names or {}).items()
     named = {key_of(tensor): name for name, tensor in pairs}
     with np.errstate(all="ignore"):
-        return Trace(_steps(loss, notes, Names(notes, named)))
+        return Trace(_steps(loss, notes, TensorNames(notes, named)))
 
 
-def _steps(loss: Tensor, notes: dict[Node, Note], names: Names) -> Iterator[Step]:
+def _steps(loss: Tensor, notes: dict[Node, Note], names: TensorNames) -> Iterator[Step]:
     expected: dict[Any, int] = {}
     for note in notes.values():
         for edge in note.edges:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..graph import Leaf, Node, Outline
 from ..tensor import Tensor
-from .watch import Note
+from .recording import Note
 
 
 def find_values(

@@ -12,13 +12,13 @@ from ..callsite import line_at
 from ..errors import GraphError
 from ..graph import Leaf, Node, Outline, fit, walk
 from ..tensor import Tensor
+from .array_summary import summarise
 from .fold import FOLD, Folded, fold
-from .modules import Calls, find_calls
-from .names import Names, key_of, name_of, rule_of
+from .modules import ModuleCalls, find_calls
+from .names import TensorNames, key_of, name_of, rule_of
+from .recompute import find_values
+from .recording import Note, note_of
 from .snapshot import NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
-from .summary import summarise
-from .values import find_values
-from .watch import Note, note_of
 
 
 def take(
@@ -86,7 +86,7 @@ class _Camera:
         names: Mapping[str, Tensor],
         notes: dict[Node, Note],
         inputs: dict[Node, list[Any]],
-        calls: Calls,
+        calls: ModuleCalls,
         folding: Mapping[str, Any],
     ) -> None:
         self.loss, self.notes, self.inputs, self.calls = loss, notes, inputs, calls
@@ -100,7 +100,7 @@ class _Camera:
             for key, name in zip(inputs[node], note.names, strict=False)
             if name
         }
-        self.names = Names(notes, self.named)
+        self.names = TensorNames(notes, self.named)
         self.turn = 0 if loss.is_leaf else notes[loss.node].turn
         seen = sorted(note.order for note in notes.values() if self.has_gradient(note))
         self.rank = {order: i for i, order in enumerate(seen, 1)}

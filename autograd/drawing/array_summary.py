@@ -13,7 +13,7 @@ FULL = 6  # arrays of at most this many elements are written out
 
 
 @dataclass(frozen=True)
-class Summary:
+class ArraySummary:
     """An array in words: `lines` of text, how many elements are not finite, and the root of the mean square.
 
     `histogram` is (lowest, highest, counts of 16 equal parts) of the finite elements of an array with many.
@@ -34,38 +34,38 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def summarise(value: Any) -> Summary:
+def summarise(value: Any) -> ArraySummary:
     """Summarise an array of any shape, or a Python number.
 
     >>> summarise(np.array([[1.0, 2.0], [0.5, float("nan")]]))
-    Summary(lines=('[[1, 2], [0.5, nan]]',), nonfinite=1, rms=nan)
+    ArraySummary(lines=('[[1, 2], [0.5, nan]]',), nonfinite=1, rms=nan)
     >>> summarise(np.arange(8.0)).lines
     ('mean 3.5, spread 2.291', 'range 0 to 7, zeros 12%')
     """
     if not hasattr(value, "dtype"):
         text = f"{value:.10g}" if isinstance(value, float) else str(value)
-        return Summary((text,), 0 if np.isfinite(value) else 1, abs(value))
+        return ArraySummary((text,), 0 if np.isfinite(value) else 1, abs(value))
     if value.size == 0:
-        return Summary(("empty",), 0, 0.0)
+        return ArraySummary(("empty",), 0, 0.0)
     wide = value if value.dtype.kind == "c" else value.astype(np.float64)  # float16 overflows in a sum of squares
     finite = np.isfinite(wide)
     nonfinite = value.size - int(np.count_nonzero(finite))
     if value.size <= FULL:
-        return Summary((_nested(value.tolist()),), nonfinite, _rms(wide))
+        return ArraySummary((_nested(value.tolist()),), nonfinite, _rms(wide))
     good = wide[finite] if nonfinite else wide
     if good.size == 0:
-        return Summary(("no finite element",), nonfinite, math.nan)
+        return ArraySummary(("no finite element",), nonfinite, math.nan)
     if bool((good == good[(0,) * good.ndim]).all()):
         what = "all" if not nonfinite else "all others"
-        return Summary((f"{what} {_number(good[(0,) * good.ndim].item())}",), nonfinite, _rms(wide))
+        return ArraySummary((f"{what} {_number(good[(0,) * good.ndim].item())}",), nonfinite, _rms(wide))
     first = f"mean {_number(good.mean().item())}, spread {_number(good.std().item())}"
     second = f"zeros {_share(int(np.count_nonzero(good == 0)), value.size)}"
     if value.dtype.kind != "c":
         low, high = good.min().item(), good.max().item()
         second = f"range {_number(low)} to {_number(high)}, {second}"
         counts = np.histogram(good, BINS, (low, high))[0] if math.isfinite(high - low) else ()
-        return Summary((first, second), nonfinite, _rms(wide), (low, high, tuple(map(int, counts))))
-    return Summary((first, second), nonfinite, _rms(wide))
+        return ArraySummary((first, second), nonfinite, _rms(wide), (low, high, tuple(map(int, counts))))
+    return ArraySummary((first, second), nonfinite, _rms(wide))
 
 
 def _rms(wide: Any) -> float:
