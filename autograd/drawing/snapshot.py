@@ -23,8 +23,8 @@ class Box:
     """One tensor: what made it, its value and its gradient.
 
     `kind` is parameter, input (a named constant), constant, op, loss or folded.  `value` is None where it was not kept.
-    `gradient` is an ArraySummary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which other
-    losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1;
+    `gradient` is an ArraySummary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which
+    other losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1;
     `call` is the place in `Snapshot.calls` of the module around the box, `number` orders the ops as they ran, and
     `line` is that of the user's program, if somebody watched.
     """
