@@ -28,10 +28,6 @@ from .activations import SiLU as SiLU
 from .activations import Softmax as Softmax
 from .activations import Softplus as Softplus
 from .activations import Tanh as Tanh
-from .asking import accuracy as accuracy
-from .asking import evaluate as evaluate
-from .asking import predict as predict
-from .asking import predict_proba as predict_proba
 from .callbacks import Callback as Callback
 from .callbacks import EarlyStopping as EarlyStopping
 from .callbacks import LRSchedule as LRSchedule
@@ -50,6 +46,10 @@ from .data import random_split as random_split
 from .drawing import Film as Film
 from .drawing import draw as draw
 from .history import History as History
+from .inference import accuracy as accuracy
+from .inference import evaluate as evaluate
+from .inference import predict as predict
+from .inference import predict_proba as predict_proba
 from .init import manual_seed as manual_seed
 from .layers import BatchNorm1d as BatchNorm1d
 from .layers import Bilinear as Bilinear

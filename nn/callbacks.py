@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .asking import predict_proba
 from .history import History
+from .inference import predict_proba
 from .module import Module
 from .optim import Optimizer
 
 
-class Run:
+class TrainingRun:
     """A training run under way, as callbacks see it.
 
     `X` and `y` are what is learned from, without what is held out (of a Dataset, its first samples); `epoch` counts
@@ -32,13 +32,13 @@ class Run:
 class Callback:
     """What is told of the beginning of a run and of the end of every epoch, where it may stop the run."""
 
-    def on_resume(self, run: Run) -> None:
+    def on_resume(self, run: TrainingRun) -> None:
         """Before anything else: a run that ended before may be taken up here."""
 
-    def on_begin(self, run: Run) -> None:
+    def on_begin(self, run: TrainingRun) -> None:
         """Before the first epoch."""
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         """What `run` is by now, with `run.epoch` from 1; return a reason to stop, or None."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class EarlyStopping(Callback):
         self.min_delta, self.best, self.best_epoch = min_delta, np.inf, 0
         self.weights: Mapping[str, Any] = {}
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         name = self.monitor or monitored(run.history)
         value = self.sign * latest(run.history, name, self)
         if value < self.best - self.min_delta:
@@ -120,7 +120,7 @@ class LRSchedule(Callback):
     def __init__(self, schedule: Any, monitor: str | None = None) -> None:
         self.schedule, self.monitor = schedule, monitor
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         self.schedule.step(*([latest(run.history, self.monitor, self)] if self.monitor else []))
         return None
 
@@ -142,7 +142,7 @@ class TrackPredictions(Callback):
         self.samples = samples
         self.probabilities: list[Any] = []
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         self.probabilities.append(predict_proba(run.model, self.samples))
         return None
 

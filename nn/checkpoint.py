@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import init
-from .callbacks import Callback, Run, latest, monitored, sign_of
+from .callbacks import Callback, TrainingRun, latest, monitored, sign_of
 from .saving import load, save
 
 
@@ -28,7 +28,7 @@ class Checkpoint(Callback):
     def __init__(self, folder: str | Path, monitor: str | None = None, mode: str = "min") -> None:
         self.folder, self.monitor, self.sign, self.best = Path(folder), monitor, sign_of(mode), np.inf
 
-    def on_resume(self, run: Run) -> None:
+    def on_resume(self, run: TrainingRun) -> None:
         last = self.folder / "last.npz"
         if not last.exists():
             return
@@ -43,7 +43,7 @@ class Checkpoint(Callback):
                 _take_over(run, before)
             raise ValueError(f"{last} is no checkpoint of this run: {error}") from error
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         name = self.monitor or monitored(run.history)
         value = self.sign * latest(run.history, name, self)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class Checkpoint(Callback):
             save(run.model, self.folder / "best.npz")
         return None
 
-    def on_epoch_done(self, run: Run) -> None:
+    def on_epoch_done(self, run: TrainingRun) -> None:
         """When all callbacks have seen the epoch: everything that the next one depends on, in one file."""
         save(pack(_state(run)), self.folder / "last.npz")
 
@@ -60,14 +60,14 @@ class Checkpoint(Callback):
         return {"best": self.best}
 
 
-def _generators(run: Run) -> list[np.random.Generator]:
+def _generators(run: TrainingRun) -> list[np.random.Generator]:
     """Every generator that the run draws from, each once."""
     own = [value for module in run.model.modules() for value in vars(module).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
     return list({id(generator): generator for generator in found}.values())
 
 
-def _state(run: Run) -> dict[str, Any]:
+def _state(run: TrainingRun) -> dict[str, Any]:
     """Everything that the next epoch depends on."""
     return {
         "model": run.model.state_dict(),
@@ -81,7 +81,7 @@ def _state(run: Run) -> dict[str, Any]:
     }
 
 
-def _take_over(run: Run, state: Mapping[str, Any]) -> None:
+def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
     """What `_state` gave."""
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
@@ -94,7 +94,7 @@ def _take_over(run: Run, state: Mapping[str, Any]) -> None:
     run.history.stopped, run.epoch, run.split = state["stopped"], state["epoch"], state["split"]
 
 
-def _faults(state: Any, run: Run) -> Iterator[str]:
+def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     """What in this state cannot be of this run, in words."""
     if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from autograd import Tensor
 
-from .forgotten import Missing
+from .missing import Missing
 from .module import Module
 
 

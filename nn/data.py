@@ -14,8 +14,8 @@ import numpy as np
 
 from autograd import Tensor
 
-from .forgotten import missing
 from .init import default_generator
+from .missing import missing
 
 
 class Dataset:

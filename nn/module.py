@@ -11,8 +11,8 @@ import numpy as np
 from autograd import Tensor, assign_all, clear_gradients, convert_all, current_mode
 from autograd.hooks import Handle
 
-from .forgotten import Missing, missing
-from .hooks import Hooks
+from .missing import Missing, missing
+from .module_hooks import Hooks
 
 M = TypeVar("M", bound="Module")
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from . import optim
 from .activations import ReLU
-from .asking import predict
 from .containers import Sequential
 from .functional import softmax
+from .inference import predict
 from .init import manual_seed
 from .layers import Linear
 from .losses import CrossEntropyLoss, MSELoss

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .callbacks import Callback, Run
+from .callbacks import Callback, TrainingRun
 
 
 class TensorBoard(Callback):
@@ -25,14 +25,14 @@ class TensorBoard(Callback):
         self.folder = Path(folder)
         self.file: BinaryIO | None = None
 
-    def on_begin(self, run: Run) -> None:
+    def on_begin(self, run: TrainingRun) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         now = time.time()
         name = f"events.out.tfevents.{int(now)}.{os.uname().nodename}.{os.getpid()}.{time.monotonic_ns()}"
         self.file = open(self.folder / name, "wb")  # noqa: SIM115 (open as long as the run)
         self._write(event(now, version="brain.Event:2"))
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         row = {name: values[-1] for name, values in run.history.items()} | {"lr": run.optimizer.lr}
         for name, value in row.items():
             self._write(event(time.time(), step=run.epoch, scalar=(name, value)))

@@ -10,12 +10,12 @@ import numpy as np
 
 from autograd import AnomalyError, detect_anomaly
 
-from .asking import Metric, evaluate, named_metrics
-from .callbacks import Callback, Run
+from .callbacks import Callback, TrainingRun
 from .checkpoint import Checkpoint
 from .data import DataLoader, Dataset, Subset, TensorDataset
 from .functional.arrays import array_of
 from .history import History
+from .inference import Metric, evaluate, named_metrics
 from .init import default_generator
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
@@ -68,7 +68,7 @@ def fit(
     named_metrics(metrics)
     data = _dataset(X, y)
     learned = [p for p in model.parameters() if p.requires_grad]
-    run = Run(model, optimizer or Adam(learned), loss, default_generator(generator))
+    run = TrainingRun(model, optimizer or Adam(learned), loss, default_generator(generator))
     if not {id(p) for p in learned} & {id(p) for p in run.optimizer.params}:
         raise ValueError(
             "the optimizer holds none of the model's parameters: it was made for another model, or before its layers "
@@ -187,7 +187,7 @@ def _first(data: Dataset, n: int = 256) -> tuple[Any, ...]:
     return data.batch(np.arange(min(n, len(data))))
 
 
-def _epoch(run: Run, loader: Iterable[Any], bar: _Bar) -> dict[str, float]:
+def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Bar) -> dict[str, float]:
     """One pass over all samples; the mean of the losses that the batches had on the way."""
     model, total, count = run.model.train(), 0.0, 0
     bar.begin(run.epoch)
@@ -204,7 +204,7 @@ def _epoch(run: Run, loader: Iterable[Any], bar: _Bar) -> dict[str, float]:
     return {"loss": total / max(count, 1)}
 
 
-def _explain(run: Run, x: Any, y: Any, batch: int) -> None:
+def _explain(run: TrainingRun, x: Any, y: Any, batch: int) -> None:
     """Run the batch again and watch where the first number went wrong, which raises before backward() does anything."""
     where = "it was another one when the batch was run again"
     try:

@@ -15,8 +15,8 @@ import numpy as np
 
 from autograd import Page, Tensor
 
-from ..asking import predict, predict_proba
-from ..callbacks import Callback, Run
+from ..callbacks import Callback, TrainingRun
+from ..inference import predict, predict_proba
 from ..module import Module
 from .columns import columns_of, flat_values, flat_weights, scales
 from .health import LayerHealth, health_of, in_words
@@ -55,7 +55,7 @@ class Film(Callback):
         self.states: list[dict[str, Any]] = []
         self.health: list[list[LayerHealth]] = []
         self.rates: list[float] = []
-        self.run: Run | None = None
+        self.run: TrainingRun | None = None
         self._surface: Surface | None = None
 
     def follow(self, samples: Any, labels: Any = None) -> None:
@@ -63,11 +63,11 @@ class Film(Callback):
         self.samples = samples.data if isinstance(samples, Tensor) else np.asarray(samples)
         self.labels = None if labels is None else np.asarray(labels)
 
-    def on_begin(self, run: Run) -> None:
+    def on_begin(self, run: TrainingRun) -> None:
         self.run, run.history.recording = run, self
         self.states, self.health, self.rates = [run.model.state_dict()], [], []
 
-    def on_epoch_end(self, run: Run) -> str | None:
+    def on_epoch_end(self, run: TrainingRun) -> str | None:
         self.health.append(health_of(run.model, self.states[-1], run.X[: self.probe]))
         self.rates.append(run.optimizer.lr)
         self.states.append(run.model.state_dict())

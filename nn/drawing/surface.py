@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-Arrays = dict[str, Any]
+State = dict[str, Any]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Surface:
     held: float
 
 
-def surface_of(loss_at: Callable[[Arrays], float], states: Sequence[Mapping[str, Any]], n: int = 25) -> Surface:
+def surface_of(loss_at: Callable[[State], float], states: Sequence[Mapping[str, Any]], n: int = 25) -> Surface:
     """The loss on the plane through the last of `states` that holds most of the path through all of them.
 
     The two directions are the principal ones of the path (Lorch 2016), each made as long, row by row of every weight,
@@ -54,7 +54,7 @@ def surface_of(loss_at: Callable[[Arrays], float], states: Sequence[Mapping[str,
     return Surface(xs, ys, losses, path, held)
 
 
-def _unflat(axis: Any, like: Arrays) -> Arrays:
+def _unflat(axis: Any, like: State) -> State:
     found, start = {}, 0
     for name, array in like.items():
         found[name] = axis[start : start + array.size].reshape(array.shape)
@@ -62,7 +62,7 @@ def _unflat(axis: Any, like: Arrays) -> Arrays:
     return found
 
 
-def _normalised(direction: Arrays, weights: Arrays) -> Arrays:
+def _normalised(direction: State, weights: State) -> State:
     """Each row of a weight's direction as long as the row itself; a bias counts as one row."""
     found = {}
     for name, d in direction.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all, clear_gradients, current_mode, use_gradients
 
-from ..forgotten import Missing
+from ..missing import Missing
 
 State = dict[str, Any]
 
@@ -34,12 +34,12 @@ def observed(step: Callable[..., Any]) -> Callable[..., Any]:
     """A `step` of which whoever watches, a profile say, is told."""
 
     @functools.wraps(step)
-    def asking(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         observer = current_mode().observer
         called = step if observer is None else observer.around("step", self, step)
         return called(self, *args, **kwargs)
 
-    return asking
+    return watched
 
 
 class Optimizer:
