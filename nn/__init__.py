@@ -48,6 +48,7 @@ from .drawing import draw as draw
 from .history import History as History
 from .inference import accuracy as accuracy
 from .inference import evaluate as evaluate
+from .inference import evaluating as evaluating
 from .inference import predict as predict
 from .inference import predict_proba as predict_proba
 from .init import manual_seed as manual_seed

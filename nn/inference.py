@@ -1,9 +1,10 @@
-"""Asking a trained model: predictions, probabilities and measures, in batches and recording nothing."""
+"""Inference in batches, without recording: predictions, probabilities and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,54 @@ def accuracy(prediction: Any, y: Any) -> float:
 METRICS: dict[str, Metric] = {"accuracy": accuracy}
 
 
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Inside the block nothing is recorded and all modules are in `eval()` mode; afterwards each is in its old one.
+
+    >>> import nn
+    >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    >>> with evaluating(model):
+    ...     model.training, model(np.ones((1, 2), np.float32)).requires_grad
+    (False, False)
+    >>> model.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+class LayerCall(NamedTuple):
+    """A call of a module that has no others inside."""
+
+    name: str
+    module: Module
+    inputs: tuple[Any, ...]
+    output: Any
+
+
+def layer_calls(model: Module, x: Any) -> list[LayerCall]:
+    """Call `model` with a batch; the calls of its layers in the order in which they ended."""
+    calls: list[LayerCall] = []
+
+    def note(name: str) -> Callable[[Module, tuple[Any, ...], Any], None]:
+        return lambda module, inputs, output: calls.append(LayerCall(name, module, inputs, output))
+
+    layers = [(name, module) for name, module in model.named_modules() if not [*module.children()]]
+    handles = [module.register_forward_hook(note(name)) for name, module in layers]
+    try:
+        model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
 def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
     """What the model makes of X (an array, a Dataset or a DataLoader), as an array.
 
@@ -54,17 +103,11 @@ def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
 
 def _asked(model: Module, batches: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
     """The outputs for all batches, and the labels, if there are."""
-    modes = [(module, module.training) for module in model.modules()]
     outputs, labels = [], []
-    model.eval()
-    try:
-        with no_grad():
-            for x, *y in batches:
-                outputs.append(array_of(model(x)))
-                labels += y
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model):
+        for x, *y in batches:
+            outputs.append(array_of(model(x)))
+            labels += y
     return np.concatenate(outputs), np.concatenate(labels) if labels else None
 
 

@@ -69,6 +69,9 @@ class Linear(Module):
                 f"Linear({self.describe()}) needs inputs whose last axis has length {self.in_features}; got {got}"
             ) from error
 
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape) * (2 * self.in_features - 1 + (self.bias is not None))
+
     def describe(self) -> str:
         return f"{self.in_features} -> {self.out_features}{'' if self.bias is not None else ', bias=False'}"
 
@@ -99,6 +102,9 @@ class Bilinear(Module):
             )
         return F.bilinear(x1, x2, self.weight, self.bias)
 
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape) * (3 * self.in1_features * self.in2_features - 1 + (self.bias is not None))
+
     def describe(self) -> str:
         return f"{self.in1_features} x {self.in2_features} -> {self.out_features}"
 
@@ -125,6 +131,9 @@ class Flatten(Module):
             raise ValueError(f"Flatten from axis {start} to axis {end} of shape {shape}")
         return reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 0
+
 
 class Identity(Module):
     """x itself; takes any arguments and ignores them."""
@@ -134,6 +143,9 @@ class Identity(Module):
 
     def forward(self, x: Any) -> Tensor:
         return x
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 0
 
 
 class Dropout(Module):
@@ -146,6 +158,9 @@ class Dropout(Module):
 
     def forward(self, x: Any) -> Tensor:
         return F.dropout(x, self.p, self.training, self.generator)
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape) if self.training else 0
 
     def describe(self) -> str:
         return f"p={self.p}"
@@ -177,6 +192,9 @@ class Embedding(Module):
 
     def forward(self, indices: Any) -> Tensor:
         return F.embedding(indices, self.weight, self.padding_idx)
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 0
 
     def describe(self) -> str:
         return f"{self.num_embeddings} rows of {self.embedding_dim}"
@@ -234,6 +252,9 @@ class BatchNorm1d(Module):
             self.eps,
         )
 
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 5 * math.prod(shape)
+
     def describe(self) -> str:
         return f"{self.num_features}"
 
@@ -258,6 +279,9 @@ class LayerNorm(Module):
     def forward(self, x: Any) -> Tensor:
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 5 * math.prod(shape)
+
     def describe(self) -> str:
         return "x".join(map(str, self.normalized_shape))
 
@@ -279,6 +303,9 @@ class RMSNorm(Module):
 
     def forward(self, x: Any) -> Tensor:
         return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        return 5 * math.prod(shape)
 
     def describe(self) -> str:
         return "x".join(map(str, self.normalized_shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -290,6 +291,13 @@ class Module:
             new[...] = array
         assign_all(list(fitting), news)
         return Keys(missing, unexpected)
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        """Floating-point operations of a call whose output has this shape: one per element, unless a layer says more.
+
+        `nn.summary` asks the modules that have no others inside.
+        """
+        return math.prod(shape)
 
     # ---- how it is shown
 

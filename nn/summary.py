@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from autograd import Tensor, enable_grad
 
-from .layers import BatchNorm1d, Bilinear, Dropout, Embedding, Flatten, Identity, LayerNorm, Linear, RMSNorm
+from .inference import layer_calls
 from .module import Module
 
 
@@ -93,39 +92,26 @@ def summary(model: Module, x: Any) -> Summary:
     ---------------------------------------------------------
     total                          26         220         140
     """
-    found = Summary()
-    found.parameters = sum(p.size for p in model.parameters())
-    seen = {id(p.data) for p in model.parameters()}
-    before = dict(model.state_dict().items())
-    counted: set[int] = set()
-    alive: list[Any] = []  # arrays and nodes are compared by id, so none of them may be freed meanwhile
-
-    def note(name: str) -> Any:
-        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            own = [p for p in module.parameters() if id(p) not in counted]
-            counted.update(map(id, own))
-            alive.append(output)
-            shape = np.shape(output)
-            held = _held(output, inputs, seen, alive)
-            size = sum(p.size for p in own)
-            found.append(Layer(name, type(module).__name__, shape, size, _flops(module, shape), held))
-
-        return hook
-
-    handles = [
-        module.register_forward_hook(note(name)) for name, module in model.named_modules() if not [*module.children()]
-    ]
+    before = dict(model.state_dict())
+    seen = {id(array) for array in before.values()}  # weights are held anyhow
     try:
         with enable_grad():
-            model(x)
+            calls = layer_calls(model, x)
     finally:
-        for handle in handles:
-            handle.remove()
         model.load_state_dict(before)  # running means, for one
+    found = Summary()
+    found.parameters = sum(p.size for p in model.parameters())
+    counted: set[int] = set()
+    for name, module, inputs, output in calls:
+        own = [p for p in module.parameters() if id(p) not in counted]
+        counted.update(map(id, own))
+        shape, size = np.shape(output), sum(p.size for p in own)
+        held = _held(output, inputs, seen)
+        found.append(Layer(name, type(module).__name__, shape, size, module.flops(shape), held))
     return found
 
 
-def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]) -> int:
+def _held(output: Any, inputs: tuple[Any, ...], seen: set[int]) -> int:
     """The bytes of arrays that the nodes between the inputs and the output keep, and that were not counted before."""
     stops = {id(x.node) for x in inputs if isinstance(x, Tensor)}
     waiting = [output.node] if isinstance(output, Tensor) else []
@@ -135,7 +121,6 @@ def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]
         if node is None or id(node) in visited or id(node) in stops:
             continue
         visited.add(id(node))
-        alive.append(node)
         for array in node.kept or ():
             if not isinstance(array, np.ndarray):
                 continue
@@ -147,19 +132,3 @@ def _held(output: Any, inputs: tuple[Any, ...], seen: set[int], alive: list[Any]
                 total += owner.nbytes if isinstance(owner, np.ndarray) else memoryview(owner).nbytes
         waiting += node.edges or ()
     return total
-
-
-def _flops(module: Module, shape: tuple[int, ...]) -> int:
-    """What one call costs, by the kind of layer."""
-    size = math.prod(shape)
-    if isinstance(module, Linear):
-        return size * (2 * module.in_features - 1 + (module.bias is not None))
-    if isinstance(module, Bilinear):
-        return size * (3 * module.in1_features * module.in2_features - 1 + (module.bias is not None))
-    if isinstance(module, BatchNorm1d | LayerNorm | RMSNorm):
-        return 5 * size
-    if isinstance(module, Flatten | Identity | Embedding):
-        return 0
-    if isinstance(module, Dropout):
-        return size if module.training else 0
-    return size

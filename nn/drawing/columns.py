@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, no_grad
+from autograd import Tensor
 
+from ..inference import evaluating, layer_calls
 from ..layers import Linear
 from ..module import Module
 
@@ -86,34 +87,12 @@ def _calls(model: Module, sample: Any) -> tuple[list[tuple[str, Module, Any]], A
     rows = data if data.ndim == 2 else data[None]  # an image is one sample
     if len(rows) != 1:
         raise ValueError(f"nn.draw shows one sample; got {len(rows)} rows")
-    calls: list[tuple[str, Module, Any]] = []
-    inputs: list[Any] = []
-
-    def note(name: str) -> Any:
-        def hook(module: Module, given: tuple[Any, ...], output: Any) -> None:
-            if isinstance(module, Linear) and not inputs:
-                inputs.append(_row(given[0]))
-            if isinstance(output, Tensor) or hasattr(output, "shape"):
-                calls.append((name, module, _row(output)))
-
-        return hook
-
-    handles = [
-        module.register_forward_hook(note(name)) for name, module in model.named_modules() if not [*module.children()]
-    ]
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with no_grad():
-            model(rows)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes:
-            module.training = mode
-    while calls and not isinstance(calls[0][1], Linear):
+    with evaluating(model):
+        calls = layer_calls(model, rows)
+    while calls and not isinstance(calls[0].module, Linear):
         calls.pop(0)
-    return calls, inputs[0] if inputs else None
+    outputs = [(call.name, call.module, _row(call.output)) for call in calls if hasattr(call.output, "shape")]
+    return outputs, _row(calls[0].inputs[0]) if calls else None
 
 
 def _row(value: Any) -> Any:

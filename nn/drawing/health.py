@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, no_grad
+from autograd import Tensor
 
 from ..activations import ReLU
+from ..inference import evaluating, layer_calls
 from ..module import Module
 
 
@@ -45,34 +46,17 @@ def health_of(model: Module, before: Mapping[str, Any], probe: Any) -> list[Laye
 
 def dead_units(model: Module, probe: Any) -> dict[str, float]:
     """{name of the layer before a ReLU: the share of the ReLU's units that are 0 for every sample of `probe`}"""
+    with evaluating(model):
+        calls = layer_calls(model, probe)
     found: dict[str, float] = {}
     last = ""
-
-    def note(name: str) -> Any:
-        def hook(module: Module, inputs: tuple[Any, ...], output: Any) -> None:
-            nonlocal last
-            if isinstance(module, ReLU):
-                value = output.data if isinstance(output, Tensor) else np.asarray(output)
-                off = np.reshape(value, (len(value), -1)) == 0
-                found[last or name] = float(np.mean(np.all(off, axis=0)))
-            elif module.parameters():
-                last = name
-
-        return hook
-
-    handles = [
-        module.register_forward_hook(note(name)) for name, module in model.named_modules() if not [*module.children()]
-    ]
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with no_grad():
-            model(probe)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, mode in modes:
-            module.training = mode
+    for name, module, _, output in calls:
+        if isinstance(module, ReLU):
+            value = output.data if isinstance(output, Tensor) else np.asarray(output)
+            off = np.reshape(value, (len(value), -1)) == 0
+            found[last or name] = float(np.mean(np.all(off, axis=0)))
+        elif module.parameters():
+            last = name
     return found
 
 

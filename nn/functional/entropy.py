@@ -172,7 +172,7 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:
-    """How little probability softmax(logits) gives to the right class: -log p.
+    """Minus the log of the probability that softmax(logits) gives to the right class, by default its mean.
 
     `logits` (batch, classes) or (batch, classes, ...); `target` either labels (batch, ...), integers, or probabilities
     of the shape of `logits`.  `weight` (classes,) counts some classes more than others, and a "mean" over labels is

@@ -40,7 +40,7 @@ def same_shape(name: str, prediction: Any, target: Any) -> None:
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """The squared difference.
+    """The squared difference, by default its mean.
 
     >>> mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
     2.0
@@ -51,7 +51,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """The absolute difference.
+    """The absolute difference, by default its mean.
 
     >>> l1_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
     1.0

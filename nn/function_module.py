@@ -1,0 +1,81 @@
+"""Modules made from a function of `nn.functional`: its optional arguments become attributes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor
+
+from .module import Module
+
+_UFUNC = {"where", "dtype"}  # keywords that every ufunc has, which are no options of a layer
+
+
+@functools.cache
+def _signature(function: Callable[..., Any], inplace: bool) -> inspect.Signature:
+    given = inspect.signature(function).parameters.values()
+    options = [p for p in given if p.default is not p.empty and p.name not in _UFUNC]
+    if inplace:
+        options.append(inspect.Parameter("inplace", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False))
+    return inspect.Signature(options)
+
+
+@functools.cache
+def _options(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the arguments that have defaults."""
+    return tuple(_signature(function, False).parameters)
+
+
+class _Signature:
+    """The signature of a class, read from its function when somebody asks; reading all would lengthen the import."""
+
+    def __get__(self, module: Any, kind: type[FunctionModule]) -> inspect.Signature:
+        return _signature(kind._function, kind._inplace)
+
+
+class FunctionModule(Module):
+    """Base of modules that call one function: `class ELU(FunctionModule, function=F.elu)` is all there is to write.
+
+    The arguments of the function that have defaults are those of the class, and attributes of the module; a call passes
+    the others.  Signature, docstring and repr come from the function.  With `inplace=True` the class takes PyTorch's
+    argument of that name, which changes nothing here: a recorded value never changes.
+    """
+
+    _function: Callable[..., Any]
+    _inplace = False
+    __signature__ = _Signature()
+
+    def __init_subclass__(cls, function: Callable[..., Any] | None = None, inplace: bool = False) -> None:
+        super().__init_subclass__()
+        if function is not None:
+            cls._function, cls._inplace = staticmethod(function), inplace
+            summary = cls.__doc__ or (inspect.getdoc(function) or "").partition("\n")[0]
+            cls.__doc__ = f"{summary}\n\nA module that calls `nn.functional.{function.__name__}`."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            bound = self.__signature__.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{type(self).__name__}{self.__signature__}: {error}") from None
+        bound.apply_defaults()
+        self.__dict__.update({name: bound.arguments[name] for name in _options(self._function)})
+
+    def forward(self, *inputs: Any, **named: Any) -> Tensor:
+        options = {name: getattr(self, name) for name in _options(self._function)}
+        return self._function(*inputs, **named, **options)
+
+    def describe(self) -> str:
+        """The arguments that differ from their defaults; of an array, its shape."""
+        changed = []
+        for name in _options(self._function):
+            value, usual = getattr(self, name), self.__signature__.parameters[name].default
+            if np.ndim(value):
+                changed.append(f"{name}: {'x'.join(map(str, np.shape(value)))}")
+            elif value != usual:
+                changed.append(f"{name}={value!r}")
+        return ", ".join(changed)
