@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ class TrainingRun:
     from 1, `rng` shuffles, `split` is the order in which samples were held out, and `callbacks` are all of them.
     """
 
-    def __init__(self, model: Module, optimizer: Optimizer, loss: Any, rng: np.random.Generator) -> None:
-        self.model, self.optimizer, self.loss, self.rng = model, optimizer, loss, rng
+    def __init__(
+        self, model: Module, optimizer: Optimizer, loss: Any, rng: np.random.Generator, callbacks: Sequence[Callback]
+    ) -> None:
+        self.model, self.optimizer, self.loss, self.rng, self.callbacks = model, optimizer, loss, rng, list(callbacks)
         self.history, self.epoch = History(), 0
-        self.callbacks: list[Callback] = []
         self.split: Any = None
         self.X: Any = None
         self.y: Any = None

@@ -62,69 +62,32 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    _check(model, loss, optimizer, callbacks, validation)
-    if not isinstance(epochs, int | np.integer) or epochs < 0 or batch_size < 1:
-        raise ValueError(f"fit needs whole numbers epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
-    named_metrics(metrics)
-    data = _dataset(X, y)
-    learned = [p for p in model.parameters() if p.requires_grad]
-    run = TrainingRun(model, optimizer or Adam(learned), loss, default_generator(generator))
-    if not {id(p) for p in learned} & {id(p) for p in run.optimizer.params}:
-        raise ValueError(
-            "the optimizer holds none of the model's parameters: it was made for another model, or before its layers "
-            "were replaced; make it of model.parameters() as they are now"
-        )
-    run.callbacks = list(callbacks)
+    _check(model, X, loss, optimizer, epochs, batch_size, callbacks, validation)
+    data, metrics = _dataset(X, y), named_metrics(metrics)
+    run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
     if isinstance(validation, float):
-        if not 0 < validation < 1:
-            raise ValueError(f"validation is a share between 0 and 1, or a pair (X, y); got {validation}")
-        if isinstance(X, DataLoader):
-            raise ValueError("a DataLoader has its own batches: hold samples out with random_split before")
         run.split = run.rng.permutation(len(data))
     for callback in callbacks:
-        callback.on_resume(run)
-    held: Any = _dataset(*validation) if isinstance(validation, tuple) else validation
-    if isinstance(validation, float):
-        n = max(1, round(len(data) * validation))
-        if n >= len(data):
-            raise ValueError(f"validation={validation} of {len(data)} samples leaves none to learn from")
-        held, data = _part(data, run.split[:n]), _part(data, run.split[n:])
-    loader = X if isinstance(X, DataLoader) else DataLoader(data, batch_size, shuffle=True, generator=run.rng)
-    if not len(loader):
-        raise ValueError(
-            f"there is no batch to learn from: drop_last leaves out {len(data)} samples, fewer than a batch of "
-            f"{loader.batch_size}"
-        )
-    run.X, run.y = data.batch(np.arange(len(data))) if isinstance(data, TensorDataset) else _first(data)
-    run.loss = loss = loss or _loss_for(run.y)
-    bar = _Bar(progress, epochs, len(loader))
-    try:
-        for callback in callbacks:
-            callback.on_begin(run)
-        for epoch in range(run.epoch + 1, epochs + 1 if not run.history.stopped else 0):
-            run.epoch = epoch
-            row = _epoch(run, loader, bar)
-            if metrics:
-                row |= evaluate(model, data, loss=None, metrics=metrics)
-            if held is not None:
-                row |= {f"val_{k}": v for k, v in evaluate(model, held, loss=loss, metrics=metrics).items()}
-            run.history.add(row)
-            bar.tell(row)
-            run.history.stopped = "; ".join(filter(None, [callback.on_epoch_end(run) for callback in callbacks]))
-            for callback in callbacks:
-                if isinstance(callback, Checkpoint):
-                    callback.on_epoch_done(run)
-            if run.history.stopped:
-                break
-    except KeyboardInterrupt:
-        run.history.stopped = f"interrupted in epoch {run.epoch}"
-    finally:
-        bar.close()
+        callback.on_resume(run)  # which may bring another split
+    data, held = _split(data, validation, run.split)
+    loader = _loader(X, data, batch_size, run.rng)
+    run.X, run.y = data.batch(np.arange(len(data) if isinstance(data, TensorDataset) else min(256, len(data))))
+    run.loss = loss or _default_loss(run.y)
+    with _Progress(progress, epochs, len(loader)) as bar:
+        try:
+            _train(run, epochs, loader, bar, lambda: _measure(run, data, held, metrics))
+        except KeyboardInterrupt:
+            run.history.stopped = f"interrupted in epoch {run.epoch}"
     return run.history
 
 
-def _check(model: Any, loss: Any, optimizer: Any, callbacks: Any, validation: Any) -> None:
-    """TypeError for arguments that are of the wrong kind."""
+# ---- arguments
+
+
+def _check(
+    model: Any, X: Any, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, callbacks: Any, validation: Any
+) -> None:
+    """TypeError for arguments of the wrong kind, ValueError for those that do not fit."""
     if not isinstance(model, Module):
         kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"fit(model, X, y) takes a module first; got {kind}")
@@ -134,16 +97,35 @@ def _check(model: Any, loss: Any, optimizer: Any, callbacks: Any, validation: An
         )
     if (optimizer is not None and not hasattr(optimizer, "zero_grad")) or isinstance(optimizer, type):
         raise TypeError(f"optimizer is one, such as nn.Adam(model.parameters()); got {optimizer!r:.60}")
+    if optimizer is not None and not {id(p) for p in _learned(model)} & {id(p) for p in optimizer.params}:
+        raise ValueError(
+            "the optimizer holds none of the model's parameters: it was made for another model, or before its layers "
+            "were replaced; make it of model.parameters() as they are now"
+        )
     if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
         raise TypeError(f"callbacks are a list of nn.Callback objects; got {callbacks!r:.60}")
+    if not isinstance(epochs, int | np.integer) or epochs < 0 or batch_size < 1:
+        raise ValueError(f"fit needs whole numbers epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
     if validation is not None and not isinstance(validation, float | tuple | Dataset | DataLoader):
         raise TypeError(
             f"validation is a share between 0 and 1, a pair (X, y), a Dataset or a DataLoader; got "
             f"{type(validation).__name__}"
         )
+    if isinstance(validation, float) and not 0 < validation < 1:
+        raise ValueError(f"validation is a share between 0 and 1, or a pair (X, y); got {validation}")
+    if isinstance(validation, float) and isinstance(X, DataLoader):
+        raise ValueError("a DataLoader has its own batches: hold samples out with random_split before")
 
 
-def _loss_for(y: Any) -> Any:
+def _learned(model: Module) -> list[Any]:
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def _default_optimizer(model: Module) -> Optimizer:
+    return Adam(_learned(model))
+
+
+def _default_loss(y: Any) -> Any:
     """The loss of labels, when none was asked for."""
     if y.dtype.kind == "b":
         raise ValueError(
@@ -157,37 +139,78 @@ def _loss_for(y: Any) -> Any:
     return CrossEntropyLoss() if y.dtype.kind in "iu" else MSELoss()
 
 
+# ---- data
+
+
 def _dataset(X: Any, y: Any) -> Any:
     """Whatever holds samples as a Dataset."""
-    if isinstance(X, DataLoader):
-        X = X.dataset
-    elif not isinstance(X, Dataset):
+    if isinstance(X, Dataset | DataLoader):
+        if y is not None:
+            raise ValueError("a Dataset or DataLoader has its labels in it; y is for an array X")
+        data = X.dataset if isinstance(X, DataLoader) else X
+    else:
         if y is None:
             raise ValueError("fit needs labels: fit(model, X, y), or a Dataset or DataLoader that has both")
         X, y = array_of(X), array_of(y)
         if len(X) != len(y):
             raise ValueError(f"fit needs one label per sample; got {len(X)} samples and {len(y)} labels")
-        return _some(TensorDataset(X, y))
-    if y is not None:
-        raise ValueError("a Dataset or DataLoader has its labels in it; y is for an array X")
-    return _some(X)
-
-
-def _some(data: Dataset) -> Dataset:
+        data = TensorDataset(X, y)
     if not len(data):
         raise ValueError("fit needs one label per sample; got 0 samples and 0 labels")
     return data
+
+
+def _split(data: Any, validation: Any, order: Any) -> tuple[Any, Any]:
+    """The samples to learn from, and those held out for validation, or None."""
+    if not isinstance(validation, float):
+        return data, _dataset(*validation) if isinstance(validation, tuple) else validation
+    n = max(1, round(len(data) * validation))
+    if n >= len(data):
+        raise ValueError(f"validation={validation} of {len(data)} samples leaves none to learn from")
+    return _part(data, order[n:]), _part(data, order[:n])
 
 
 def _part(data: Dataset, rows: Any) -> Dataset:
     return TensorDataset(*data.batch(rows)) if type(data) is TensorDataset else Subset(data, rows)
 
 
-def _first(data: Dataset, n: int = 256) -> tuple[Any, ...]:
-    return data.batch(np.arange(min(n, len(data))))
+def _loader(X: Any, data: Any, batch_size: int, rng: np.random.Generator) -> DataLoader:
+    loader = X if isinstance(X, DataLoader) else DataLoader(data, batch_size, shuffle=True, generator=rng)
+    if not len(loader):
+        raise ValueError(
+            f"there is no batch to learn from: drop_last leaves out {len(data)} samples, fewer than a batch of "
+            f"{loader.batch_size}"
+        )
+    return loader
 
 
-def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Bar) -> dict[str, float]:
+# ---- the loop
+
+
+def _train(run: TrainingRun, epochs: int, loader: DataLoader, bar: _Progress, measure: Callable[[], Any]) -> None:
+    """Epoch after epoch, until the last one, or until a callback gives a reason to stop."""
+    for callback in run.callbacks:
+        callback.on_begin(run)
+    while run.epoch < epochs and not run.history.stopped:
+        run.epoch += 1
+        row = _epoch(run, loader, bar) | measure()
+        run.history.add(row)
+        bar.tell(row)
+        run.history.stopped = "; ".join(filter(None, [callback.on_epoch_end(run) for callback in run.callbacks]))
+        for callback in run.callbacks:
+            if isinstance(callback, Checkpoint):
+                callback.on_epoch_done(run)
+
+
+def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """The metrics of the samples that were learned from, and loss and metrics of those held out."""
+    row = evaluate(run.model, data, loss=None, metrics=metrics) if metrics else {}
+    if held is not None:
+        row |= {f"val_{k}": v for k, v in evaluate(run.model, held, loss=run.loss, metrics=metrics).items()}
+    return row
+
+
+def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str, float]:
     """One pass over all samples; the mean of the losses that the batches had on the way."""
     model, total, count = run.model.train(), 0.0, 0
     bar.begin(run.epoch)
@@ -215,7 +238,10 @@ def _explain(run: TrainingRun, x: Any, y: Any, batch: int) -> None:
     raise TrainingError(f"the loss is not finite any more in epoch {run.epoch}, batch {batch}: {where}")
 
 
-class _Bar:
+# ---- the report
+
+
+class _Progress:
     """tqdm's bar over all batches: the epoch, batches per second, loss and metrics; or nothing."""
 
     def __init__(self, progress: bool | None, epochs: int, batches: int) -> None:
@@ -250,7 +276,9 @@ class _Bar:
         if self.bar is not None:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()})
 
-    def close(self) -> None:
-        """The run is over."""
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
         if self.bar is not None:
             self.bar.close()
