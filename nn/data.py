@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -267,37 +267,12 @@ def _batch_of(dataset: Any) -> Any:
 
 def _ahead(batches: Iterator[Any], count: int) -> Iterator[Any]:
     """The same items, read by a thread up to `count` ahead; its error is raised here; leaving the loop ends it."""
-    ready: queue.Queue[tuple[str, Any]] = queue.Queue(count)
-    left = threading.Event()
-
-    def put(kind: str, item: Any) -> None:
-        while not left.is_set():
-            try:
-                return ready.put((kind, item), timeout=0.05)
-            except queue.Full:
-                continue
-        return None
-
-    def work() -> None:
-        try:
-            for batch in batches:
-                put("batch", batch)
-                if left.is_set():
-                    return
-            put("end", None)
-        except BaseException as error:
-            put("error", error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
+    end = object()
+    reader = ThreadPoolExecutor(1)
     try:
-        while True:
-            kind, item = ready.get()
-            if kind == "error":
-                raise item
-            if kind == "end":
-                return
+        waiting = deque(reader.submit(next, batches, end) for _ in range(count))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(reader.submit(next, batches, end))
             yield item
     finally:
-        left.set()
-        thread.join()
+        reader.shutdown(cancel_futures=True)

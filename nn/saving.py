@@ -95,36 +95,35 @@ def _npz(arrays: Arrays) -> bytes:
 
 
 def _read_npz(path: Path, limit: int) -> Arrays:
-    arrays: Arrays = {}
+    """`np.load` of a file whose every size was checked first."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
         if size > limit:
             raise ValueError(f"it holds more than {limit:,} bytes")
         for member in members:
-            name = member.filename
-            if not name.endswith(".npy") or member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{name!r} is no plain array")  # nothing here is compressed, so nothing can inflate
+            if not member.filename.endswith(".npy") or member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{member.filename!r} is no plain array")  # nothing is compressed, nothing can inflate
         if size > path.stat().st_size:
             raise ValueError("its parts overlap")  # and would be read many times over
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("two of its arrays have one name")
         for member in members:
-            name = member.filename
             with archive.open(member) as file:
-                arrays[name.removesuffix(".npy")] = _read_npy(file.read())
-    return arrays
+                _check_header(file, member.file_size)
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name.removesuffix(".npy"): arrays[name] for name in arrays.zip.namelist()}
 
 
-def _read_npy(content: bytes) -> np.ndarray[Any, Any]:
-    file = io.BytesIO(content)
+def _check_header(file: Any, size: int) -> None:
+    """ValueError unless the array that the file of `size` bytes announces is numbers, and fills it."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    shape, _, dtype = read(file)
     if dtype.kind not in "fciub":
         raise ValueError(f"an array of {dtype}")
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
-        raise ValueError(f"shape {shape} of {dtype} does not fit {len(content) - file.tell()} bytes")
-    flat = np.frombuffer(content, dtype, offset=file.tell())
-    return flat.reshape(shape, order="F" if fortran else "C").copy()
+    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError(f"shape {shape} of {dtype} does not fit {size - file.tell()} bytes")
 
 
 def _read_safetensors(path: Path, limit: int) -> Arrays:

@@ -32,6 +32,7 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
     extras = {
         "sklearn",
         "images",
+        "tensorboard",
         "pictures",
         "plots",
         "progress",
