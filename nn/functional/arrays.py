@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor
+from autograd import Tensor, add_at
 
 
 def array_of(x: Any) -> Any:
@@ -23,3 +23,11 @@ def _ones(n: int, dtype: Any) -> Any:
 def sum_of_rows(x: Any) -> Any:
     """The sum of a matrix along its first axis, as a product with ones: two to five times as fast as NumPy's sum."""
     return np.dot(_ones(x.shape[0], x.dtype), x)
+
+
+def subtract_at(x: Any, places: Any, amount: Any) -> Any:
+    """x less `amount` at these places, each named once, counted row by row; an array is changed in place."""
+    if isinstance(x, Tensor):
+        return add_at(x.reshape(-1), places, -amount).reshape(x.shape)
+    x.put(places, x.take(places) - amount)
+    return x

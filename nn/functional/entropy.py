@@ -11,7 +11,7 @@ import numpy as np
 from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
-from .arrays import array_of, sum_of_rows
+from .arrays import array_of, subtract_at, sum_of_rows
 from .losses import reduce, same_shape
 
 # ---- classes
@@ -67,14 +67,9 @@ def _mean_nll_of_labels(logits: Any, *, places: Any, known: Any = None) -> Any:
 
 def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, known: Any = None) -> Any:
     """`(softmax(logits) - one_hot(labels)) * g / n`"""
-    n, classes = logits.shape
-    scale = g * (1 / n)
-    if isinstance(logits, Tensor):
-        return (softmax(logits) - one_hot(places // n, classes, logits.dtype)) * scale
-    e, totals, _ = known or _exponentials(logits, places)
-    p = e * (scale / totals)
-    p.put(places, p.take(places) - scale)
-    return p.T
+    scale = g * (1 / len(logits))
+    e, totals, _ = _exponentials(logits, places) if known is None or isinstance(logits, Tensor) else known
+    return subtract_at(e * (scale / totals), places, scale).T
 
 
 label_cross_entropy = differentiable(_mean_nll_of_labels, _labels_rule, name="label_cross_entropy")
