@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from .ops import functions_of
+from .ops import functions_of, publish
 
-globals().update(functions_of(np.fft))
-__all__ = sorted(functions_of(np.fft))
+__all__ = publish(__name__, functions_of(np.fft))
 
 
 def __dir__() -> list[str]:

@@ -2,15 +2,12 @@
 
 import sys
 
-from .ops import functions_of
+from .ops import functions_of, publish, special
 from .ops.describe import describe
-from .ops.special import log_softmax as log_softmax
-from .ops.special import logsumexp as logsumexp
-from .ops.special import softmax as softmax
 
 describe()
-globals().update(functions_of(sys.modules["scipy.special"]))
-__all__ = sorted({"log_softmax", "logsumexp", "softmax", *functions_of(sys.modules["scipy.special"])})
+_own = {"log_softmax": special.log_softmax, "logsumexp": special.logsumexp, "softmax": special.softmax}
+__all__ = publish(__name__, functions_of(sys.modules["scipy.special"]) | _own)
 
 
 def __dir__() -> list[str]:

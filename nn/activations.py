@@ -12,6 +12,11 @@ from . import functional as F
 from .function_module import FunctionModule
 from .module import Module, Parameter
 
+__all__ = [
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardtanh", "LeakyReLU", "LogSoftmax", "Mish", "PReLU", "ReLU", "SiLU",
+    "Sigmoid", "Softmax", "Softplus", "Tanh",
+]  # fmt: skip
+
 
 class ReLU(FunctionModule, function=F.relu, inplace=True): ...
 

@@ -12,6 +12,8 @@ from .inference import predict_proba
 from .module import Module
 from .optim import Optimizer
 
+__all__ = ["Callback", "EarlyStopping", "LRSchedule", "TrackPredictions", "TrainingRun"]
+
 
 class TrainingRun:
     """A training run under way, as callbacks see it.

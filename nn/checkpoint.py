@@ -13,6 +13,8 @@ from . import init
 from .callbacks import Callback, TrainingRun, latest, monitored, sign_of
 from .saving import load, save
 
+__all__ = ["Checkpoint"]
+
 
 class Checkpoint(Callback):
     """Keep the best and the last state of a run in `folder`: `best.npz`, the model alone, and `last.npz`, everything.

@@ -10,6 +10,8 @@ from autograd import Tensor
 from .missing import Missing
 from .module import Module
 
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+
 
 def _module(module: Any, place: Any, kind: Any) -> Module:
     if not isinstance(module, Module):

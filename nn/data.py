@@ -17,6 +17,8 @@ from autograd import Tensor
 from .init import default_generator
 from .missing import missing
 
+__all__ = ["DataLoader", "Dataset", "ImageFolder", "MappedDataset", "Subset", "TensorDataset", "random_split"]
+
 
 class Dataset:
     """Samples by number: subclasses have `len(dataset)` and `dataset[i]`, a tuple such as (x, y)."""

@@ -13,6 +13,8 @@ from autograd import Tensor
 
 from .module import Module
 
+__all__ = ["FunctionModule"]
+
 _UFUNC = {"where", "dtype"}  # keywords that every ufunc has, which are no options of a layer
 
 

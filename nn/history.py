@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+__all__ = ["History"]
+
 
 class History(dict[str, list[float]]):
     """What was measured in each epoch: {column: one number per epoch}; `stopped` says why training ended early, or "".

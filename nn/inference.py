@@ -15,6 +15,8 @@ from .data import DataLoader, Dataset
 from .functional.arrays import array_of
 from .module import Module
 
+__all__ = ["accuracy", "evaluate", "evaluating", "predict", "predict_proba"]
+
 Metric = Callable[[Any, Any], float]
 
 
@@ -97,6 +99,10 @@ def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
     """What the model makes of X (an array, a Dataset or a DataLoader), as an array.
 
     In batches, recording nothing, as in `eval()`; the modules' modes are then as they were.
+
+    >>> import nn
+    >>> predict(nn.Linear(3, 2), np.zeros((5, 3))).shape
+    (5, 2)
     """
     return _asked(model, ((x,) for x, *_ in _batches(X, None, batch_size)))[0]
 
@@ -127,7 +133,12 @@ def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
 
 
 def predict_proba(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
-    """The probability of each class (n, classes), for a model whose output are logits (n, classes), or (n, 1)."""
+    """The probability of each class (n, classes), for a model whose output are logits (n, classes), or (n, 1).
+
+    >>> import nn
+    >>> predict_proba(nn.Identity(), np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
     logits = predict(model, X, batch_size=batch_size)
     if np.ndim(logits) == 2 and logits.shape[1] > 1:
         return functional.softmax(logits)
@@ -147,6 +158,10 @@ def evaluate(
     """{"loss": ..., metric: ...} over all samples of X (an array with labels y, a Dataset or a DataLoader).
 
     Records nothing.
+
+    >>> import nn
+    >>> evaluate(nn.Identity(), np.array([[2.0, 0.0]]), np.array([0]), metrics=["accuracy"])
+    {'accuracy': 1.0}
     """
     named = named_metrics(metrics)
     prediction, y = _asked(model, _batches(X, y, batch_size))

@@ -14,6 +14,8 @@ from . import functional as F
 from . import init
 from .module import Module, Parameter
 
+__all__ = ["BatchNorm1d", "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear", "RMSNorm"]
+
 
 def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
     """Within 1/sqrt(fan_in), as PyTorch starts its dense layers; column by column in memory, see docs/decisions.md."""

@@ -14,6 +14,11 @@ from . import functional as F
 from .function_module import FunctionModule
 from .functional.losses import REDUCTIONS
 
+__all__ = [
+    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss",
+]  # fmt: skip
+
 
 class _Loss(FunctionModule):
     """A function of predictions and labels that has a `reduction`."""

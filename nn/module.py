@@ -15,6 +15,8 @@ from autograd.hooks import Handle
 from .missing import Missing, missing
 from .module_hooks import Hooks
 
+__all__ = ["Buffer", "Module", "Parameter"]
+
 M = TypeVar("M", bound="Module")
 
 

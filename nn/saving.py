@@ -18,6 +18,8 @@ import numpy as np
 
 from .module import Module
 
+__all__ = ["load", "save"]
+
 Arrays = dict[str, np.ndarray[Any, Any]]
 # What Python's zip reader and NumPy's header reader raise for bytes that make no sense.
 _DAMAGED = (
@@ -32,6 +34,11 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
 
     The file is written beside its place, flushed to the disk and renamed, so that at any moment `path` is the old file
     or the new one, whole.  Raises ValueError for another suffix or an array of objects.
+
+    >>> path = Path(tempfile.mkdtemp()) / "model.npz"
+    >>> save({"weight": np.ones((2, 3))}, path)
+    >>> load(path)["weight"].shape
+    (2, 3)
     """
     state = model.state_dict() if isinstance(model, Module) else model
     if not isinstance(state, Mapping):
@@ -69,6 +76,12 @@ def load(path: str | Path, model: Module | None = None, *, limit: int = LIMIT) -
 
     Nothing in a file is ever run.  A file that is damaged, holds objects or more than `limit` bytes raises ValueError,
     and so does one that does not fit the model, before any parameter has changed.
+
+    >>> import nn
+    >>> path, model = Path(tempfile.mkdtemp()) / "model.safetensors", nn.Linear(3, 2)
+    >>> save(model, path)
+    >>> sorted(load(path, nn.Linear(3, 2)))
+    ['bias', 'weight']
     """
     path = Path(path)
     if path.suffix not in (".npz", ".safetensors"):

@@ -13,6 +13,8 @@ from autograd import Tensor, enable_grad
 from .inference import layer_calls
 from .module import Module
 
+__all__ = ["Summary", "summary"]
+
 
 @dataclass
 class Layer:

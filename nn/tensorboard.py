@@ -9,6 +9,8 @@ from typing import Any
 
 from .callbacks import Callback, TrainingRun
 
+__all__ = ["TensorBoard"]
+
 
 class TensorBoard(Callback):
     """Write every column of the history, and the learning rate, after each epoch to an event file in `folder`.

@@ -21,6 +21,8 @@ from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
 from .optim import Adam, Optimizer
 
+__all__ = ["TrainingError", "fit"]
+
 
 class TrainingError(ArithmeticError):
     """The loss became NaN or infinite; the message names the epoch, the batch and the operation where it was born."""

@@ -231,18 +231,22 @@ def test_missing_numbers_send_no_nan_back():
 # ---- the whole namespace
 
 
-def coverage():
-    spec = importlib.util.spec_from_file_location("make_coverage", DOCS / "make_coverage.py")
+def pages():
+    spec = importlib.util.spec_from_file_location("make_pages", DOCS / "make_pages.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def test_the_page_of_singular_points_is_fresh():
+    assert (DOCS / "singular_points.md").read_text() == pages().singular_points(), "run python docs/make_pages.py"
+
+
 def test_the_page_of_coverage_is_fresh():
-    module = coverage()
-    page, now = (DOCS / "coverage.md").read_text(), module.page()
+    module = pages()
+    page, now = (DOCS / "coverage.md").read_text(), module.coverage()
     if re.search(r"of NumPy (\S+) ", page)[1] == re.search(r"of NumPy (\S+) ", now)[1]:
-        assert page == now, "run python docs/make_coverage.py"
+        assert page == now, "run python docs/make_pages.py"
     sections = [text for text in page.split("**") if "`np." in text]
     kinds = ("gradient", "plain", "TypeError", "no array")
     written = {name: kind for kind, text in zip(kinds, sections, strict=True) for name in re.findall(r"`(\S+?)`", text)}
@@ -261,9 +265,7 @@ CALLS = {
 }  # fmt: skip
 
 
-WITHOUT_A_RULE = [
-    name for name, kind in coverage().rows() if kind == "TypeError" and name != "np.trapz"
-]  # is deprecated
+WITHOUT_A_RULE = [name for name, kind in pages().rows() if kind == "TypeError" and name != "np.trapz"]  # is deprecated
 
 
 @pytest.mark.parametrize("name", WITHOUT_A_RULE)

@@ -33,6 +33,15 @@ def functions_of(module: ModuleType) -> dict[str, Any]:
     return {name: f for name, f in found.items() if hasattr(f, "op") and not name.startswith("_")}
 
 
+def publish(module: str, functions: dict[str, Any]) -> list[str]:
+    """Put these functions into a public module, and return their names; those without another place are named by it."""
+    for name, f in functions.items():
+        setattr(sys.modules[module], name, f)
+        if getattr(sys.modules[f.__module__], f.__qualname__, None) is not f:  # where pickle would look
+            f.__module__, f.__name__, f.__qualname__ = module, name, name
+    return sorted(functions)
+
+
 def _scipy() -> None:
     """Register the rules of scipy.special, once it has been imported by whoever gave a Tensor to one of its ufuncs."""
     if "scipy.special" in sys.modules:

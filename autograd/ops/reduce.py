@@ -145,19 +145,50 @@ logsumexp: Operation = differentiable(_logsumexp, _logsumexp_rule, name="logsume
 # ---- without what is not a number
 
 
-def _without_nan(reduce, fill: float | None):
-    """A reduction that leaves out NaN: `fill` in its place, or (for None) counted out by where=."""
+def _filled(reduce, fill: float):
+    """A sum or product with `fill` in the place of NaN."""
 
-    def function(a, axis=None, dtype=None, out: None = None, keepdims: bool = False, **more):
-        number = ~np.isnan(a)
+    def function(a, axis=None, dtype=None, out: None = None, keepdims: bool = False, initial=None, where=True):
         a = cast(a, dtype)
-        if fill is None:
-            # NaN itself must not enter: the gradient of what is not chosen would be NaN * 0.
-            return reduce(np.where(number, a, 0.0), axis=axis, keepdims=keepdims, where=number, **more)
-        result = reduce(np.where(number, a, fill), axis=axis, keepdims=keepdims, **more)
-        if np.isfinite(fill):
-            return result
-        return np.where(np.any(number, axis=axis, keepdims=keepdims), result, np.nan)
+        return reduce(np.where(np.isnan(a), fill, a), axis=axis, keepdims=keepdims, **_given(initial, where))
+
+    return function
+
+
+def _extreme_number(reduce, fill: float):
+    """An extreme of what is not NaN, with `fill` in its place; NaN where there is nothing else."""
+
+    def function(a, axis=None, out: None = None, keepdims: bool = False, initial=None, where=True):
+        number = ~np.isnan(a)
+        result = reduce(np.where(number, a, fill), axis=axis, keepdims=keepdims, **_given(initial, where))
+        return result if initial is not None else np.where(np.any(number, axis=axis, keepdims=keepdims), result, np.nan)
+
+    return function
+
+
+def _given(initial, where):
+    """The keywords that differ from their defaults; with others, a reduction is written with more ops."""
+    return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
+
+
+def _numbers(a, dtype, where):
+    """`a` with 0 for NaN, and where it was none: the gradient of what is only left out would be NaN * 0."""
+    number = ~np.isnan(a)
+    return np.where(number, cast(a, dtype), 0.0), number & where
+
+
+def _nanmean(a, axis=None, dtype=None, out: None = None, keepdims: bool = False, *, where=True):
+    numbers, where = _numbers(a, dtype, where)
+    return mean(numbers, axis=axis, keepdims=keepdims, where=where)
+
+
+def _nan_spread(reduce):
+    def function(
+        a, axis=None, dtype=None, out: None = None, ddof=0, keepdims: bool = False, *,
+        where=True, mean=None, correction=None,
+    ):  # fmt: skip
+        numbers, where = _numbers(a, dtype, where)
+        return reduce(numbers, axis, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
 
     return function
 
@@ -193,13 +224,13 @@ def _std_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correc
 var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond)
 std: Operation = differentiable(np.std, _std_rule, beyond=_std_beyond)
 
-nansum = composite(_without_nan(sum, 0.0), np.nansum)
-nanprod = composite(_without_nan(prod, 1.0), np.nanprod)
-nanmax = composite(_without_nan(max, -np.inf), np.nanmax)
-nanmin = composite(_without_nan(min, np.inf), np.nanmin)
-nanmean = composite(_without_nan(mean, None), np.nanmean)
-nanvar = composite(_without_nan(var, None), np.nanvar)
-nanstd = composite(_without_nan(std, None), np.nanstd)
+nansum = composite(_filled(sum, 0.0), np.nansum)
+nanprod = composite(_filled(prod, 1.0), np.nanprod)
+nanmax = composite(_extreme_number(max, -np.inf), np.nanmax)
+nanmin = composite(_extreme_number(min, np.inf), np.nanmin)
+nanmean = composite(_nanmean, np.nanmean)
+nanvar = composite(_nan_spread(var), np.nanvar)
+nanstd = composite(_nan_spread(std), np.nanstd)
 
 # ---- test data
 

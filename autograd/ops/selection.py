@@ -151,7 +151,7 @@ def _select(condlist, choicelist, default=0):
 select = composite(_select, np.select)
 
 
-def _choose(a, choices, mode: str = "raise"):
+def _choose(a, choices, out: None = None, mode: str = "raise"):
     """Element by element, the one of `choices` that the integer in `a` names."""
     n = len(choices)
     a = np.asarray(a)

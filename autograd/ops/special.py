@@ -97,8 +97,13 @@ i1e = _special(special.i1e, lambda g, y, x: g * (0.5 * (_ive(x, order=0) + _ive(
 # ---- functions that SciPy writes in Python, so that it does not ask a Tensor: call them from here
 
 
-def _weighted_logsumexp(a, axis=None, b=None, keepdims: bool = False):
-    """log(sum(b exp(a))), as scipy.special.logsumexp."""
+def _logsumexp_of_weighted(a, axis=None, b=None, keepdims: bool = False):
+    """log(sum(b exp(a))) along `axis` (all axes, if None), as scipy.special.logsumexp; b is 1 by default.
+
+    >>> import numpy as np, autograd.special
+    >>> autograd.special.logsumexp(np.array([1000.0, 1000.0]), b=0.5)
+    np.float64(1000.0)
+    """
     if b is None:
         return _logsumexp(a, axis=axis, keepdims=keepdims)
     top = np.max(a.data if hasattr(a, "requires_grad") else a)
@@ -106,12 +111,28 @@ def _weighted_logsumexp(a, axis=None, b=None, keepdims: bool = False):
 
 
 def _log_softmax(x, axis=None):
+    """x - log(sum(exp(x))) along `axis` (all axes, if None), as scipy.special.log_softmax; the shape of x.
+
+    >>> import numpy as np, autograd.special
+    >>> autograd.special.log_softmax(np.array([0.0, 0.0])).round(4)
+    array([-0.6931, -0.6931])
+    """
     return x - _logsumexp(x, axis=axis, keepdims=True)
 
 
-logsumexp = composite(_weighted_logsumexp, name="scipy_logsumexp")
+def _softmax(x, axis=None):
+    """exp(x) / sum(exp(x)) along `axis` (all axes, if None), as scipy.special.softmax; the shape of x.
+
+    >>> import numpy as np, autograd.special
+    >>> autograd.special.softmax(np.array([0.0, 1000.0]))
+    array([0., 1.])
+    """
+    return np.exp(_log_softmax(x, axis))
+
+
+logsumexp = composite(_logsumexp_of_weighted, name="scipy_logsumexp")
 log_softmax = composite(_log_softmax, name="scipy_log_softmax")
-softmax = composite(lambda x, axis=None: np.exp(_log_softmax(x, axis)), name="scipy_softmax")
+softmax = composite(_softmax, name="scipy_softmax")
 
 # ---- test data
 

@@ -1,42 +1,12 @@
 """The functions that layers and losses call; the fused ops are made with the same `differentiable` that users have."""
 
-from .activations import celu as celu
-from .activations import elu as elu
-from .activations import gelu as gelu
-from .activations import glu as glu
-from .activations import hardtanh as hardtanh
-from .activations import leaky_relu as leaky_relu
-from .activations import log_softmax as log_softmax
-from .activations import mish as mish
-from .activations import normal_cdf as normal_cdf
-from .activations import prelu as prelu
-from .activations import relu as relu
-from .activations import selu as selu
-from .activations import sigmoid as sigmoid
-from .activations import silu as silu
-from .activations import softmax as softmax
-from .activations import softplus as softplus
-from .activations import tanh as tanh
-from .dense import batch_norm as batch_norm
-from .dense import bilinear as bilinear
-from .dense import dropout as dropout
-from .dense import embedding as embedding
-from .dense import layer_norm as layer_norm
-from .dense import linear as linear
-from .dense import rms_norm as rms_norm
-from .dense import standardize as standardize
-from .entropy import binary_cross_entropy as binary_cross_entropy
-from .entropy import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from .entropy import cross_entropy as cross_entropy
-from .entropy import kl_div as kl_div
-from .entropy import logistic_cross_entropy as logistic_cross_entropy
-from .entropy import nll_loss as nll_loss
-from .entropy import one_hot as one_hot
-from .entropy import softmax_cross_entropy as softmax_cross_entropy
-from .losses import cosine_embedding_loss as cosine_embedding_loss
-from .losses import gaussian_nll_loss as gaussian_nll_loss
-from .losses import hinge_embedding_loss as hinge_embedding_loss
-from .losses import huber_loss as huber_loss
-from .losses import l1_loss as l1_loss
-from .losses import mse_loss as mse_loss
-from .losses import smooth_l1_loss as smooth_l1_loss
+from .activations import *
+from .dense import *
+from .entropy import *
+from .losses import *
+
+__all__ = sorted([*activations.__all__, *dense.__all__, *entropy.__all__, *losses.__all__])
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__"]

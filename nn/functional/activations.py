@@ -15,6 +15,11 @@ import numpy as np
 import autograd
 from autograd import CASES, Case, differentiable, elementwise, keep_where
 
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "log_softmax", "mish", "normal_cdf", "prelu", "relu",
+    "selu", "sigmoid", "silu", "softmax", "softplus", "tanh",
+]  # fmt: skip
+
 # ---- with a corner at 0
 
 

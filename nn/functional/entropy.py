@@ -14,6 +14,11 @@ from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
 from .arrays import array_of, subtract_at, sum_of_rows
 from .losses import reduce, same_shape
 
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "logistic_cross_entropy",
+    "nll_loss", "one_hot", "softmax_cross_entropy",
+]  # fmt: skip
+
 # ---- classes
 
 

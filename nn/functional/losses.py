@@ -13,6 +13,11 @@ import numpy as np
 
 from .arrays import array_of
 
+__all__ = [
+    "cosine_embedding_loss", "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "l1_loss", "mse_loss",
+    "smooth_l1_loss",
+]  # fmt: skip
+
 REDUCTIONS = ("mean", "sum", "none")
 
 

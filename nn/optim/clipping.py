@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd import Tensor
 
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
 
 def _list(params: Any) -> list[Tensor]:
     params = [params] if isinstance(params, Tensor) else params
@@ -39,7 +41,14 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
 
 
 def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
-    """Cut every element of every gradient to between -clip_value and clip_value."""
+    """Cut every element of every gradient to between -clip_value and clip_value.
+
+    >>> w = Tensor([3.0, 0.1], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_value_([w], 1.0)
+    >>> w.grad
+    Tensor([1. , 0.2])
+    """
     if not clip_value >= 0:
         raise ValueError(f"clip_value must be at least 0; got {clip_value!r}")
     for p in _list(params):

@@ -9,6 +9,8 @@ import numpy as np
 
 from .optimizer import Optimizer, State, blend
 
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop"]
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent: each parameter moves by -lr times its gradient, or times a running sum of gradients.

@@ -13,6 +13,8 @@ from autograd import assign_all
 
 from .optimizer import Optimizer
 
+__all__ = ["LBFGS"]
+
 
 class Point(NamedTuple):
     """A place along the direction of a line search: how far, the loss and gradient there, and the slope."""

@@ -9,6 +9,11 @@ from typing import Any
 
 from .optimizer import Optimizer
 
+__all__ = [
+    "CosineAnnealingLR", "ExponentialLR", "LinearLR", "MultiStepLR", "OneCycleLR", "ReduceLROnPlateau", "Schedule",
+    "SequentialLR", "StepLR",
+]  # fmt: skip
+
 
 class Schedule:
     """The learning rate of every group as a function of the epoch; call `step()` after each epoch's optimiser steps.

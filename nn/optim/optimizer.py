@@ -18,6 +18,8 @@ from autograd import Tensor, assign_all, clear_gradients, current_mode, use_grad
 
 from ..missing import Missing
 
+__all__ = ["Optimizer"]
+
 State = dict[str, Any]
 
 

@@ -1,6 +1,6 @@
-"""Write docs/coverage.md: what becomes of every function in NumPy's namespaces when it is given a Tensor.
+"""Write the pages that are made from the registry: coverage.md, every function of NumPy's, and singular_points.md.
 
-Run as `python docs/make_coverage.py`; a test fails when the page is stale.
+Run as `python docs/make_pages.py`; a test fails when a page is stale.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 
 import autograd
 from autograd.numpy_calls import NUMPY
+from autograd.ops.singular import CHOICES
 
-PAGE = Path(__file__).parent / "coverage.md"
+DOCS = Path(__file__).parent
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
 
 # Functions that take no array to differentiate: they make arrays, ask about types, print, read files.
@@ -51,12 +52,13 @@ def rows() -> list[tuple[str, str]]:
     return [(f"{prefix}.{name}", kind(name, f)) for prefix, space in SPACES.items() for name, f in functions(space)]
 
 
-def page() -> str:
+def coverage() -> str:
+    """What becomes of every function in NumPy's namespaces when it is given a Tensor."""
     found = rows()
     by_kind = {k: [name for name, kind in found if kind == k] for k in ("gradient", "plain", "TypeError", "no array")}
     parts = [
         "# NumPy functions and Tensors",
-        "Written by `python docs/make_coverage.py` from the namespaces of NumPy "
+        "Written by `python docs/make_pages.py` from the namespaces of NumPy "
         f"{'.'.join(np.__version__.split('.')[:2])} and the registry of ops; a test keeps it fresh.",
         f"**Differentiable, to any order ({len(by_kind['gradient'])}).** Called with a Tensor they record; `autograd` "
         "has them under the same names (those of `np.linalg` and `np.fft` in `autograd.linalg` and `autograd.fft`).",
@@ -87,6 +89,40 @@ def _names(names: list[str], quote: bool = True) -> str:
     return ", ".join(f"`{name}`" if quote else name for name in names)
 
 
+SINGULAR = """\
+# Gradients at singular points
+
+Where a function has no derivative, or more than one value could serve as one, the engine chooses. `python
+docs/make_pages.py` writes this table from `autograd/ops/singular.py`, from which `help()` takes its words too;
+`tests/test_singular_points.py` holds the code to it.
+
+| function | where | gradient | why |
+|---|---|---|---|
+{rows}
+
+A mask selects and never multiplies (`np.where(mask, g, 0)`, not `g * mask`), so an infinite gradient on the side that
+was not chosen does not become a NaN.
+
+The gradient of a complex z = x + iy is d/dx + i d/dy, as in PyTorch: subtracting it, times a small number, makes a real
+loss smaller. (JAX gives its conjugate.)
+
+`autograd.gradcheck` reports a kink within its step as a `KinkError` and does not judge the gradient there.
+"""
+
+
+def singular_points() -> str:
+    """The gradients that are chosen."""
+    rows = [
+        f"| {', '.join(f'`{name}`' for name in choice.functions.split())} | {choice.where} | {choice.gradient} | "
+        f"{choice.why} |"
+        for choice in CHOICES
+    ]
+    return SINGULAR.format(rows="\n".join(rows))
+
+
+PAGES = {DOCS / "coverage.md": coverage, DOCS / "singular_points.md": singular_points}
+
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"wrote {PAGE}")
+    for path, text in PAGES.items():
+        path.write_text(text())
+        print(f"wrote {path}")
