@@ -25,7 +25,7 @@ class _Loss(FunctionModule):
 
     reduction: str
     _reductions: tuple[str, ...] = REDUCTIONS
-    _looked = False
+    _looked = True  # False before the first batch of a loss that looks at it
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if len(args) > 1 and all(isinstance(a, Tensor | np.ndarray | list) for a in args[:2]):
@@ -78,6 +78,8 @@ class CosineEmbeddingLoss(_Loss, function=F.cosine_embedding_loss): ...
 
 
 class CrossEntropyLoss(_Loss, function=F.cross_entropy):
+    _looked = False
+
     def _look(self, given: Any, target: Any) -> None:
         logits, rows = _array(given), _array(target)
         if _are_probabilities(logits):
@@ -97,12 +99,15 @@ class CrossEntropyLoss(_Loss, function=F.cross_entropy):
 
 
 class NLLLoss(_Loss, function=F.nll_loss):
+    _looked = False
+
     def _look(self, log_probabilities: Any, target: Any) -> None:
         _look_at_logarithms("NLLLoss", _array(log_probabilities), "nn.functional.log_softmax(logits)")
 
 
 class KLDivLoss(_Loss, function=F.kl_div):
     _reductions = (*REDUCTIONS, "batchmean")
+    _looked = False
 
     def _look(self, log_probabilities: Any, target: Any) -> None:
         _look_at_logarithms("KLDivLoss", _array(log_probabilities), "np.log(p)")

@@ -118,7 +118,7 @@ def test_a_module_that_refers_to_the_one_around_it_is_walked_once():
         (nn.Embedding(5, 3), "5 rows of 3"),
         (nn.LayerNorm((2, 3)), "2x3"),
         (nn.RMSNorm(4), "4"),
-        (nn.LeakyReLU(0.3), "0.3"),
+        (nn.LeakyReLU(0.3), "negative_slope=0.3"),
         (nn.Softmax(0), "dim=0"),
         (nn.LogSoftmax(1), "dim=1"),
         (nn.Linear(2, 3, bias=False), "2 -> 3, bias=False"),
