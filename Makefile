@@ -5,9 +5,10 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg
+COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 EXAMPLES := digits cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples test coverage mutants soak nightly lint lint-js format pictures bench peers clean
+.PHONY: demo examples test quick mutants soak nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -16,17 +17,17 @@ examples: .venv/demo.done  ## all of them
 	@set -e; for example in $(EXAMPLES); do \
 	    echo "== $$example"; $(ONE_THREAD) $(BIN)/python -W error::UserWarning examples/$$example.py --out out; done
 
-test: .venv/test.done  ## the whole suite
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal
+test: .venv/test.done  ## the whole suite; with COVERAGE=1, failure if it runs less than 97% of the lines and branches
+	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(COVERAGE),$(COVERED))
 
-coverage: .venv/test.done  ## the whole suite, and failure if it runs less than 97% of the lines and branches
-	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
+quick: .venv/test.done  ## one case of every op, and nothing slow: under a minute on one core
+	$(ONE_THREAD) $(BIN)/python -m pytest -q --quick
 
 mutants: .venv/test.done  ## plant hundreds of errors, one by one, and list those that no test notices (an hour)
-	$(ONE_THREAD) PYTHONPATH=. $(BIN)/python tests/mutants.py
+	$(ONE_THREAD) PYTHONPATH=.:tests/support $(BIN)/python tests/support/mutants.py
 
 soak: .venv/test.done  ## 100,000 random programs against differences and compiled, 100,000 training steps (half an hour)
-	$(ONE_THREAD) PYTHONPATH=.:tests $(BIN)/python tests/soak.py
+	$(ONE_THREAD) PYTHONPATH=.:tests/support $(BIN)/python tests/support/soak.py
 
 nightly: .venv/test.done  ## the suite with ten times as many examples of every property
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=nightly

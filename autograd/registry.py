@@ -62,12 +62,13 @@ class Op:
     def plan(self, needs: int) -> Plan:
         """What to keep when the inputs in the bit set `needs` need gradients, as the names of rules' arguments say."""
         if self.every is not None:
-            (_, out), _, star = arguments_of(self.every)
+            names, _, star = arguments_of(self.every)
+            out = (*names, star, star)[1]
             self.plans[needs] = not out.startswith("_"), None if star.startswith("_") else ()
             return self.plans[needs]
         count = len(self.rules) + 1
         rules = [arguments_of(rule) for i, rule in enumerate(self.rules) if needs >> i & 1]
-        named = [(names + (star,) * count)[1 : count + 1] for names, _, star in rules]
+        named = [(names + (star,) * (count + 1))[1 : count + 1] for names, _, star in rules]
         out_unread, *unread = (all(name.startswith("_") for name in column) for column in zip(*named, strict=True))
         self.plans[needs] = not out_unread, tuple(i for i, u in enumerate(unread) if u)
         return self.plans[needs]

@@ -94,7 +94,7 @@ SINGULAR = """\
 
 Where a function has no derivative, or more than one value could serve as one, the engine chooses. `python
 docs/make_pages.py` writes this table from `autograd/ops/singular.py`, from which `help()` takes its words too;
-`tests/test_singular_points.py` holds the code to it.
+`tests/autograd/ops/test_singular.py` holds the code to it.
 
 | function | where | gradient | why |
 |---|---|---|---|

@@ -10,9 +10,10 @@ import nn
 from autograd import Tensor, draw, watch
 
 DOCS = Path(__file__).parent
-sys.path[:0] = [str(DOCS.parent / "tests"), str(DOCS.parent / "examples")]
+sys.path[:0] = [str(DOCS.parent / "tests" / "support"), str(DOCS.parent / "examples")]
 
 from animals import CLASSES, animals  # noqa: E402
+
 from browser import Reader, chromium  # noqa: E402
 
 

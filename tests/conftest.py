@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
 from installing import run
 
 settings.register_profile("default", max_examples=20, deadline=None, derandomize=True)
@@ -15,6 +16,25 @@ settings.register_profile(
     "nightly", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("default")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="one case of every op, nothing that takes long")
+
+
+def pytest_collection_modifyitems(config, items):
+    """With --quick, keep the first case of every op, and drop what is marked slow."""
+    if not config.getoption("--quick"):
+        return
+    seen, kept = set(), []
+    for item in items:
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        case = (item.function, params["name"]) if "name" in params and "i" in params else item.nodeid
+        if case not in seen and "slow" not in item.keywords:
+            kept.append(item)
+        seen.add(case)
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,378 @@
+"""Whose memory it is: weights, gradients, states and results of a compiled function beside those of the function."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+
+import nn
+from autograd import GraphError, Tensor, compile
+from compiled_steps import ONE, X, Y, close, pair, same, weight
+
+# ---- weights
+
+
+@pytest.mark.parametrize("make", [lambda a: a[:2], lambda a: np.frombuffer(a.tobytes())[:2], lambda a: a[::-1][:2]])
+def test_a_weight_that_lies_in_memory_of_others_is_not_written_over(make):
+    w, _, step = weight()
+    for _ in range(3):
+        step(ONE)
+    whole = np.arange(4.0)
+    data = make(whole)
+    before, first = whole.copy(), data.copy()
+    w.data = data
+    del data
+    for i in range(1, 4):
+        step(ONE)
+        same(w, first - i)
+    same(whole, before)
+
+
+def test_a_buffer_that_lies_in_memory_of_others_is_not_written_over_later():
+    layer = nn.BatchNorm1d(4)
+    step = compile(lambda x: layer(x).sum().detach())
+    for _ in range(3):
+        step(X)
+    whole = np.zeros(8, np.float32)
+    layer.running_mean.data = whole[:4]
+    for _ in range(4):
+        step(X)
+    same(whole, np.zeros(8, np.float32))
+
+
+def test_overlapping_views_as_two_weights():
+    def run(wrap):
+        flat = np.zeros(3)
+        a, b = Tensor(np.zeros(2), requires_grad=True), Tensor(np.zeros(2), requires_grad=True)
+        optimizer = nn.SGD([a, b], lr=1.0)
+
+        @wrap
+        def step(x):
+            optimizer.zero_grad()
+            (a * x + b * x).sum().backward()
+            optimizer.step()
+
+        step(ONE), step(ONE)
+        a.data, b.data = flat[:2], flat[1:]
+        step(ONE), step(ONE)
+        return flat, a.data, b.data
+
+    for mine, theirs in zip(run(compile), run(lambda f: f), strict=True):
+        same(mine, theirs)
+
+
+def test_weights_that_change_places():
+    def run(wrap):
+        a, b = Tensor(np.zeros(2)), Tensor(np.ones(2))
+
+        @wrap
+        def swap(x):
+            a.data, b.data = b.data, a.data
+            return x * a
+
+        found = [swap(ONE).data for _ in range(5)]
+        return [*found, a.data, b.data]
+
+    for mine, theirs in zip(run(compile), run(lambda f: f), strict=True):
+        same(mine, theirs)
+
+
+# ---- gradients
+
+
+def test_a_gradient_that_is_changed_by_hand_is_another_one_after_the_next_run():
+    w = Tensor(np.zeros(1), requires_grad=True)
+
+    @compile
+    def backward(x):
+        w.grad = None
+        (w * x).sum().backward()
+
+    held = []
+    for k in range(1, 9):
+        backward(np.array([float(k)]))
+        same(w.grad, np.array([float(k)]))
+        if k in (3, 5):
+            w.grad.data *= 10
+        if k == 4:
+            w.grad.data = np.array([7.0])
+        if k in (4, 5):
+            held.append((w.grad, w.grad.data.copy()))
+    for gradient, value in held:
+        same(gradient, value)
+    assert backward.stats.compiles <= 2
+
+
+def test_a_constant_gradient_is_not_the_programs_own():
+    b = Tensor(np.zeros(2), requires_grad=True)
+
+    @compile
+    def f(x):
+        b.grad = None
+        (x + b).sum().backward()
+
+    for _ in range(5):
+        f(ONE)
+        same(b.grad, ONE)
+        b.grad.data *= 0.5
+
+
+def test_gradients_that_appear_and_go_are_noticed():
+    w = Tensor(np.ones(2), requires_grad=True)
+    optimizer = nn.SGD([w], lr=0.1)
+    update = compile(lambda: optimizer.step())
+    with pytest.warns(UserWarning, match="found no gradient"):
+        update()
+    for i, gradient in enumerate([ONE, None, ONE, ONE, None]):
+        w.grad = None if gradient is None else Tensor(gradient)
+        before = w.data.copy()
+        update()
+        same(w, before if gradient is None else before + ONE * -0.1)
+        assert i < 2 or update.stats.compiles == 2
+
+
+def test_gradients_add_up_after_they_were_none():
+    w = Tensor(np.zeros(2), requires_grad=True)
+    backward = compile(lambda x: (w * x).sum().backward())
+    for i in range(9):
+        if i % 3 == 0:
+            w.grad = None
+        backward(ONE)
+        same(w.grad, ONE * (i % 3 + 1))
+
+
+def test_a_frozen_weight_stays_where_it_is():
+    def run(wrap):
+        w, v = (Tensor(np.ones(2), requires_grad=True) for _ in range(2))
+        optimizer = nn.SGD([w, v], lr=0.1)
+
+        @wrap
+        def step(x):
+            (w * x).sum().backward()
+            optimizer.step()
+            w.grad = None
+
+        v.grad = Tensor(ONE)
+        step(ONE)
+        v.requires_grad = False  # and its gradient is forgotten
+        step(ONE), step(ONE)
+        v.requires_grad = True
+        step(ONE)
+        v.grad = Tensor(ONE)
+        step(ONE), step(ONE)
+        return w.data, v.data
+
+    for mine, theirs in zip(run(compile), run(lambda f: f), strict=True):
+        close(mine, theirs)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_gradients_that_were_not_forgotten_are_warned_of(inside):
+    def warned(wrap):
+        w = Tensor(ONE, requires_grad=True)
+        optimizer = nn.SGD([w], lr=0.1)
+
+        @wrap
+        def backward(x):
+            (w * x).sum().backward()
+            if inside:
+                optimizer.step()
+
+        said = []
+        for i in range(6):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                backward(ONE)
+                if not inside:
+                    optimizer.step()
+                    if i < 3:
+                        optimizer.zero_grad()
+            said.append(len(caught))
+        return said
+
+    assert warned(compile) == warned(lambda f: f)
+
+
+def test_a_gradient_that_is_returned_is_that_of_the_weight():
+    w = Tensor(np.zeros(2), requires_grad=True)
+
+    @compile
+    def backward(v, x):
+        w.grad = None
+        (w * x * v).sum().backward()
+        return {"w": w.grad, "v": v.grad}
+
+    held = []
+    for k in range(1, 6):
+        v = Tensor(ONE, requires_grad=True)
+        found = backward(v, ONE * k)
+        assert found["w"] is w.grad and found["v"] is v.grad
+        held.append(w.grad)
+        for i, gradient in enumerate(held, 1):
+            same(gradient, ONE * i)
+
+
+# ---- states
+
+
+@pytest.mark.parametrize("make", [lambda p: nn.SGD(p, lr=0.1, momentum=0.9), lambda p: nn.Adam(p, lr=0.01)])
+def test_states_that_others_hold_stay_as_they_are(make):
+    (step, _, optimizer), (eager, _, other) = pair(make)
+    kept = []
+    for i in range(9):
+        step(X, Y), eager(X, Y)
+        kept.append((optimizer.state, copy.deepcopy(optimizer.state)) if i % 2 else (list(optimizer.state), None))
+        if i % 3 == 2:
+            kept.append((optimizer.state[0], copy.deepcopy(optimizer.state[0])))
+            kept.append((optimizer.state_dict()["state"], copy.deepcopy(optimizer.state)))
+        kept = [(a, copy.deepcopy(a) if b is None else b) for a, b in kept]
+        for own, theirs in zip(optimizer.state, other.state, strict=True):
+            assert list(own) == list(theirs)
+            for key in own:
+                close(own[key], theirs[key])
+    for held, before in kept:
+        for a, b in zip(*([x] if isinstance(x, dict) else x for x in (held, before)), strict=True):
+            assert a.keys() == b.keys()
+            for key in a:
+                same(a[key], b[key])
+
+
+# ---- results
+
+
+def test_results_share_memory_where_those_of_the_function_do():
+    w = Tensor(np.array([[1.0, 2.0, 3.0]]), requires_grad=True)
+
+    def f(x):
+        y = x * 2
+        (w * x).sum().backward()
+        return y, x * 2, y.T, np.zeros_like(x), np.ones(3), w.grad.data, x * 1.0, x, x[0]
+
+    compiled = compile(f)
+    for _ in range(4):
+        outputs = []
+        for function in (compiled, f):
+            w.grad = None
+            x = np.array([[1.0, 2.0, 3.0]])
+            found = function(x)
+            outputs.append([*found, w.grad.data, x])
+        mine, theirs = outputs
+        for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+            same(a, b)
+            for c, d in zip(mine[:i], theirs[:i], strict=True):
+                assert np.shares_memory(a, c) == np.shares_memory(b, d)
+        for a in mine:
+            a += 1.0
+
+
+def test_views_of_gradients_weights_and_states_are_not_written_over():
+    def run(wrap):
+        w = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+        v, optimizer = Tensor(np.ones(3)), nn.SGD([w], lr=0.1, momentum=0.5)
+
+        @wrap
+        def step(x):
+            old = w.data[1:]
+            optimizer.zero_grad()
+            (w * w * x).sum().backward()
+            optimizer.step()
+            v.data = w.data[0]
+            return w.grad.data.T, w.grad.data[0], old, w.data.T, optimizer.state[0]["velocity"].reshape(-1), v.data
+
+        held = [step(np.full((2, 3), 0.1 * k)) for k in range(1, 6)]
+        return [array for found in held for array in found], np.shares_memory(v.data, w.data)
+
+    (mine, shared), (theirs, really) = run(compile), run(lambda f: f)
+    assert shared == really
+    for a, b in zip(mine, theirs, strict=True):
+        close(a, b)
+
+
+def test_results_with_a_graph_keep_what_they_are():
+    layer, count = nn.Linear(4, 2), np.array([2**60 + 1])
+
+    def f(x, n):
+        y = layer(x)
+        return y, n + 0, y.detach(), None, "text", y.data, y * np.float64(2.0), {"sum": y.sum()}
+
+    compiled = compile(f)
+    for _ in range(3):
+        mine, theirs = compiled(X, count), f(X, count)
+        assert [type(a) for a in mine] == [type(a) for a in theirs] and mine[3:5] == (None, "text")
+        for a, b in zip(
+            [*mine[:3], *mine[5:7], mine[7]["sum"]], [*theirs[:3], *theirs[5:7], theirs[7]["sum"]], strict=True
+        ):
+            close(a, b)
+            if isinstance(b, Tensor):
+                assert a.requires_grad == b.requires_grad
+        gradients = []
+        for found in (mine, theirs):
+            layer.zero_grad()
+            (found[0].sum() + (found[6] * found[6]).sum() + found[7]["sum"]).backward()
+            gradients.append(layer.weight.grad)
+        close(*gradients)
+    assert compiled.stats.compiles == 1
+
+
+def test_a_walk_through_a_result_runs_the_function_as_it_was():
+    ours, theirs = nn.BatchNorm1d(4), nn.BatchNorm1d(4)
+    compiled = compile(ours)
+    for i in range(4):
+        a, b = compiled(X * (i + 1)), theirs(X * (i + 1))
+        later = compiled(X), theirs(X)
+        for layer, out in ((ours, a), (theirs, b)):
+            layer.zero_grad()
+            (out * out).sum().backward()
+        del later
+        close(ours.weight.grad, theirs.weight.grad)
+        for p, q in zip(ours.buffers(), theirs.buffers(), strict=True):
+            close(p, q)
+    compiled.stats.eager = 0
+
+
+def test_a_walk_through_a_result_refuses_what_has_changed():
+    scale, table, layer = 2.0, np.ones(4, np.float32), nn.Linear(4, 2)
+    f = compile(lambda x: (layer(x * table) * scale).sum())
+
+    def replace():
+        nonlocal table
+        table = np.zeros(4, np.float32)
+
+    def rescale():
+        nonlocal scale
+        scale += 1.0
+
+    changes = [rescale, replace, lambda: layer.weight.assign(layer.weight.data * 2), lambda: layer.__dict__.update(y=1)]
+    for change, text in zip(
+        changes, ["scale has changed", "table has changed", "was replaced|weight has", ""], strict=True
+    ):
+        for _ in range(2):
+            y = f(X)
+            change()
+            if text:
+                with pytest.raises(GraphError, match=text):
+                    y.backward()
+            else:
+                y.backward()
+
+
+def test_a_walk_through_a_result_makes_no_other_step():
+    w = Tensor(np.ones(2), requires_grad=True)
+    optimizer = nn.SGD([w], lr=0.1)
+
+    @compile
+    def step(x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+        return (w * w).sum()
+
+    step(ONE)
+    penalty, before = step(ONE), w.data.copy()
+    close(penalty, np.array((before**2).sum()))
+    with pytest.raises(GraphError, match=r"would have to run again.*\.detach\(\)"):
+        penalty.backward()
+    same(w, before)

@@ -1,0 +1,135 @@
+"""The house: which file may import which, how long files are, and what an import costs in modules."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autograd
+
+ROOT = Path(__file__).parents[2]
+MAY_IMPORT = {
+    "errors": set(),
+    "mode": set(),
+    "ownership": set(),
+    "tree": set(),
+    "numpy_calls": {"errors"},
+    "inputs": {"errors"},
+    "graph": {"errors", "ownership"},
+    "updating": {"errors", "graph"},
+    "array": {"_methods", "errors", "numpy_calls", "tensor"},  # two of them for type checkers alone
+    "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
+    "signatures": {"numpy_calls"},
+    "registry": {"array", "errors", "numpy_calls", "signatures", "tensor", "tree"},
+    "op": {"errors", "graph", "inputs", "mode", "numpy_calls", "registry", "tensor"},
+    "ops": {"array", "mode", "numpy_calls", "op", "ops", "registry", "tensor"},
+    "linalg": {"ops"},
+    "fft": {"ops"},
+    "special": {"ops"},
+    "functional": {"mode", "ops", "tensor", "tree"},
+    "custom": {"errors", "functional", "graph", "mode", "op", "ops", "registry", "tensor", "tree"},
+    "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor"},
+    "compat": {"tensor", "functional", "custom", "gradcheck"},
+    "hooks": {"array", "errors", "mode", "tensor"},
+    "callsite": set(),
+    "diagnosis": {"callsite", "diagnosis", "errors", "graph", "mode", "tensor"},
+    "compiling": {"compiling", "custom", "errors", "callsite", "graph", "inputs", "mode", "tensor", "tree", "updating"},
+    "profiling": {"callsite", "graph", "mode", "profiling", "tree"},
+    "drawing": {"drawing", "errors", "graph", "callsite", "mode", "tensor"},
+}
+MAY_IMPORT["__init__"] = {*MAY_IMPORT}
+FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))
+
+OTHERS = sorted(path.relative_to(ROOT) for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+
+
+def imports(path):
+    """The modules that a file imports, by their full dotted names; {module: names taken from it}."""
+    package = list(path.parts[:-1])
+    found = {}
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name: set() for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found.setdefault(module, set()).update(alias.name for alias in node.names)
+    return found
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[0] == "autograd"], ids=str)
+def test_imports_run_one_way(path):
+    room = path.parts[1] if len(path.parts) > 2 else path.stem
+    for module, names in imports(path).items():
+        if module == "autograd":
+            used = {name for name in names if name in MAY_IMPORT}
+        elif module.startswith("autograd."):
+            used = {module.split(".")[1]}
+        else:
+            assert module.split(".")[0] != "nn"
+            continue
+        assert used <= MAY_IMPORT[room], f"{path} imports {used - MAY_IMPORT[room]}"
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[0] == "nn"], ids=str)
+def test_nn_uses_public_names_only(path):
+    for module, names in imports(path).items():
+        if module.partition(".")[0] == "autograd":
+            public = module.split(".")[1:]
+            assert set(public) <= set(dir(autograd)), f"{path} reaches into {module}"
+            found = importlib.import_module(module)
+            assert all(name in dir(found) for name in names), f"{path} takes more than public names of {module}"
+
+
+@pytest.mark.parametrize("path", [*FILES, *OTHERS], ids=str)
+def test_files_are_short(path):
+    assert len((ROOT / path).read_text().splitlines()) <= 450
+
+
+def code_lines(path):
+    """Lines that hold code: no blank ones, comments or docstrings."""
+    tree = ast.parse(path.read_text())
+    words = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, node.end_lineno + 1)
+    }
+    lines = enumerate(path.read_text().splitlines(), 1)
+    return sum(bool(text.strip()) and not text.strip().startswith("#") and n not in words for n, text in lines)
+
+
+CORE = ("graph", "tensor", "op", "numpy_calls")
+CEILING = 450  # of lines of code; it is never raised: what does not fit is simplified, or is not core
+
+
+def test_the_core_is_read_in_one_sitting():
+    total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in CORE)
+    assert total <= CEILING, f"the core has {total} lines of code"
+
+
+WHOLE = {"ops"}  # rooms that one file tests as a whole, from the registry
+
+
+def test_tests_are_found_where_the_code_is():
+    for package in ("autograd", "nn"):
+        for path in (ROOT / "tests" / package).rglob("*.py"):
+            place = path.relative_to(ROOT / "tests")
+            named = place.with_name(place.name.removeprefix("test_"))
+            if "compiling" not in place.parts and named.stem not in WHOLE:
+                assert (ROOT / named).exists(), f"tests/{place} tests no file {named}"
+
+
+def test_importing_loads_numpy_and_nothing_else():
+    program = (
+        "import sys, numpy; before = set(sys.modules); import autograd, nn;"
+        "print(*{m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name for name in result.stdout.split() if "cython" not in name}  # the runtime of numpy.random
+    assert loaded == {"autograd", "nn", "numpy"}

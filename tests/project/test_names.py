@@ -1,0 +1,141 @@
+"""What is public: `dir()` and `__all__` say the same, and every public name tells what it is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import pickle
+import pkgutil
+import subprocess
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import autograd
+import nn
+from autograd import OPS, Tensor
+
+MODULES = [
+    autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
+]  # fmt: skip
+PACKAGES = [autograd, autograd.linalg, autograd.fft, autograd.special, nn, nn.functional]
+BUILTINS = {"abs", "divmod", "max", "min", "pow", "round", "sum"}  # a star import leaves Python's own
+
+
+def public(module):
+    return {name for name in dir(module) if not name.startswith("__")}
+
+
+def callables():
+    for module in MODULES:
+        for name in sorted({*module.__all__, *(BUILTINS if module is autograd else ())}):
+            value = getattr(module, name)
+            if callable(value):
+                yield pytest.param(value, id=f"{module.__name__}.{name}")
+
+
+@pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.__name__)
+def test_dir_is_the_public_api_and_nothing_else(module):
+    names = public(module)
+    assert names - (BUILTINS if module is autograd else set()) == set(module.__all__)
+    for name in names:
+        value = getattr(module, name)
+        assert not isinstance(value, ModuleType) or value.__name__.split(".")[0] in ("autograd", "nn"), name
+        assert value is not sys.modules.get(name), name
+    assert not names & {"os", "math", "np", "sys", "Any", "annotations", "tensor", "LN2"}
+
+
+@pytest.mark.parametrize("package", [autograd, nn], ids=lambda package: package.__name__)
+def test_every_name_in_an_all_is_there(package):
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        module = importlib.import_module(found.name)
+        for name in getattr(module, "__all__", ()):
+            assert hasattr(module, name), f"{found.name}.{name}"
+
+
+def test_a_star_import_leaves_pythons_own_functions_alone():
+    names = {}
+    exec("from autograd import *", names)
+    assert names["exp"] is autograd.exp and names["Tensor"] is Tensor
+    assert not BUILTINS & names.keys()
+    assert all(callable(getattr(autograd, name)) for name in BUILTINS)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import autograd.special; print(autograd.special.logsumexp)",
+        "from autograd.special import logsumexp, erf; print(erf)",
+        "import autograd.linalg, autograd.fft; print(autograd.linalg.solve, autograd.fft.rfft)",
+        "from autograd.linalg import norm; from autograd.fft import fft; print(norm, fft)",
+        "import autograd; print(autograd.__version__, autograd.special.erf, autograd.linalg.inv, autograd.fft.fft)",
+    ],
+)
+def test_public_modules_are_imported_as_the_documents_say(program):
+    result = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert importlib.metadata.version("plaingrad") == autograd.__version__
+
+
+@pytest.mark.parametrize("function", list(callables()))
+def test_help_says_what_a_call_takes(function):
+    assert function.__doc__ and function.__doc__.strip(), "no docstring"
+    assert "object at 0x" not in function.__doc__
+    if isinstance(function, type) and issubclass(function, BaseException | dict):
+        return
+    shown = str(inspect.signature(function))
+    assert "object at 0x" not in shown and "inputs0" not in shown and "*more" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", list(callables()))
+def test_public_names_are_pickled(value):
+    assert pickle.loads(pickle.dumps(value)) is value
+
+
+def positional(function):
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+
+
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.numpy and not op.rules], ids=lambda op: op.name)
+def test_arguments_have_numpys_places(op):
+    """What is written with other ops is called with NumPy's arguments as they are, so each must be in its place."""
+    theirs = op.numpy[0]
+    if inspect.isroutine(theirs) and op.call is None:  # ufuncs and their methods have no signature to compare
+        names, own = positional(theirs), positional(op.forward)
+        assert own == names[: len(own)]
+
+
+# Functions that stand for one of NumPy's or SciPy's say what NumPy says; classes show an example in the documents.
+OURS = [p for p in callables() if not isinstance(p.values[0], type) and not getattr(p.values[0], "op", None)]
+OURS += [p for p in callables() if (op := getattr(p.values[0], "op", None)) and not op.numpy]
+
+
+@pytest.mark.parametrize("function", OURS)
+def test_functions_of_our_own_show_an_example(function):
+    assert ">>>" in inspect.getdoc(function)
+
+
+def test_the_help_of_numpys_functions_tells_the_gradients():
+    said = inspect.getdoc(autograd.maximum)
+    assert "`x1`, `x2`" in said and "half to each" in said and "numpy.maximum" in said
+    assert str(inspect.signature(autograd.exp)) == "(x, /, *, where=True, dtype=None)"
+    assert "axis" in inspect.signature(autograd.sum).parameters
+
+
+def test_tensors_have_numpys_methods_and_their_own():
+    """No op puts a method on Tensor by itself; what other libraries call differently is only a hint in the error."""
+    own = {  # the words of the graph
+        "assign", "backward", "detach", "grad", "is_leaf", "name", "node", "register_hook", "requires_grad",
+    }  # fmt: skip
+    assert {name for name in public(Tensor) if not name.startswith("_")} - set(dir(np.ndarray)) == own
+    for name in ("linear", "eigh_rows", "label_cross_entropy", "gelu", "exp", "cuda"):
+        assert name not in dir(Tensor) and name not in dir(Tensor([1.0]))
+        with pytest.raises(AttributeError):
+            getattr(Tensor([1.0]), name)

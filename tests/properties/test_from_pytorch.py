@@ -1,0 +1,135 @@
+"""One script, two libraries: after changing the import lines the losses are the same; and weights go both ways."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nn
+
+SCRIPT = """
+{imports}
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.inner = nn.Linear(4, width)
+        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(width, width), nn.Tanh()) for _ in range(2)])
+        self.gate = nn.PReLU()
+        self.out = nn.Linear(width, 3)
+
+    def forward(self, x):
+        x = F.silu(self.norm(self.inner(x)))
+        for block in self.blocks:
+            x = x + block(x)
+        return self.out(self.gate(x))
+
+model = Net(8).double()
+state = model.state_dict()
+model.load_state_dict({{name: array(start[name]) for name in state}})
+loss_of = nn.CrossEntropyLoss(label_smoothing=0.1)
+optimizer = optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.01)
+schedule = optim.lr_scheduler.StepLR(optimizer, step_size=3, gamma=0.5)
+losses = []
+loader = DataLoader(TensorDataset(array(X), array(y)), batch_size=10)
+for epoch in range(8):
+    model.train()
+    for x, target in loader:
+        optimizer.zero_grad()
+        loss = loss_of(model(x), target)
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+    schedule.step()
+    model.eval()
+    with no_grad():
+        losses.append(F.mse_loss(F.softmax(model(array(X)), -1)[:, 0], array(X)[:, 0]).item())
+rates = [group["lr"] for group in optimizer.param_groups]
+"""
+
+THEIRS = """
+import torch
+from torch import nn, optim, no_grad
+import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader, TensorDataset
+array = torch.tensor
+"""
+
+OURS = """
+import numpy as np
+import nn
+from nn import optim
+from autograd import no_grad
+import nn.functional as F
+from nn import clip_grad_norm_
+from nn import DataLoader, TensorDataset
+array = np.asarray
+"""
+
+
+def shapes():
+    width = 8
+    found = {"inner.weight": (width, 4), "inner.bias": (width,), "norm.weight": (width,), "norm.bias": (width,)}
+    for i in range(2):
+        found |= {f"blocks.{i}.0.weight": (width, width), f"blocks.{i}.0.bias": (width,)}
+    return found | {"gate.weight": (1,), "out.weight": (3, width), "out.bias": (3,)}
+
+
+def ran(imports):
+    rng = np.random.default_rng(0)
+    space = {
+        "X": rng.normal(size=(40, 4)),
+        "y": rng.integers(0, 3, 40),
+        "start": {name: rng.normal(size=shape) * 0.5 for name, shape in shapes().items()},
+    }
+    exec(SCRIPT.format(imports=imports), space)
+    return space
+
+
+def test_one_script_under_both_has_the_same_losses():
+    pytest.importorskip("torch")
+    theirs, ours = ran(THEIRS), ran(OURS)
+    assert len(ours["losses"]) == 8 * 5
+    np.testing.assert_allclose(ours["losses"], theirs["losses"], rtol=1e-9)
+    assert ours["rates"] == pytest.approx(theirs["rates"])
+    for name, parameter in theirs["model"].named_parameters():
+        np.testing.assert_allclose(ours["model"].state_dict()[name], parameter.detach().numpy(), rtol=1e-8, atol=1e-12)
+
+
+def test_our_side_of_the_script_runs_without_pytorch():
+    ours = ran(OURS)
+    assert ours["losses"][-2] < ours["losses"][0]
+
+
+def make(library):
+    return library.Sequential(library.Linear(5, 7), library.ReLU(), library.LayerNorm(7), library.Linear(7, 2))
+
+
+def test_weights_go_both_ways_as_safetensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    theirs, ours = make(torch.nn), make(nn)
+    x = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    files.save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
+    nn.load(tmp_path / "theirs.safetensors", ours)
+    with torch.no_grad():
+        np.testing.assert_allclose(ours(x).data, theirs(torch.tensor(x)).numpy(), rtol=1e-5, atol=1e-6)
+    nn.manual_seed(5)
+    ours = make(nn)
+    nn.save(ours, tmp_path / "ours.safetensors")
+    theirs.load_state_dict(files.load_file(tmp_path / "ours.safetensors"))
+    with torch.no_grad():
+        np.testing.assert_allclose(ours(x).data, theirs(torch.tensor(x)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_names_in_the_table_exist():
+    text = (Path(__file__).parents[2] / "docs/from_pytorch.md").read_text()
+    for name in re.findall(r"`nn\.(\w+)", text):
+        if name not in ("utils", "Module"):
+            assert hasattr(nn, name) or name in text.partition("| here |")[0], name

@@ -1,0 +1,121 @@
+"""What PyTorch computes, recorded in `recorded.json` so that the suite compares with it where PyTorch is not installed.
+
+`python tests/support/recorded.py` (with the extra `oracle`) writes the file anew; a test says whether it is still
+PyTorch's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_suffix(".json")
+STEPS = 12
+START = [[1.0, -2.0, 0.5], [[0.3, -0.1], [2.0, 1.0]]]
+OPTIMISERS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "maximize": True}),
+    ("Adam", {"lr": 0.05}),
+    ("Adam", {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+    ("Adam", {"lr": 0.2, "betas": (0.5, 0.6), "amsgrad": True, "eps": 1e-2}),
+    ("AdamW", {"lr": 0.05, "weight_decay": 0.1}),
+    ("RMSprop", {"lr": 0.01}),
+    ("RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.9, "centered": True, "weight_decay": 0.1, "eps": 1e-2}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-2}),
+    ("Adadelta", {"lr": 1.0, "rho": 0.8, "weight_decay": 0.1, "eps": 1e-3}),
+]
+SCHEDULES: list[tuple[str, dict[str, Any]]] = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
+    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 7}),
+    ("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 10.0}),
+]
+METRICS = [5.0, 4.0, 4.0, 3.99999, 4.0, 4.0, 4.0, 6.0, 7.0, 3.0, 3.0, 3.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0, 8.0, 2.9998]
+METRICS += [2.9, 2.9, 2.9, 2.9, 2.65, 2.65, 2.5, 2.0, -1.0, -1.00005, -1.00005, -1.0, -1.0, -1.0, -0.99995, -0.9, -1.1]
+METRICS += [8.0005, 8.001, 8.001, 8.5, 8.5, 8.5, 9.2, 9.2, 11.5, 11.5, 11.5, 11.5]
+PLATEAUS: list[dict[str, Any]] = [
+    {"mode": mode, "factor": 0.5, "patience": 2, "cooldown": cooldown, "min_lr": 0.01, "threshold": threshold}
+    for mode in ("min", "max")
+    for cooldown, threshold in ((0, 1e-4), (1, 0.1), (3, 0.0), (0, 0.05))
+]
+
+
+def loss(a: Any, b: Any) -> Any:
+    """Of arrays, Tensors or torch's tensors: curved, and not the same in every direction."""
+    return (a * a * a * a).sum() * 0.1 + (a * a).sum() + ((b - 0.7) * (b - 0.7)).sum() * 2 + (b[0] * a[0]).sum() * 0.3
+
+
+def trajectory(library: Any, params: list[Any], name: str, options: dict[str, Any]) -> list[list[float]]:
+    """All numbers of all parameters after each step of the library's optimiser."""
+    optimizer = getattr(library, name)(params, **options)
+    sign = -1 if options.get("maximize") else 1
+    rows = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        (loss(*params) * sign).backward()
+        optimizer.step()
+        rows.append([float(x) for p in params for x in p.detach().reshape(-1).tolist()])
+    return rows
+
+
+def rates(optimizer: Any, schedule: Any, groups: Any, metrics: Any = None) -> list[float]:
+    """The learning rate of every epoch."""
+    found = []
+    for epoch in range(11 if metrics is None else len(metrics)):
+        found.append(float(groups[0]["lr"]))
+        with warnings.catch_warnings():  # nothing moves, but PyTorch wants a step before that of the schedule
+            warnings.filterwarnings("ignore", r"step\(\) found no gradient")
+            optimizer.step()
+        schedule.step(*([] if metrics is None else [metrics[epoch]]))
+    return found
+
+
+def record() -> dict[str, Any]:
+    """Everything, from PyTorch."""
+    import torch
+
+    def zero() -> Any:
+        return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+
+    def scheduled(name: str, options: dict[str, Any]) -> list[float]:
+        extra = {"cycle_momentum": False} if name == "OneCycleLR" else {}
+        made = zero()
+        return rates(made, getattr(torch.optim.lr_scheduler, name)(made, **options, **extra), made.param_groups)
+
+    def plateau(options: dict[str, Any]) -> list[float]:
+        made = zero()
+        return rates(
+            made, torch.optim.lr_scheduler.ReduceLROnPlateau(made, **options), made.param_groups, metrics=METRICS
+        )
+
+    def start() -> list[Any]:
+        return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in START]
+
+    def defaults(kind: Any) -> dict[str, Any]:
+        arguments = inspect.signature(kind).parameters.values()
+        return {a.name: a.default for a in arguments if isinstance(a.default, float | int | tuple | str)}
+
+    names = sorted({name for name, _ in OPTIMISERS})
+    others = sorted({name for name, _ in SCHEDULES} | {"ReduceLROnPlateau"})
+    return {
+        "torch": torch.__version__,
+        "defaults": {
+            **{name: defaults(getattr(torch.optim, name)) for name in names},
+            **{name: defaults(getattr(torch.optim.lr_scheduler, name)) for name in others},
+        },
+        "optimisers": [trajectory(torch.optim, start(), *row) for row in OPTIMISERS],
+        "schedules": [scheduled(*row) for row in SCHEDULES],
+        "plateaus": [plateau(options) for options in PLATEAUS],
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(record(), indent=None).replace("]], ", "]],\n").replace("], [", "],\n[") + "\n")
