@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import autograd
+from counting import code_lines
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -89,19 +90,6 @@ def test_nn_uses_public_names_only(path):
 @pytest.mark.parametrize("path", [*FILES, *OTHERS], ids=str)
 def test_files_are_short(path):
     assert len((ROOT / path).read_text().splitlines()) <= 450
-
-
-def code_lines(path):
-    """Lines that hold code: no blank ones, comments or docstrings."""
-    tree = ast.parse(path.read_text())
-    words = {
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        for line in range(node.lineno, node.end_lineno + 1)
-    }
-    lines = enumerate(path.read_text().splitlines(), 1)
-    return sum(bool(text.strip()) and not text.strip().startswith("#") and n not in words for n, text in lines)
 
 
 CORE = ("graph", "tensor", "op", "numpy_calls")
