@@ -1,4 +1,4 @@
-"""Losses by their formulas, which need no PyTorch; beside it they are in `test_oracle_nn.py`."""
+"""Losses by their formulas, which need no PyTorch; `tests/properties/test_oracle_nn.py` compares them with it."""
 
 from __future__ import annotations
 

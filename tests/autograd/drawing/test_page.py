@@ -189,7 +189,7 @@ def test_details_show_shape_dtype_histogram_and_line(reader, steps):
     reader.open(steps[1]).press("End")
     reader.run("[...document.querySelectorAll('.box')].find(b => b.textContent.startsWith('relu')).focus()")
     details = reader.text("#details")
-    assert "relu op 5x8 float32" in details and "test_pages.py" in details
+    assert "relu op 5x8 float32" in details and "test_page.py" in details
     assert reader.run("return document.querySelectorAll('#details .bars').length") == 2
 
 
