@@ -84,7 +84,7 @@ LEVELS, SIZE, LEFT, TOP = 14, 340, 46, 12
 
 
 def surface_svg(surface: Surface) -> str:
-    """Return the surface as SVG: darker is a larger loss, lines join equal ones, and `walker` is a point on the path."""
+    """Return the surface as SVG: a larger loss is darker, lines join equal ones, and `walker` is on the path."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.log(np.maximum(surface.losses, 1e-12))
     z = np.where(np.isfinite(z), z, np.nanmax(np.where(np.isfinite(z), z, -np.inf)))
