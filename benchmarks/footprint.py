@@ -1,4 +1,4 @@
-"""What it costs to have a library: the time of its import, and its size on disk, alone and with what it needs."""
+"""Measure a library's import time, and its size on disk, alone and with its dependencies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPORTS = {
 DISTRIBUTIONS = {"by_hand": "numpy", "pytorch": "torch", "jax_jit": "jax", "mygrad": "mygrad", "hips": "autograd"}
 OURS = ("autograd", "nn")
 
-# Sizes of the files of a distribution, and of all those that it needs and that are installed; no compiled bytecode.
+# File sizes of a distribution and of its installed dependencies, without bytecode.
 MEASURE = """
 import importlib.metadata as m, json, re, sys
 
@@ -50,7 +50,7 @@ print(json.dumps(seen))
 
 @dataclass
 class Footprint:
-    """Seconds of each import, in fresh processes; bytes alone and with everything that is needed."""
+    """Seconds of each import, in fresh processes; bytes alone and with all dependencies."""
 
     statement: str
     imports: list[float] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Footprint:
 
 
 def footprints(who: Sequence[str], rounds: int, core: int | None) -> dict[str, Footprint]:
-    """Of the contenders among `who` that are libraries; imports take turns."""
+    """Measure the libraries among `who`; their imports take turns."""
     found = {name: Footprint(IMPORTS[name]) for name in IMPORTS if name in who}
     for i in range(rounds + 1):  # the first writes the bytecode
         for name, footprint in found.items():
@@ -80,7 +80,7 @@ def _seconds(name: str, statement: str, core: int | None) -> float:
 
 
 def sizes(name: str) -> tuple[int, int]:
-    """Bytes of a library alone, and with what it needs."""
+    """Return the bytes of a library alone, and with its dependencies."""
     ours = name == "eager"
     command = [python_of(name), "-c", MEASURE, *(["numpy", "graphviz"] if ours else [DISTRIBUTIONS[name]])]
     known = json.loads(subprocess.run(map(str, command), capture_output=True, text=True, check=True).stdout)

@@ -1,9 +1,10 @@
-"""How everything here is measured: contenders in processes of their own that take turns, and ratios within a round.
+"""Measure contenders in separate processes that take turns, and compare their times within a round.
 
-A case is one piece of work, and a contender one way to do it.  Every contender of a case runs in a fresh process (the
-memory allocator of an old one behaves otherwise), on the same core, with the same number of threads, which are set by
-the environment before anything is imported.  All compute the same numbers first, or are shown as faulty.  Then they
-take turns: in every round each is timed for about the same while, and a ratio is that of two times of one round.
+A case is one piece of work, and a contender is one way to do it.  Every contender of a case runs in a fresh process
+(the memory allocator of an old one behaves differently), on the same core, with the same number of threads, which the
+environment sets before anything is imported.  First all must compute the same numbers, or they are reported as faulty.
+Then they take turns: in every round each is timed for about the same duration, and a ratio compares two times of one
+round.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ ONE_THREAD = {
     **dict.fromkeys(["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"], "1"),
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
-FORCED = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]  # would have us measure another kernel than NumPy's own choice
+FORCED = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]  # would select another kernel than NumPy's own choice
 QUIET = {"JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
-LONG, SLOW = 1.0, 8.0  # seconds: longer steps need no warming up; still longer ones are run and timed once
-WHILE = 0.08  # seconds that a contender is timed for in each round
+LONG, SLOW = 1.0, 8.0  # seconds: steps above LONG need no warming up; steps above SLOW are run and timed once
+WHILE = 0.08  # seconds for which a contender is timed in each round
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to do the work: its title, and the package that it needs, here or (HIPS) in an environment of its own."""
+    """A way to do the work: its title and its package, installed here or (HIPS) in a separate environment."""
 
     title: str
     package: str
@@ -62,10 +63,10 @@ CONTENDERS = {
 class Case:
     """One piece of work, shown in the table of its `group`.
 
-    `ways` maps the names of contenders to functions of `args` that return a step to be timed.  What a step returns
-    (arrays and numbers, nested) must be the same for all, to `rtol`; the first way is what ratios are relative to.
-    `per` divides a step's time (41 for a chain of 41 ops).  `cannot` says who cannot do this, and why; `notes` what
-    else is to be known of a contender here.  Without `pinned`, thread counts are the libraries' own.
+    `ways` maps the names of contenders to functions of `args` that return a step to be timed.  The results of a step
+    (arrays and numbers, nested) must agree for all, to `rtol`; ratios are relative to the first way.  `per` divides a
+    step's time (41 for a chain of 41 ops).  `cannot` maps contenders that cannot do this to the reason, and `notes`
+    maps contenders to remarks.  Without `pinned`, the libraries choose their thread counts.
     """
 
     group: str
@@ -83,13 +84,13 @@ class Case:
 
 
 def ways(*functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """Functions by their names, which are those of contenders."""
+    """Map functions by name; the names are those of contenders."""
     return {function.__name__: function for function in functions}
 
 
 @dataclass
 class Outcome:
-    """What became of one contender of a case: seconds per round (or bytes), or the reason why there are none."""
+    """The result of one contender of a case: seconds per round (or bytes), or the reason why there are none."""
 
     times: list[float] = field(default_factory=list)
     reason: str = ""
@@ -101,24 +102,24 @@ Outcomes = dict[str, Outcome]
 
 
 def digest(result: Any) -> list[float]:
-    """The result as a few numbers: of every array its norm, its first and its last element."""
+    """Reduce a result to a few numbers: the norm, first and last element of every array."""
     if isinstance(result, dict):
         result = list(result.values())
     if isinstance(result, list | tuple):
         return [number for part in result for number in digest(part)]
-    data = getattr(result, "data", None)  # of a Tensor, ours or MyGrad's
+    data = getattr(result, "data", None)  # a Tensor, ours or MyGrad's
     array = np.asarray(data if isinstance(data, np.ndarray) else result, dtype=float).reshape(-1)
     return [float(np.linalg.norm(array)), *map(float, array[[0, -1]])]
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The first quartile, the median, the third quartile."""
+    """Return the first quartile, the median and the third quartile."""
     low, middle, high = np.quantile(np.asarray(values), [0.25, 0.5, 0.75])
     return float(low), float(middle), float(high)
 
 
 def ratios(outcomes: Outcomes, name: str, base: str) -> list[float]:
-    """Times of `name` over those of `base`, round by round; one that was timed once is compared with each."""
+    """Return the times of `name` over those of `base`, round by round; a single time is compared with all others."""
     mine, theirs = outcomes[name].times, outcomes[base].times
     if len(mine) == 1 or len(theirs) == 1:
         return [a / b for a in mine for b in theirs]
@@ -130,7 +131,7 @@ def python_of(contender: str) -> Path:
 
 
 def installed(contender: str) -> bool:
-    """Whether the package of a contender is there."""
+    """Whether the package of a contender is installed."""
     about = CONTENDERS[contender]
     if about.package == "plaingrad":
         return True
@@ -140,14 +141,14 @@ def installed(contender: str) -> bool:
 
 
 def environment(contender: str, pinned: bool) -> dict[str, str]:
-    """Of a worker: thread counts, and the way to this copy of the engine for those that use it."""
+    """Return a worker's environment: thread counts, and the path of this engine for the contenders that use it."""
     kept = {k: v for k, v in os.environ.items() if k not in (*ONE_THREAD, *FORCED, "PYTHONPATH")}
     ours = {} if CONTENDERS[contender].elsewhere else {"PYTHONPATH": str(ROOT)}
     return {**kept, **QUIET, **(ONE_THREAD if pinned else {}), **ours}
 
 
 class Worker:
-    """A process that runs one contender of one case, and is told when to."""
+    """A process that runs one contender of one case on request."""
 
     def __init__(self, case: Case, contender: str, core: int | None) -> None:
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the process)
@@ -159,7 +160,7 @@ class Worker:
         )  # fmt: skip
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for the answer.  RuntimeError with the last line of its errors if it died."""
+        """Send a request and wait for the answer.  Raises RuntimeError with its last line of stderr if it died."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
@@ -185,7 +186,7 @@ class Worker:
 
 
 def measure(case: Case, who: Sequence[str], rounds: int, core: int | None) -> Outcomes:
-    """Run a case; an Outcome for each of `who` that it has."""
+    """Run a case and return an Outcome for each of its contenders in `who`."""
     outcomes = {name: Outcome(reason=reason) for name, reason in case.cannot.items() if name in who}
     workers: dict[str, Worker] = {}
     known: dict[str, dict[str, Any]] = {}
@@ -215,7 +216,7 @@ def measure(case: Case, who: Sequence[str], rounds: int, core: int | None) -> Ou
 
 
 def _compare(case: Case, known: Mapping[str, dict[str, Any]], outcomes: Outcomes) -> None:
-    """Who computes other numbers than the first contender has failed.  Long steps were checked once, others twice."""
+    """Fail contenders that compute other numbers than the first one.  Long steps are checked once, others twice."""
     base = next(iter(known.values()), {})
     for name, found in known.items():
         for mine, theirs in zip(found["digests"], base["digests"], strict=False):
@@ -239,7 +240,7 @@ def _take_turns(
             outcomes[name].times = [known[name][clock] / case.per]
     turns = [name for name in running if not outcomes[name].times]
     for i in range(rounds if turns else 0):
-        for name in turns[i % len(turns) :] + turns[: i % len(turns)]:  # nobody is always the first
+        for name in turns[i % len(turns) :] + turns[: i % len(turns)]:  # rotate who is first
             if outcomes[name].failed:
                 continue
             try:

@@ -1,4 +1,4 @@
-"""Two pictures beside RESULTS.md: every ratio, and the elementwise chain by size."""
+"""Draw the two pictures of RESULTS.md: all ratios, and the elementwise chain by size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text, and the files s
 matplotlib.rcParams["svg.hashsalt"] = "plaingrad"
 import matplotlib.pyplot as plt
 
-# Okabe and Ito's colours, and a shape for each, so that colour is not needed to tell them apart.
+# Okabe and Ito's colours, each with its own shape, so that the contenders differ without colour too.
 LOOKS = {
     "by_hand": ("#000000", "|"),
     "tuned": ("#999999", "|"),

@@ -1,4 +1,4 @@
-"""RESULTS.md: a table for each group of cases, with footnotes for what is missing, and the machine they ran on."""
+"""Write RESULTS.md: a table for each group of cases, with footnotes for missing results, and the machine."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness import CONTENDERS, Case, Outcome, Outcomes, environment, python_of,
 
 PREAMBLE = """# Results
 
-Written by `make bench` on {date}. Each contender of a case ran in a process of its own, all on one core with one
-thread (but for the default threads). They were checked to compute the same numbers, and took turns in {rounds} rounds.
-A cell is the time divided by that of the first column in the same round: the median, and the quartiles in brackets;
-less is faster. *Tuned* is NumPy by hand with every array allocated beforehand, the chain also in blocks that stay in
-the cache. *Eager* and *compiled* are ours. Times are those of the processor, so that other programs on the core do not
-count (on an idle core elapsed time is the same; here it was {share} as long), but for the default threads: these are
-elapsed times.
+Written by `make bench` on {date}. Each contender of a case ran in its own process, all on one core with one thread
+(except for the default threads). They were checked to compute the same numbers, and took turns in {rounds} rounds.
+A cell is the time divided by the time of the first column in the same round: the median, with the quartiles in
+brackets; less is faster. *Tuned* is NumPy by hand with every array allocated beforehand, and for the chain also in
+blocks that stay in the cache. *Eager* and *compiled* are ours. Times are processor times, so that other programs on the
+core do not count (on an idle core elapsed time is the same; here it was {share} as long), except for the default
+threads, where they are elapsed times.
 
 ![Ratios to NumPy by hand, for every case and contender](ratios.svg)
 
@@ -31,31 +31,31 @@ elapsed times.
 """
 WORDS = {
     "One SGD step": "Forward, backward, update, and the loss as a Python number; float32, softmax cross-entropy.",
-    "Compile time": "Making the program of a step anew, and running it once; without caches on disk.",
+    "Compile time": "Compiling a training step and running it once, without caches on disk.",
     "Elementwise chain": "Value and gradient of sum(exp(-x x) sin(y) + tanh(x y)), float32.",
-    "Cost of an op": "Time per op, forward and backward; 4x4 float64 arrays, so that arithmetic hardly counts.",
+    "Cost of an op": "Time per op, forward and backward, on 4x4 float64 arrays, so that arithmetic hardly counts.",
     "Graphs and derivatives": "A value and its gradient; a Hessian; a Jacobian.",
-    "Memory": "The most that two SGD steps needed (peak of resident memory, after compiling and warming up) over what "
-    "the process held with libraries, network and data loaded, before its first step.",
-    "Training": "`nn.fit` beside scikit-learn's MLPClassifier: the same network, batches, epochs and Adam.",
-    "Profile": "What `autograd.profile()` costs.",
-    "The machine's limits": "What no program in NumPy goes below here: parts of the cases above that cannot be left "
-    "out. For a network these are its matrix products, into arrays that are there; for the elementwise chain its four "
-    "functions, in blocks, and the way of its arrays through memory; for small arrays the cost of a call.",
-    "Default threads": "Neither pinned nor limited: {cores} for each process.",
+    "Memory": "The peak of resident memory during two SGD steps, after compiling and warming up, above the memory of "
+    "the process with libraries, network and data loaded, before its first step.",
+    "Training": "`nn.fit` compared with scikit-learn's MLPClassifier: the same network, batches, epochs and Adam.",
+    "Profile": "The cost of `autograd.profile()`.",
+    "The machine's limits": "Lower bounds for any NumPy program here: the parts of the cases above that cannot be "
+    "omitted. For a network these are its matrix products, into preallocated arrays; for the elementwise chain, its "
+    "four functions, in blocks, and its memory traffic; for small arrays, the cost of a call.",
+    "Default threads": "Threads are neither pinned nor limited: {cores} for each process.",
 }
-FOOTPRINT = """Processor time of the import in a fresh process whose bytecode is cached; sizes of the installed files
-without bytecode, alone and with every package that they need."""
+FOOTPRINT = """Processor time of the import in a fresh process with cached bytecode; sizes of the installed files
+without bytecode, alone and with all dependencies."""
 
 
 class Notes:
-    """Numbered notes under a table; the same words get the same number."""
+    """Numbered notes under a table; equal notes share a number."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def mark(self, who: str, words: str) -> str:
-        """` (2)`, the number of a note."""
+        """Return the number of a note: ` (2)`."""
         line = f"{CONTENDERS[who].title}: {words}"
         if line not in self.lines:
             self.lines.append(line)
@@ -66,7 +66,7 @@ class Notes:
 
 
 def amount(value: float, peak: bool) -> str:
-    """Seconds or bytes, with three digits that count."""
+    """Format seconds with three significant digits, or bytes as MiB."""
     if peak:
         return f"{value / 2**20:.0f} MiB"
     for scale, unit in ((1, "s"), (1e3, "ms")):
@@ -76,17 +76,17 @@ def amount(value: float, peak: bool) -> str:
 
 
 def number(x: float) -> str:
-    """Two digits behind the point up to 10, then fewer."""
+    """Format with two decimals below 10, one below 100, and none above."""
     return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:.0f}"
 
 
 def cell(case: Case, outcomes: Outcomes, name: str, base: str, notes: Notes) -> str:
-    """What became of one contender, as text."""
+    """Format the outcome of one contender."""
     outcome = outcomes.get(name, Outcome(reason="was not run"))
     mark = notes.mark(name, case.notes[name]) if name in case.notes and outcome.times else ""
     if not outcome.times:
         return f"{'error' if outcome.failed else '-'}{notes.mark(name, outcome.reason)}"
-    if name == base or base not in outcomes or not outcomes[base].times:  # there is nothing to divide by
+    if name == base or base not in outcomes or not outcomes[base].times:  # nothing to divide by
         return amount(float(np.median(outcome.times)), case.peak) + mark
     low, middle, high = quartiles(ratios(outcomes, name, base))
     if case.peak:
@@ -96,9 +96,9 @@ def cell(case: Case, outcomes: Outcomes, name: str, base: str, notes: Notes) -> 
 
 
 def table(cases: Sequence[Case], results: Mapping[str, Outcomes], who: Sequence[str]) -> str:
-    """The cases of one group."""
+    """Return the table of one group of cases."""
     names = [name for name in who if any(name in case.ways or name in case.cannot for case in cases)]
-    names.sort(key=lambda name: name != next(iter(cases[0].ways)))  # the first column is what others are relative to
+    names.sort(key=lambda name: name != next(iter(cases[0].ways)))  # the first column is the base of the ratios
     head = ["", *(CONTENDERS[name].title for name in names)]
     lines, notes = [head, ["---"] * len(head)], Notes()
     for case in cases:
@@ -111,8 +111,8 @@ def table(cases: Sequence[Case], results: Mapping[str, Outcomes], who: Sequence[
 
 
 def footprint_table(found: Mapping[str, Footprint]) -> str:
-    """Import time and installed size."""
-    lines = ["| | import, ms | alone, MB | with what it needs, MB |", "|---|---|---|---|"]
+    """Return the table of import times and installed sizes."""
+    lines = ["| | import, ms | alone, MB | with dependencies, MB |", "|---|---|---|---|"]
     for name, footprint in found.items():
         low, middle, high = (f"{1e3 * x:.0f}" for x in quartiles(footprint.imports))
         sizes = [f"{n / 1e6:.2f}" if n < 1e7 else f"{n / 1e6:.0f}" for n in (footprint.alone, footprint.together)]
@@ -121,7 +121,7 @@ def footprint_table(found: Mapping[str, Footprint]) -> str:
 
 
 def versions(who: Sequence[str]) -> str:
-    """The machine and the versions, as a list."""
+    """Return the machine and the versions as a list."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         text = Path("/proc/cpuinfo").read_text()
@@ -135,12 +135,12 @@ def versions(who: Sequence[str]) -> str:
 
 
 def affinity() -> set[int]:
-    """The cores that this process may use."""
+    """Return the cores that this process may use."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def blas() -> str:
-    """What multiplies matrices in the pinned workers, if the package threadpoolctl is there to tell."""
+    """Return the BLAS of the pinned workers, if threadpoolctl is installed."""
     program = "import json, numpy, threadpoolctl; print(json.dumps(threadpoolctl.threadpool_info()))"
     run = subprocess.run([python_of("by_hand"), "-c", program], capture_output=True, text=True,
                          env=environment("by_hand", True))  # fmt: skip
@@ -151,7 +151,7 @@ def blas() -> str:
 
 
 def version(name: str) -> str:
-    """Of the package of a contender, in its own environment."""
+    """Return the version of a contender's package, in its own environment."""
     program = f"import importlib.metadata as m; print(m.version({CONTENDERS[name].package!r}))"
     return subprocess.run([python_of(name), "-c", program], capture_output=True, text=True).stdout.strip()
 
@@ -165,9 +165,9 @@ def write(
     missing: Sequence[str],
     rounds: int,
 ) -> None:
-    """The whole page."""
+    """Write the whole page."""
     shares = [s for case in cases if case.pinned for o in results[case.name].values() for s in o.shares]
-    share = f"{1 / np.median(shares):.2f} times" if shares else "not known"
+    share = f"{1 / np.median(shares):.2f} times" if shares else "unknown"
     cores = len(affinity())
     parts = [PREAMBLE.format(date=datetime.date.today(), rounds=rounds, share=share), versions(who)]
     if missing:

@@ -1,7 +1,7 @@
-"""Everything that is measured here, or a part of it.
+"""Run the benchmarks, all or some of them.
 
-    make bench                                                   all of it; writes RESULTS.md and its plots
-    python benchmarks/run.py --only mlp                          the cases with "mlp" in their names, printed
+    make bench                                                   all; writes RESULTS.md and its plots
+    python benchmarks/run.py --only mlp                          prints the cases with "mlp" in their names
     python benchmarks/run.py --only chain --contenders by_hand,compiled,jax_jit --rounds 31
 
 Peers that are not installed are skipped by name; `make peers` installs them.
@@ -21,11 +21,11 @@ from results import affinity, footprint_table, table, write
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="WORD", help="cases with this in their names; nothing is written")
-    parser.add_argument("--contenders", metavar="A,B", help=f"of {', '.join(CONTENDERS)}; nothing is written")
+    parser.add_argument("--only", default="", metavar="WORD", help="run cases with this in their names; write nothing")
+    parser.add_argument("--contenders", metavar="A,B", help=f"some of {', '.join(CONTENDERS)}; write nothing")
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--core", type=int, help="to pin to (default: the last that is allowed; -1: none)")
-    parser.add_argument("--list", action="store_true", help="the names of the cases")
+    parser.add_argument("--core", type=int, help="the core to pin to (default: the last allowed one; -1: none)")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
     arguments = parser.parse_args()
     if arguments.list:
         print("\n".join(case.name for case in CASES), "import and size", sep="\n")

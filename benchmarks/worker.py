@@ -1,6 +1,6 @@
-"""The process of one contender: pins itself, builds its step, and runs it when it is told to.  Started by harness.py.
+"""The process of one contender, started by harness.py: pins itself, builds its step, and runs it on request.
 
-It is not imported from the case's package but finds it beside itself, so that it also runs where `autograd` is HIPS's.
+It imports `cases` from its own folder, so that it also runs where `autograd` is HIPS's.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 
 name, contender, core = sys.argv[1:]
 if core and hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {int(core)})  # before NumPy and the others count the cores
+    os.sched_setaffinity(0, {int(core)})  # before NumPy and other libraries count the cores
 
 import contextlib
 import ctypes
@@ -28,16 +28,16 @@ WARM = 0.3  # seconds
 
 
 def age():
-    """Free a large array, as a process that has loaded its data has done.
+    """Free a large array, as a process does when it loads its data.
 
-    Until then glibc returns freed memory to the system, and pays for it with page faults; without this, some contenders
-    would be measured in one state and some in the other.
+    Until then glibc returns freed memory to the system, which costs page faults; without this call, some contenders
+    would be measured in that state and some not.
     """
     np.empty(31 << 20, np.uint8)
 
 
 def timed(step, count):
-    """{"cpu": .., "elapsed": ..}: seconds per step."""
+    """Return {"cpu": .., "elapsed": ..}, in seconds per step."""
     gc.collect()
     elapsed, cpu = time.perf_counter(), time.process_time()
     for _ in range(count):
@@ -46,9 +46,9 @@ def timed(step, count):
 
 
 def prepare(step):
-    """Check what two steps return, and warm everything up; {"digests": .., "cpu": .., "elapsed": ..} per step."""
+    """Run two steps and warm up; return {"digests": .., "cpu": .., "elapsed": ..}, in seconds per step."""
     digests = []
-    for _ in range(2):  # the first compiles, or loads what a library leaves for later
+    for _ in range(2):  # the first compiles, or loads lazily imported modules
         start, cpu = time.perf_counter(), time.process_time()
         digests.append(digest(step()))
         each = {"cpu": time.process_time() - cpu, "elapsed": time.perf_counter() - start}
@@ -62,20 +62,20 @@ def prepare(step):
 
 
 def status(field):
-    """A line of /proc/self/status, in bytes."""
+    """Return a field of /proc/self/status in bytes."""
     text = Path("/proc/self/status").read_text()
     return int(text.partition(f"{field}:")[2].split()[0]) * 1024
 
 
 def peak(step, before):
-    """The most memory that two steps need, over what the process held when the network and the data had been made.
+    """Return the peak memory of two steps, above the memory of the process once the network and the data were made.
 
-    What compiling left behind is given back before, so far as it is free.
+    Free memory left by compiling is returned to the system first.
     """
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     step()
     step()
     return {"bytes": status("VmHWM") - before}
@@ -83,7 +83,7 @@ def peak(step, before):
 
 def main():
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # keep the output of libraries out of the answers
     warnings.simplefilter("ignore")
     case = find(name)
     if not case.peak:
@@ -100,7 +100,7 @@ def main():
                 answer = peak(step, before)
             else:
                 if request["steps"] > 1:
-                    step()  # what the turns of others have pushed out of the caches
+                    step()  # refill the caches after the turns of others
                 answer = timed(step, request["steps"])
         except Exception as error:
             words = str(error).strip().splitlines() or [""]

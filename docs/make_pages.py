@@ -1,4 +1,4 @@
-"""Write the pages that are made from the registry: coverage.md, every function of NumPy's, and singular_points.md.
+"""Write the pages generated from the registry: coverage.md, which lists NumPy's functions, and singular_points.md.
 
 Run as `python docs/make_pages.py`; a test fails when a page is stale.
 """
@@ -19,7 +19,7 @@ from autograd.ops.singular import CHOICES
 DOCS = Path(__file__).parent
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
 
-# Functions that take no array to differentiate: they make arrays, ask about types, print, read files.
+# Functions without an array to differentiate: they create arrays, query types, print or read files.
 MAKES = """
 arange array asanyarray asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix bartlett base_repr
 binary_repr blackman bmat broadcast_shapes busday_count busday_offset datetime_as_string datetime_data diag_indices
@@ -33,7 +33,7 @@ typename unravel_index zeros
 
 
 def functions(space: Any) -> Iterator[tuple[str, Any]]:
-    """The public functions of a namespace, aliases too."""
+    """Yield the public functions of a namespace, including aliases."""
     for name in sorted(space.__all__ if hasattr(space, "__all__") else dir(space)):
         value = getattr(space, name, None)
         if callable(value) and not name.startswith("_") and not inspect.isclass(value):
@@ -41,42 +41,42 @@ def functions(space: Any) -> Iterator[tuple[str, Any]]:
 
 
 def kind(name: str, function: Any) -> str:
-    """How a function treats a Tensor: one word."""
+    """Return how a function treats a Tensor: gradient, plain, no array or TypeError."""
     if function in NUMPY:
         return "gradient" if hasattr(NUMPY[function], "op") else "plain"
     return "no array" if name in MAKES else "TypeError"
 
 
 def rows() -> list[tuple[str, str]]:
-    """(dotted name, kind) of every function."""
+    """Return (dotted name, kind) of every function."""
     return [(f"{prefix}.{name}", kind(name, f)) for prefix, space in SPACES.items() for name, f in functions(space)]
 
 
 def coverage() -> str:
-    """What becomes of every function in NumPy's namespaces when it is given a Tensor."""
+    """Return coverage.md: how every function in NumPy's namespaces treats a Tensor."""
     found = rows()
     by_kind = {k: [name for name, kind in found if kind == k] for k in ("gradient", "plain", "TypeError", "no array")}
     parts = [
         "# NumPy functions and Tensors",
         "Written by `python docs/make_pages.py` from the namespaces of NumPy "
         f"{'.'.join(np.__version__.split('.')[:2])} and the registry of ops; a test keeps it fresh.",
-        f"**Differentiable, to any order ({len(by_kind['gradient'])}).** Called with a Tensor they record; `autograd` "
+        f"**Differentiable, to any order ({len(by_kind['gradient'])}).** With a Tensor they are recorded; `autograd` "
         "has them under the same names (those of `np.linalg` and `np.fft` in `autograd.linalg` and `autograd.fft`).",
         _names(by_kind["gradient"]),
-        f"**Plain results ({len(by_kind['plain'])}).** The result is no smooth number of the input: it is a plain "
-        "array, and no gradient flows through it.",
+        f"**Plain results ({len(by_kind['plain'])}).** The result is not a smooth function of the input: it is a "
+        "plain array, and no gradient flows through it.",
         _names(by_kind["plain"]),
-        f"**TypeError ({len(by_kind['TypeError'])}).** They have no derivative rule here, and say so when they meet a "
-        "Tensor, instead of dropping its gradient.",
+        f"**TypeError ({len(by_kind['TypeError'])}).** They have no derivative rule here, and raise an error for a "
+        "Tensor instead of dropping its gradient.",
         _names(by_kind["TypeError"]),
-        f"**No array to differentiate ({len(by_kind['no array'])}).** They make arrays, ask about types, print, or "
+        f"**No array to differentiate ({len(by_kind['no array'])}).** They create arrays, query types, print, or "
         "read files.",
         _names(by_kind["no array"]),
         "The methods `reduce` of add, multiply, maximum and minimum, `accumulate` of add and multiply, and `outer` of "
         "every binary ufunc are differentiable too; so are the keywords `where=` and `dtype=` of ufuncs, and `where=`, "
         "`initial=` and `dtype=` of the reductions that have them. Where a ufunc's `where=` is false, the result is 0.",
-        f"`scipy.special`: {_names([f'`{n}`' for n in special()], quote=False)} (with the extra `scipy`). Those of "
-        "them that SciPy writes in Python (softmax, log_softmax, logsumexp) are to be called from `autograd.special`.",
+        f"`scipy.special`: {_names([f'`{n}`' for n in special()], quote=False)} (with the extra `scipy`). Call "
+        "those that SciPy implements in Python (softmax, log_softmax, logsumexp) from `autograd.special`.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -92,26 +92,26 @@ def _names(names: list[str], quote: bool = True) -> str:
 SINGULAR = """\
 # Gradients at singular points
 
-Where a function has no derivative, or more than one value could serve as one, the engine chooses. `python
-docs/make_pages.py` writes this table from `autograd/ops/singular.py`, from which `help()` takes its words too;
-`tests/autograd/ops/test_singular.py` holds the code to it.
+Where a function has no derivative, or more than one possible value, the engine chooses one. `python
+docs/make_pages.py` writes this table from `autograd/ops/singular.py`, which `help()` uses too;
+`tests/autograd/ops/test_singular.py` checks the code against it.
 
 | function | where | gradient | why |
 |---|---|---|---|
 {rows}
 
-A mask selects and never multiplies (`np.where(mask, g, 0)`, not `g * mask`), so an infinite gradient on the side that
-was not chosen does not become a NaN.
+A mask selects and never multiplies (`np.where(mask, g, 0)`, not `g * mask`), so an infinite gradient on the side not
+chosen does not become NaN.
 
-The gradient of a complex z = x + iy is d/dx + i d/dy, as in PyTorch: subtracting it, times a small number, makes a real
-loss smaller. (JAX gives its conjugate.)
+The gradient of a complex z = x + iy is d/dx + i d/dy, as in PyTorch: subtracting a small multiple of it decreases a
+real loss. (JAX returns its conjugate.)
 
 `autograd.gradcheck` reports a kink within its step as a `KinkError` and does not judge the gradient there.
 """
 
 
 def singular_points() -> str:
-    """The gradients that are chosen."""
+    """Return singular_points.md, the table of chosen gradients."""
     rows = [
         f"| {', '.join(f'`{name}`' for name in choice.functions.split())} | {choice.where} | {choice.gradient} | "
         f"{choice.why} |"

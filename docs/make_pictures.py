@@ -1,4 +1,4 @@
-"""Make the pictures of the README: `make pictures`.  The pages are photographed in a headless Chromium."""
+"""Make the pictures of the README: `make pictures`.  Screenshots are taken in a headless Chromium."""
 
 import sys
 import tempfile
@@ -18,7 +18,7 @@ from browser import Reader, chromium  # noqa: E402
 
 
 def xor():
-    """The README's example, after its last epoch but one."""
+    """Return the model and the graph of the README's example, after its second-to-last epoch."""
     nn.manual_seed(0)
     X, y = Tensor(np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32), name="X"), np.array([0, 1, 1, 0])
     model = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 2))
@@ -33,7 +33,7 @@ def xor():
 
 
 def cats():
-    """A small network that learns cats and dogs, and its film."""
+    """Train a small network on cats and dogs, and return the history of the filmed run."""
     images, labels = animals(1500, np.random.default_rng(0))
     X = images.reshape(len(images), -1)
     nn.manual_seed(1)
@@ -49,7 +49,7 @@ def cats():
 def main():
     driver = chromium()
     if driver is None:
-        raise SystemExit("photographs of pages need chromium and chromedriver: apt install chromium chromium-driver")
+        raise SystemExit("screenshots need chromium and chromedriver: apt install chromium chromium-driver")
     reader, folder = Reader(driver), Path(tempfile.mkdtemp())
     model, picture = xor()
     picture.save(DOCS / "xor.svg")

@@ -1,6 +1,6 @@
-"""Write the stubs (.pyi) from the registry of ops, so that type checkers and editors know what a program made.
+"""Write the stubs (.pyi) from the registry of ops, for type checkers and editors.
 
-Run as `python docs/make_stubs.py`; a test fails when one is stale.  NumPy's newest version and SciPy are needed.
+Run as `python docs/make_stubs.py`; a test fails when one is stale.  It needs SciPy and the newest NumPy.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Parameters = list[inspect.Parameter]
 
 
 def arguments(parameters: Parameters, types: dict[str, str]) -> str:
-    """The arguments of a function in a stub; what has no type in `types` is Any, and defaults are dots."""
+    """Return the arguments of a function in a stub; those without a type in `types` are Any, and defaults are dots."""
     said, marks = [], {p.kind for p in parameters}
     slash = star = False
     for p in parameters:
@@ -64,7 +64,7 @@ def arguments(parameters: Parameters, types: dict[str, str]) -> str:
 
 
 def function(name: str, variants: list[tuple[str, str]]) -> str:
-    """A function with the (arguments, result) of each variant."""
+    """Return a function with the (arguments, result) of each variant."""
     heads = [f"def {name}({given}) -> {result}: ..." for given, result in variants]
     if len(heads) == 1:
         return heads[0] + "\n"
@@ -72,7 +72,7 @@ def function(name: str, variants: list[tuple[str, str]]) -> str:
 
 
 def results(op: Any) -> tuple[str, str]:
-    """What an op returns for Tensors, and for arrays with axes: seen in its cases."""
+    """Return the result types of an op for Tensors and for arrays with axes, found by running its cases."""
     kinds: list[set[type]] = [set(), set()]
     for case in cases_of(op):
         if all(isinstance(x, tuple) and not x for x in case.inputs):
@@ -80,7 +80,7 @@ def results(op: Any) -> tuple[str, str]:
         for found, wrap in zip(kinds, (Tensor, np.asarray), strict=True):
             try:
                 found.add(type(op.function(*(_made(x, wrap) for x in case.inputs), **case.params)))
-            except Exception:  # a case whose numbers must come from its domain
+            except Exception:  # the inputs are outside the domain of the op
                 continue
     return "Tensor" if kinds[0] == {Tensor} else "Any", "NDArray[Any]" if kinds[1] == {np.ndarray} else "Any"
 
@@ -94,7 +94,7 @@ def _made(x: Any, wrap: Callable[[Any], Any]) -> Any:
 
 
 def variants(op: Any) -> list[tuple[str, str]]:
-    """The overloads of an op: Tensors give Tensors, arrays arrays."""
+    """Return the overloads of an op: Tensors give Tensors, arrays give arrays."""
     parameters = list(inspect.signature(op.function).parameters.values())
     recorded, plain = results(op)
     arrays = [name.lstrip("*") for name in differentiated(op)][:2]
@@ -123,7 +123,7 @@ def variants(op: Any) -> list[tuple[str, str]]:
 
 
 def stub(body: str) -> str:
-    """The text of a stub: `body` after the imports of the names in it."""
+    """Return the text of a stub: the imports that `body` needs, and `body`."""
     head = HEAD
     for module, names in IMPORTS.items():
         used = [name for name in names if re.search(rf"\b{name}\b", body)]
@@ -135,13 +135,13 @@ def stub(body: str) -> str:
 
 
 def functions(module: Any) -> str:
-    """The functions of a module that stand for NumPy's or SciPy's."""
+    """Return the functions of a module that correspond to NumPy's or SciPy's."""
     ops = {name: f for name, f in vars(module).items() if hasattr(f, "op") and name in module.__dir__()}
     return "".join(function(name, variants(ops[name].op)) for name in sorted(ops))
 
 
 def package() -> str:
-    """autograd/__init__.pyi: what is imported there, and the functions that it takes from the registry."""
+    """Return autograd/__init__.pyi: the imports of the package, and its functions from the registry."""
     tree = ast.parse((ROOT / "autograd/__init__.py").read_text())
     lines = []
     for node in tree.body:
@@ -161,12 +161,12 @@ def package() -> str:
 
 
 def namespace(module: Any) -> str:
-    """A module of functions, autograd.linalg for one."""
+    """Return the stub of a module of functions, such as autograd.linalg."""
     return stub("from .tensor import Tensor\n\n" + PLAIN + functions(module))
 
 
 def methods() -> str:
-    """autograd/_methods.pyi: what ops set on Tensor."""
+    """Return autograd/_methods.pyi: the methods that ops set on Tensor."""
     body = []
     for name, method in sorted(vars(Array).items()):
         if isinstance(method, property) and name in ("real", "imag"):
@@ -178,7 +178,7 @@ def methods() -> str:
 
 
 def _is_written(name: str) -> bool:
-    """Whether the method is one of the class's own text."""
+    """Whether the method is written in the class itself."""
     return f"def {name}(" in inspect.getsource(Array) or name in ("__module__", "__doc__", "__hash__", "__slots__")
 
 
@@ -191,14 +191,14 @@ def _method(name: str, method: Any) -> str:
         other = ", other: Any, /" if binary else ""
         return f"def {name}(self{other}) -> {'Any' if plain else 'Tensor'}: ...\n"
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    if any(p.name == "_function" for p in parameters):  # one that has a plain result
+    if any(p.name == "_function" for p in parameters):  # a method with a plain result
         return f"def {name}(self, *args: Any, **kwargs: Any) -> Any: ...\n"
     given = arguments(parameters, {})
     return f"def {name}(self{', ' + given if given else ''}) -> Tensor: ...\n"
 
 
 def nets() -> str:
-    """nn/functional/__init__.pyi: the first argument decides; where its result has a type of its own, that is it."""
+    """Return nn/functional/__init__.pyi: the first argument decides the result, unless it is annotated."""
     first = {"embedding": "weight"}
     body = []
     for name in sorted(n for n in dir(nn.functional) if not n.startswith("_")):
@@ -221,7 +221,7 @@ def nets() -> str:
 
 
 def stubs() -> Iterator[tuple[Path, str]]:
-    """Every stub and its text."""
+    """Yield the path and the text of every stub."""
     yield ROOT / "autograd/__init__.pyi", package()
     yield ROOT / "autograd/_methods.pyi", methods()
     for name in ("linalg", "fft", "special"):

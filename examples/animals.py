@@ -1,13 +1,13 @@
-"""Draw cats and dogs: 32x32 pixels in colour, as many as one likes, no two alike.
+"""Draw any number of cats and dogs, 32x32 pixels in colour, no two alike.
 
-Head, ears, eyes, nose and mouth are simple shapes; pose, size, fur, light, ears, background and noise vary.  What tells
-the two apart is what tells real ones apart at this size: a cat's ears are pointed and stand up, its muzzle is small; a
-dog's ears hang at the sides, and its muzzle is long, with a large nose.
+Head, ears, eyes, nose and mouth are simple shapes; pose, size, fur, light, ears, background and noise vary.  The two
+differ as real ones do at this size: a cat has pointed, upright ears and a small muzzle; a dog has ears that hang at the
+sides and a long muzzle with a large nose.
 """
 
 import numpy as np
 
-SIZE, FINE = 32, 2  # pixels, and how many samples across each of them, which smooths the edges
+SIZE, FINE = 32, 2  # pixels, and samples across each pixel, which smooth the edges
 CLASSES = ("cat", "dog")
 FURS = np.array(
     [
@@ -22,13 +22,13 @@ FURS = np.array(
 
 
 def animals(count, rng):
-    """Images (count, 32, 32, 3) with pixels from 0 to 1 in float32, and labels (count,): 0 is a cat, 1 a dog."""
+    """Return float32 images (count, 32, 32, 3) with pixels from 0 to 1, and labels (count,): 0 is a cat, 1 a dog."""
     labels = rng.integers(0, 2, count)
     return np.stack([draw(label, rng) for label in labels]), labels
 
 
 def draw(label, rng):
-    """One image (32, 32, 3) of a cat (0) or a dog (1)."""
+    """Draw one image (32, 32, 3) of a cat (0) or a dog (1)."""
     n = SIZE * FINE
     across, down = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n))
     image = background(across, down, rng)
@@ -41,7 +41,7 @@ def draw(label, rng):
 
 
 def background(across, down, rng):
-    """A wall in two tones, with blobs of other colours."""
+    """Return a two-tone wall with blobs of other colours."""
     one, two = rng.uniform(0.1, 0.9, (2, 3))
     share = (np.clip(0.5 + 0.5 * (across * rng.normal() + down * rng.normal()), 0, 1))[..., None]
     image = one * share + two * (1 - share)
@@ -52,7 +52,7 @@ def background(across, down, rng):
 
 
 def posed(across, down, rng):
-    """The coordinates of the animal: it is turned, moved, nearer or farther, and looks a little to one side."""
+    """Return the coordinates of the animal: turned, moved, scaled, and looking slightly to one side."""
     turn, size = rng.normal(0, 0.16), rng.uniform(0.78, 1.12)
     a, b = across - rng.uniform(-0.16, 0.16), down - rng.uniform(-0.16, 0.16)
     x = (a * np.cos(turn) + b * np.sin(turn)) / size
@@ -65,7 +65,7 @@ def ellipse(x, y, a, b, width, height):
 
 
 def triangle(x, y, corners):
-    """Inside three corners: on the same side of all three edges."""
+    """Return a mask of the points inside the corners, which are on the same side of all three edges."""
     edges = zip(corners, corners[1:] + corners[:1], strict=True)
     left = np.stack([(bx - ax) * (y - ay) >= (by - ay) * (x - ax) for (ax, ay), (bx, by) in edges])
     return left.all(axis=0) | ~left.any(axis=0)

@@ -1,8 +1,9 @@
-"""Cat or dog?  How a network learns to tell, on one page with everything in it.  `make demo` runs this.
+"""Cat or dog?  Show on one page how a network learns to classify images.  `make demo` runs this.
 
-It draws its own cats and dogs, trains a dense network on them with SGD, follows one cat through the epochs, and writes
-`cats_and_dogs.html`: layers, weights, activations, loss, gradients, the step of SGD and the epochs, with the numbers of
-this run.  With `--images DIR` it learns from photographs instead: a folder with one folder of images per class.
+The program draws its own cats and dogs, trains a dense network on them with SGD, follows one cat through the epochs,
+and writes `cats_and_dogs.html`: layers, weights, activations, loss, gradients, the SGD step and the epochs, with the
+numbers of this run.  With `--images DIR` it trains on photographs instead: a folder with one folder of images per
+class.
 """
 
 import argparse
@@ -18,17 +19,17 @@ import nn
 from autograd import Page
 
 HERE = Path(__file__).parent
-LR, BATCH, EPOCHS, SHORT = 0.0003, 8, 56, 8  # SHORT: epochs of the runs that are there for comparison
+LR, BATCH, EPOCHS, SHORT = 0.0003, 8, 56, 8  # SHORT: epochs of the runs for comparison
 IMAGE = (SIZE, SIZE, 3)
 
 
 def load_folder(folder):
-    """Images (n, 32, 32, 3), labels (n,) and the names of the classes, from a folder with a folder per class."""
+    """Load images (n, 32, 32, 3), labels (n,) and class names from a folder with one folder per class."""
     if not folder.is_dir():
-        raise SystemExit(f"{folder} is no folder")
+        raise SystemExit(f"{folder} is not a folder")
     data = nn.ImageFolder(folder, SIZE, on_error="skip")
     for path in data.skipped:
-        print(f"skipped {path}: no image that can be read")
+        print(f"skipped {path}: not a readable image")
     if len(data.classes) != 2 or min(np.bincount(data.labels, minlength=2)) < 10:
         raise SystemExit(f"{folder} needs two folders with at least 10 images each; it has {', '.join(data.classes)}")
     images, labels = data.batch(np.random.default_rng(0).permutation(len(data)))
@@ -36,7 +37,7 @@ def load_folder(folder):
 
 
 def network():
-    """3,072 pixel values in, two layers of nodes in between, and two outputs: cat and dog."""
+    """Return a network with 3,072 pixel values as input, two hidden layers, and two outputs: cat and dog."""
     return nn.Sequential(nn.Linear(SIZE * SIZE * 3, 64), nn.ReLU(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 2))
 
 
@@ -51,7 +52,7 @@ def main(folder, out, epochs):
     images = images.reshape(len(images), -1)  # a row of 3,072 numbers for each image
     held = len(images) // 6
     X, y, held_X, held_y = images[held:], labels[held:], images[:held], labels[:held]
-    print(f"{len(X):,} images to learn from, {held:,} held out")
+    print(f"{len(X):,} images to train on, {held:,} held out")
 
     nn.manual_seed(1)
     model = network()
@@ -66,12 +67,12 @@ def main(folder, out, epochs):
     )  # fmt: skip
     beliefs = np.stack([before, *track.probabilities])  # (epochs + 1, held, 2)
 
-    # Follow the first class's held-out image about which the network changed its mind most after the first epoch.
+    # Follow the held-out image of the first class whose prediction changed most after the first epoch.
     cats = np.flatnonzero(held_y == 0)
     followed = cats[np.argmax(beliefs[-1, cats, 0] - beliefs[1, cats, 0])]
-    print(f"\nOne {classes[0]}, and what the network makes of it: [{classes[0]}, {classes[1]}]\n")
+    print(f"\nThe predictions for one {classes[0]}: [{classes[0]}, {classes[1]}]\n")
     for epoch, row in enumerate(beliefs[:, followed]):
-        right = "" if epoch == 0 else f"held out {history['val_accuracy'][epoch - 1]:6.1%} right"
+        right = "" if epoch == 0 else f"held-out accuracy {history['val_accuracy'][epoch - 1]:6.1%}"
         print(f"  epoch {epoch:2}  {pair(row)}  {'#' * round(30 * row[0]):30}  {right}")
 
     others = [cats[cats != followed][0], *np.flatnonzero(held_y == 1)[:2]]
@@ -86,7 +87,7 @@ def main(folder, out, epochs):
     )  # fmt: skip
     data, styles = film.data(), [*film.styles, HERE / "cats_and_dogs.css"]
     out.mkdir(parents=True, exist_ok=True)
-    page = Page("How a network learns to tell cats from dogs", body, data, styles=styles, scripts=film.scripts)
+    page = Page("How a network learns to distinguish cats from dogs", body, data, styles=styles, scripts=film.scripts)
     path = page.save(out / "cats_and_dogs.html")
     final = history["val_accuracy"][-1]
     print(f"\nHeld-out accuracy {final:.1%}; open {path} in a browser. {time.perf_counter() - start:.0f} s")
@@ -94,7 +95,7 @@ def main(folder, out, epochs):
 
 
 def other_runs(initial, X, y):
-    """{name: losses} of short runs from the same initial weights, with the images in the same order."""
+    """Return {name: losses} of short runs from the same initial weights, with the images in the same order."""
     found = {}
     for name, optimizer in {
         f"SGD, lr {LR / 20:g}": lambda p: nn.SGD(p, lr=LR / 20),
@@ -114,7 +115,7 @@ def other_runs(initial, X, y):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=Path, help="a folder with a folder of photographs for each of two classes")
+    parser.add_argument("--images", type=Path, help="a folder with one folder of photographs for each of two classes")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the page (default: out)")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     arguments = parser.parse_args()

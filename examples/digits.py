@@ -1,7 +1,7 @@
-"""Learn to read handwritten digits: 1,797 scans of 8x8 pixels, a dense network, `nn.fit`.
+"""Train a dense network on handwritten digits, 1,797 scans of 8x8 pixels, with `nn.fit`.
 
-`fit` shows the network every training image once per epoch, in batches, and stops when the held-out loss has not become
-better for ten epochs.  The curves, the film of the run and the backprop graph of one batch are files in `--out`.
+Each epoch trains on every image once, in batches.  Training stops when the held-out loss has not improved for ten
+epochs.  The curves, the film of the run and the backprop graph of one batch are written to `--out`.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from autograd import Tensor
 
 
 def load(seed: int = 0):
-    """Images (n, 64) with pixels from 0 to 1, and labels (n,), shuffled: 1,437 to learn from and 360 held out."""
+    """Load shuffled images (n, 64) with pixels from 0 to 1, and labels (n,): 1,437 to train on and 360 held out."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -29,7 +29,7 @@ def load(seed: int = 0):
 
 
 def show(image, label):
-    """Draw an image in the terminal."""
+    """Print an image in the terminal."""
     print(f"\nOne held-out image, a {label}:\n")
     for row in image.reshape(8, 8):
         print("    " + "".join(" .:-=+*#%@"[int(pixel * 9)] * 2 for pixel in row))
@@ -58,12 +58,12 @@ def main(out: Path, epochs: int = 60) -> float:
         print(f"epoch {epoch + 1:2}  " + "  ".join(f"{name} {values[epoch]:.4f}" for name, values in history.items()))
     print(history.stopped or f"all {epochs} epochs")
 
-    # The image about which the network changed its mind most after the first epoch.
+    # The image whose prediction changed most after the first epoch.
     right = np.stack(track.probabilities)[:, np.arange(len(held_labels)), held_labels]
     followed = int(np.argmax(right[-1] - right[0]))
     label = int(held_labels[followed])
     show(held_images[followed], label)
-    print(f"\nWhat the network made of it: the probabilities of 0, 1, ... 9, and a bar for {label}\n")
+    print(f"\nIts predictions: the probabilities of 0, 1, ... 9, and a bar for {label}\n")
     for epoch in sorted({1, 2, 3, 5, 10, 20, history.epochs} & set(range(history.epochs + 1))):
         row = track.probabilities[epoch - 1][followed]
         print(f"  epoch {epoch:2}  {' '.join(f'{p:.2f}' for p in row)}   {'#' * round(row[label] * 30)}")
@@ -78,7 +78,7 @@ def main(out: Path, epochs: int = 60) -> float:
         loss.backward()
     autograd.draw(loss, names=model).save(out / "digits_graph.svg")
     held = nn.evaluate(model, held_images, held_labels, metrics=["accuracy"])["accuracy"]
-    print(f"\nCurves, film and backprop graph are digits_curves.png, digits.html and digits_graph.svg in {out}")
+    print(f"\nWrote curves, film and backprop graph to digits_curves.png, digits.html and digits_graph.svg in {out}")
     print(f"Held-out accuracy {held:.1%}, {time.perf_counter() - start:.1f} s")
     return held
 

@@ -1,8 +1,9 @@
-"""Solve a differential equation with a network: its second derivative by the input is what the loss is made of.
+"""Solve a differential equation with a network: the loss contains its second derivative with respect to the input.
 
-u'' + u' / 5 + 4 u = 0, u(0) = 1, u'(0) = 0, a damped swing.  A network u(t) is asked, at points in between, how far it
-is from obeying the equation (Lagaris et al. 1998; Raissi et al. 2019).  u' and u'' are gradients of the network by its
-input, and the loss is differentiated once more, by the weights: derivatives of the third order in all.
+u'' + u' / 5 + 4 u = 0, u(0) = 1, u'(0) = 0, a damped oscillator.  The loss measures how far the network u(t) is from
+satisfying the equation at given points (Lagaris et al. 1998; Raissi et al. 2019).  u' and u'' are gradients of the
+network with respect to its input, and the loss is differentiated once more, with respect to the weights: third-order
+derivatives in all.
 """
 
 import argparse
@@ -18,18 +19,18 @@ DAMPING, STIFFNESS, END = 0.2, 4.0, 6.0
 
 
 def exact(t):
-    """The solution, from the theory of the damped oscillator."""
+    """Return the exact solution of the damped oscillator."""
     rate = np.sqrt(STIFFNESS - DAMPING**2 / 4)
     return np.exp(-DAMPING * t / 2) * (np.cos(rate * t) + DAMPING / (2 * rate) * np.sin(rate * t))
 
 
 def solution(model, t):
-    """u(t) that is 1 at 0 and level there, whatever the network says: the initial conditions hold by construction."""
+    """Return u(t), which satisfies the initial conditions for any network: u(0) = 1 and u'(0) = 0."""
     return 1 + t * t * model(t / END * 2 - 1)
 
 
 def residual(model, t):
-    """u'' + c u' + k u at the points t (n, 1)."""
+    """Return u'' + c u' + k u at the points t (n, 1)."""
     slope = autograd.elementwise_grad(lambda s: solution(model, s))
     return autograd.elementwise_grad(slope)(t) + DAMPING * slope(t) + STIFFNESS * solution(model, t)
 
@@ -51,9 +52,7 @@ def main(out):
         worst = np.abs(solution(model, between).data - exact(between)).max()
         if step % 6 == 0:
             loss = closure().item()
-            print(
-                f"after {step * 50:4} directions: loss {loss:.1e}, farthest from the solution {worst:.1e}", flush=True
-            )
+            print(f"after {step * 50:4} iterations: loss {loss:.1e}, largest error {worst:.1e}", flush=True)
         if step < 30:
             optimizer.step(closure)
     try:
@@ -65,11 +64,11 @@ def main(out):
     axes.plot(between, exact(between), linewidth=5, alpha=0.35, label="exact")
     axes.plot(between, solution(model, between).data, "--", color="black", label="network")
     axes.plot(points.data, 0 * points.data, "|", color="grey", label="points of the loss")
-    axes.set(xlabel="t", ylabel="u", title=f"a damped swing; largest error {worst:.1e}")
+    axes.set(xlabel="t", ylabel="u", title=f"damped oscillator; largest error {worst:.1e}")
     axes.legend()
     out.mkdir(parents=True, exist_ok=True)
     figure.savefig(out / "pinn.png", dpi=110)
-    print(f"the solution is in {out / 'pinn.png'}")
+    print(f"wrote the solution to {out / 'pinn.png'}")
     return worst
 
 
@@ -77,4 +76,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out"))
     if main(parser.parse_args().out) > 1e-3:
-        raise SystemExit("the solution is more than 0.001 off")
+        raise SystemExit("the error of the solution is above 0.001")

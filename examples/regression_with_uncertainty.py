@@ -1,7 +1,7 @@
-"""Predict a number and how sure one is: a Gaussian for each patient of scikit-learn's diabetes table.
+"""Predict numbers with their uncertainty: a Gaussian for each patient in scikit-learn's diabetes table.
 
 The network has two outputs, a mean and the logarithm of a variance, and is trained on the negative log-likelihood of
-what was measured (Nix and Weigend 1994).  Whether its doubt is honest is counted on patients it never saw.
+the measurements (Nix and Weigend 1994).  Held-out patients show whether its uncertainty is calibrated.
 """
 
 import sys
@@ -12,7 +12,7 @@ import nn
 
 
 def load(seed=0):
-    """Standardised features (n, 10) and targets (n, 1), 342 to learn from and 100 held out."""
+    """Load standardised features (n, 10) and targets (n, 1), 342 to train on and 100 held out, and the scale."""
     try:
         from sklearn.datasets import load_diabetes
     except ImportError as error:
@@ -45,19 +45,19 @@ def main():
     found = loss(output, held_y).item()
     constant = 0.5 * (np.log(y.var()) + (held_y - y.mean()) ** 2 / y.var()).mean()
     print(f"{history.epochs} epochs; {history.stopped}")
-    print(f"negative log-likelihood, held out: {found:.3f}; of one Gaussian for all: {constant:.3f}")
+    print(f"held-out negative log-likelihood: {found:.3f}; one Gaussian for all patients: {constant:.3f}")
     error, usual = np.abs(mean - held_y).mean() * scale, np.abs(held_y).mean() * scale
-    print(f"mean absolute error: {error:.1f}; of always saying the average: {usual:.1f}")
+    print(f"mean absolute error: {error:.1f}; always predicting the average: {usual:.1f}")
     inside = {k: float(np.mean(np.abs(held_y - mean) < k * spread)) for k in (1, 2)}
     print(
-        f"within 1 spread of the mean: {inside[1]:.0%} of patients (a Gaussian: 68%); within 2: {inside[2]:.0%} (95%)"
+        f"within 1 standard deviation: {inside[1]:.0%} of patients (a Gaussian: 68%); within 2: {inside[2]:.0%} (95%)"
     )
     for i in np.argsort(spread[:, 0])[[0, 50, 99]]:
         said = f"{mean[i, 0] * scale:+6.1f} ± {spread[i, 0] * scale:5.1f}"
-        print(f"  a patient: predicted {said} from the average, measured {held_y[i, 0] * scale:+6.1f}")
+        print(f"  one patient, relative to the average: predicted {said}, measured {held_y[i, 0] * scale:+6.1f}")
     return found < constant and 0.55 < inside[1] < 0.85
 
 
 if __name__ == "__main__":
     if not main():
-        raise SystemExit("the predictions are no better than one Gaussian, or the doubt is not honest")
+        raise SystemExit("the predictions are no better than one Gaussian, or the uncertainty is not calibrated")

@@ -1,9 +1,9 @@
-"""Beyond the gradient: train a small network with Newton's method, whose curvature comes from Hessian-vector products.
+"""Train a small network with Newton's method, which gets the curvature from Hessian-vector products.
 
 The Hessian of a loss with n weights has n x n numbers, but its product with a vector costs about two gradients
-(Pearlmutter 1994): `autograd.hvp`.  Conjugate gradients need only such products to solve for Newton's step (Steihaug
-1983), and a trust region says how far to believe it.  Gradient descent gets the same number of gradients, and L-BFGS is
-`nn.LBFGS`.
+(Pearlmutter 1994): `autograd.hvp`.  Conjugate gradients need only such products to solve for the Newton step (Steihaug
+1983), and a trust region limits its length.  For comparison, gradient descent and L-BFGS (`nn.LBFGS`) get the same
+number of gradients.
 """
 
 import time
@@ -15,7 +15,7 @@ import nn
 
 
 def problem(seed=0):
-    """A function to fit, and the weights of a network 1-12-12-1 as one vector."""
+    """Return a loss of the weights of a 1-12-12-1 network, as one vector, and the initial weights."""
     rng = np.random.default_rng(seed)
     x = np.linspace(-3, 3, 60)[:, None]
     y = np.sin(2 * x) * np.exp(-0.2 * x**2)
@@ -35,7 +35,10 @@ def problem(seed=0):
 
 
 def newton(loss, w, steps, radius=1.0):
-    """Newton's method with conjugate gradients in a trust region; (loss, gradients used) after each step."""
+    """Run Newton's method with conjugate gradients in a trust region.
+
+    Returns the weights, and (loss, gradients used) after each step.
+    """
     value_and_gradient = autograd.value_and_grad(loss)
     f, g = value_and_gradient(w)
     used, found = 1, [(float(f), 1)]
@@ -56,7 +59,7 @@ def newton(loss, w, steps, radius=1.0):
 
 
 def steihaug(loss, w, g, radius):
-    """Conjugate gradients on the quadratic model, stopped at the edge or where the curvature is negative."""
+    """Run conjugate gradients on the quadratic model up to the edge of the region or to negative curvature."""
     step, r, d = np.zeros_like(w), g, -g
     for n in range(1, 60):
         curved = autograd.hvp(loss)(w, d)
@@ -75,11 +78,11 @@ def steihaug(loss, w, g, radius):
 
 def main():
     loss, start = problem()
-    print(f"a network with {start.size} weights; its Hessian has {start.size**2:,} numbers, and none is written down\n")
+    print(f"a network with {start.size} weights; its Hessian has {start.size**2:,} numbers, and is never formed\n")
     began = time.perf_counter()
     _, found = newton(loss, start, 60)
     for i in (0, 5, 10, 20, 40, 60):
-        print(f"Newton step {i:2}   loss {found[i][0]:.2e}   as much work as {found[i][1]:,} gradients")
+        print(f"Newton step {i:2}   loss {found[i][0]:.2e}   cost of {found[i][1]:,} gradients")
     budget, final = found[-1][1], {"Newton and conjugate gradients": found[-1][0]}
     print(f"{time.perf_counter() - began:.1f} s\n")
 
@@ -100,7 +103,7 @@ def main():
     optimizer.step(closure)
     final["L-BFGS"] = min(calls)
     for name, value in final.items():
-        print(f"{name:32} loss {value:.2e} for the work of {budget:,} gradients")
+        print(f"{name:32} loss {value:.2e} at the cost of {budget:,} gradients")
     return final
 
 

@@ -1,4 +1,4 @@
-"""The page of `cats_and_dogs.py`: what a network is and how it learns, in order, with the numbers of one run."""
+"""Write the page of `cats_and_dogs.py`: what a network is and how it learns, with the numbers of one run."""
 
 # ruff: noqa: E501, RUF001 (the lines of a page)
 
@@ -12,12 +12,12 @@ from autograd import Tensor
 
 
 def pair(row):
-    """Two probabilities, [0.75, 0.25]."""
+    """Format two probabilities: [0.75, 0.25]."""
     return f"[{row[0]:.2f}, {row[1]:.2f}]"
 
 
 def article(*, model, initial, history, film, beliefs, cat, classes, compared, images, labels, lr, batch):
-    """The body of the page: the sections, with this run's numbers."""
+    """Return the body of the page, with the numbers of this run."""
     final = model.state_dict()
     model.load_state_dict(initial)
     start = one_step(model, cat, classes, lr)
@@ -27,74 +27,74 @@ def article(*, model, initial, history, film, beliefs, cat, classes, compared, i
     epochs, short = history.epochs, min(map(len, compared.values()))
     weights = sum(p.size for p in model.parameters())
     return f"""<main>
-<h1>How a network learns to tell {kind}s from {other}s</h1>
-<p>Everything on this page was computed in one run of <code>model.fit</code>'s counterpart here,
-<code>nn.fit(model, X, y)</code>: {len(images):,} images <em>X</em>, {len(images) - len(images) // 6:,} of them to learn
-from, and for each a label <em>y</em>: 0 for a {kind}, 1 for a {other}. One {kind} is followed all the way; the network
-never learns from it.</p>
+<h1>How a network learns to distinguish {kind}s from {other}s</h1>
+<p>Everything on this page comes from one run of <code>nn.fit(model, X, y)</code>, the counterpart of
+<code>model.fit</code>. There are {len(images):,} images <em>X</em>, {len(images) - len(images) // 6:,} of them to train
+on. Each has a label <em>y</em>: 0 for a {kind}, 1 for a {other}. We follow one {kind} from start to finish. The network
+never trains on it.</p>
 {gallery(images, labels, classes)}
 
 <h2>1. Layers and nodes</h2>
-<p>A network is columns of nodes, the <strong>layers</strong>, and an arrow from every node of a layer to every node of
+<p>A network has columns of nodes, the <strong>layers</strong>, and an arrow from every node of a layer to every node of
 the next. A <strong>node</strong> holds one number. The first layer holds the image: {side} x {side} pixels in three
-colours are {cat.size:,} numbers. The last holds the answer, one node for {kind} and one for {other}. Only the first and
-last nodes of a long layer are drawn.</p>
+colours are {cat.size:,} numbers. The last layer holds the answer, one node for {kind} and one for {other}. Only the
+first and last nodes of a long layer are drawn.</p>
 {start["network"]}
 
-<h2>2. Weights, set arbitrarily at first</h2>
-<p>Every arrow has a <strong>weight</strong>, a number by which the value that passes is multiplied. There are
-{weights:,} of them (the nodes' own offsets, the biases, included), and before training they are drawn at random. These are the
-first that lead into the first output node: {start["arbitrary"]}. So the first answers mean nothing.</p>
+<h2>2. Weights, random at first</h2>
+<p>Every arrow has a <strong>weight</strong>, a number that multiplies the value passing along it. There are {weights:,}
+weights, including the biases, which are added at the nodes. Before training they are random. The first weights into the
+first output node are {start["arbitrary"]}. So the first answers mean nothing.</p>
 
 <h2>3. What a node does: weights, then the activation function</h2>
 <p>{start["node"]}</p>
 {start["products"]}
 
 <h2>4. One forward pass</h2>
-<p>The image passes through all layers, from left to right, and leaves two numbers, {start["logits"]}. The function
+<p>The image passes through all layers, from left to right. The result is two numbers, {start["logits"]}. The function
 <em>softmax</em> turns them into <strong>probabilities</strong> that sum to 1: {start["belief"]} for [{kind}, {other}].
 </p>
 
 <h2>5. The loss: how wrong was that?</h2>
-<p>The right answer is [1, 0]. The <strong>loss function</strong> compares: it is the negative logarithm of the
-probability of the right class, &minus;log {start["p"]:.3f} = <strong>{start["loss"]:.3f}</strong>. It would be 0 for a
-certain and right answer, and it grows without bound for a certain and wrong one.</p>
+<p>The correct answer is [1, 0]. The <strong>loss function</strong> measures the error: it is the negative logarithm of
+the probability of the correct class, &minus;log {start["p"]:.3f} = <strong>{start["loss"]:.3f}</strong>. It is 0 for a
+certain and correct answer, and it grows without bound as the answer becomes certain and wrong.</p>
 
-<h2>6. The gradient: d(loss)/d(weight), for every single weight</h2>
-<p>How would the loss change if this one weight were a little larger? That is its <strong>gradient</strong>,
-d(loss)/d(weight). Backpropagation computes all {weights:,} in one pass from the loss back to the first layer. Here the
-arrows show gradients instead of weights:</p>
+<h2>6. The gradient: d(loss)/d(weight), for every weight</h2>
+<p>How would the loss change if one weight were a little larger? The answer is the <strong>gradient</strong> of that
+weight, d(loss)/d(weight). Backpropagation computes all {weights:,} gradients in one pass from the loss back to the first
+layer. Here the arrows show gradients instead of weights:</p>
 {start["gradients"]}
-<p>And this is that pass, step by step. Press Play, or use the arrow keys inside the frame.</p>
+<p>The frame below shows this pass step by step. Press Play, or use the arrow keys inside it.</p>
 <iframe title="Backpropagation, step by step" srcdoc="{html.escape(start["steps"])}"></iframe>
 
 <h2>7. One step of SGD, with its learning rate</h2>
-<p>Each weight moves against its gradient by a small share of it, the <strong>learning rate</strong>, here {lr:g}:
-new weight = old weight &minus; learning rate &times; gradient. That is all of <strong>stochastic gradient
-descent</strong>, the optimiser. After one such step for this one image, the loss for it is {start["loss_after"]:.3f} in
-place of {start["loss"]:.3f}, and the answer {start["belief_after"]}.</p>
+<p>Each weight moves against its gradient, scaled by the <strong>learning rate</strong>, here {lr:g}:
+new weight = old weight &minus; learning rate &times; gradient. This is the whole of <strong>stochastic gradient
+descent</strong>, the optimiser. After one such step on this image, its loss is {start["loss_after"]:.3f} instead of
+{start["loss"]:.3f}, and the answer is {start["belief_after"]}.</p>
 {start["step"]}
 
 <h2>8. Epochs: again and again</h2>
-<p>In one <strong>epoch</strong> every image passes once, {batch} at a time, with a step after each {batch}. Over {epochs}
-epochs the answer for the {kind} that is followed went from {pair(beliefs[1])} after the first to {pair(beliefs[-1])},
-towards [1, 0]. Of the images that were held out, {history["val_accuracy"][0]:.0%} were told right after the first epoch
-and {history["val_accuracy"][-1]:.1%} after the last. Move the slider.</p>
+<p>In one <strong>epoch</strong> the network trains on every image once, {batch} at a time, with a step after each
+{batch}. Over {epochs} epochs, the answer for our {kind} went from {pair(beliefs[1])} after the first epoch to
+{pair(beliefs[-1])}, towards [1, 0]. Of the held-out images, {history["val_accuracy"][0]:.0%} were classified correctly
+after the first epoch and {history["val_accuracy"][-1]:.1%} after the last. Move the slider to see each epoch.</p>
 {film.body("h3")}
 
 <h2>9. Another learning rate, another optimiser</h2>
-<p>The same network from the same initial weights, {short} epochs each. With a learning rate that is too small the loss
-hardly falls; with one that is too large, every step overshoots, and the loss stays high. <strong>Adam</strong> gives every weight a step size of its
-own, from the recent sizes of its gradients.</p>
+<p>These runs start from the same initial weights and last {short} epochs each. If the learning rate is too small, the
+loss hardly falls; if it is too large, every step overshoots, and the loss stays high. <strong>Adam</strong> gives every
+weight its own step size, from the recent sizes of its gradients.</p>
 {curves(compared)}
 </main>"""
 
 
 def one_step(model, cat, classes, lr):
-    """The first forward pass, backward pass and step for one image, in pictures and numbers."""
+    """Return pictures and numbers of the first forward pass, backward pass and step for one image."""
     loss_of, optimizer = nn.CrossEntropyLoss(), nn.SGD(model.parameters(), lr=lr)
     network_before = nn.draw(model, cat, names=classes).svg()
-    optimizer.zero_grad()  # the model has learnt before, and its last gradients would be added to
+    optimizer.zero_grad()  # the model was trained before, and gradients accumulate
     with autograd.watch():
         logits = model(Tensor(cat[None], name="image"))
         loss = loss_of(logits, np.array([0]))
@@ -138,7 +138,7 @@ def one_step(model, cat, classes, lr):
 
 
 def one_node(layer, cat):
-    """What the most active node of the first hidden layer computes, in words and as a table of its largest products."""
+    """Explain the most active node of the first hidden layer: a text and a table of its largest products."""
     shape = (round((cat.size / 3) ** 0.5),) * 2 + (3,)
     sums = layer(cat).data
     node = int(np.argmax(sums))
@@ -157,15 +157,15 @@ def one_node(layer, cat):
     rows.append([f"and {cat.size - 4:,} others", "", "", f"{products.sum() - products[largest].sum():+.4f}"])
     words = (
         f"Node {node + 1} of the first hidden layer multiplies each of the {cat.size:,} pixel values by the weight of its "
-        f"arrow and adds them up: {products.sum():.3f}. Its bias {layer.bias.data[node]:+.3f} makes it {sums[node]:.3f}. Then "
-        f"the <strong>activation function</strong> ReLU decides what is passed on: a positive number as it is, 0 in place of "
-        f"a negative one. Here that is {max(0.0, sums[node]):.3f}."
+        f"arrow and adds the products: {products.sum():.3f}. With its bias, {layer.bias.data[node]:+.3f}, the sum is "
+        f"{sums[node]:.3f}. The <strong>activation function</strong> ReLU keeps a positive number and replaces a negative "
+        f"one by 0. Here it returns {max(0.0, sums[node]):.3f}."
     )
     return words, table(["pixel", "value", "weight", "product"], rows)
 
 
 def gallery(images, labels, classes):
-    """A few images of each class."""
+    """Return a few images of each class as HTML."""
     parts = []
     for label, name in enumerate(classes):
         shown = images[np.flatnonzero(labels == label)[:8]]
@@ -182,7 +182,7 @@ def table(head, rows):
 
 
 def curves(compared):
-    """The losses of several runs in one drawing: x the epoch, y the loss."""
+    """Draw the losses of several runs: x is the epoch, y the loss."""
     width, height, left, top, bottom = 620, 260, 46, 14, 34
     most = 1.4 * float(np.median([losses[0] for losses in compared.values()]))
     dashes = ["", "7 4", "2 4", "9 3 2 3"]

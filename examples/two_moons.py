@@ -1,4 +1,4 @@
-"""Where a network draws the line: two half moons that no straight line parts, and the boundary it learns."""
+"""Learn the boundary between two half moons that no straight line can separate."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ import nn
 
 
 def moons(n, rng, noise=0.12):
-    """Points (n, 2) on two half circles that reach into one another, and which of them each is from (n,)."""
+    """Return points (n, 2) on two interlocking half circles, and the label of the half circle of each (n,)."""
     y = rng.integers(0, 2, n)
     angle = rng.uniform(0, np.pi, n)
     across = np.where(y == 0, np.cos(angle), 1 - np.cos(angle))
@@ -29,7 +29,7 @@ def main(out):
     for name, network in (("a straight line", line), ("two hidden layers", model)):
         nn.fit(network, X, y, epochs=80, optimizer=nn.Adam(network.parameters(), lr=0.01), progress=sys.stderr.isatty())
         accuracy[name] = nn.evaluate(network, held_X, held_y, metrics=["accuracy"])["accuracy"]
-        print(f"{name:18} tells {accuracy[name]:.1%} of 400 new points right")
+        print(f"{name:18} classifies {accuracy[name]:.1%} of 400 new points correctly")
 
     try:
         from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ def main(out):
     figure.colorbar(filled, ax=axes, label="probability of the second moon")
     out.mkdir(parents=True, exist_ok=True)
     figure.savefig(out / "two_moons.png", dpi=110)
-    print(f"the boundaries are in {out / 'two_moons.png'}")
+    print(f"wrote the boundaries to {out / 'two_moons.png'}")
     return accuracy["two hidden layers"]
 
 
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("out"))
     if main(parser.parse_args().out) < 0.97:
-        raise SystemExit("the boundary is worse than 97%")
+        raise SystemExit("the held-out accuracy is below 97%")

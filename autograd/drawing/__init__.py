@@ -15,7 +15,7 @@ from .render import RendererError as RendererError
 from .trace import Trace as Trace
 from .trace import trace as trace
 
-WHOLE = 2000  # boxes of a page in which modules can be opened
+WHOLE = 2000  # most boxes on a page whose modules can be opened
 
 __all__ = ["Page", "Picture", "RendererError", "Trace", "draw", "trace", "watch"]
 
@@ -32,17 +32,17 @@ def draw(
 ) -> Picture:
     """Draw how `loss` was computed and how its gradient flows back.
 
-    One box per tensor (an op and its output are one box) with its value and gradient, one arrow per operand.  `names`
-    is {name: tensor} or a module (anything with `named_parameters()`); a leaf's own `name` counts too.  Gradients are
-    shown when the graph was watched (see `watch`) and walked by backward(); `run_backward=True` computes them for the
-    picture alone, without changing any `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.
+    Each tensor is a box with its value and gradient (an op and its output share a box), and each operand is an arrow.
+    `names` is {name: tensor} or a module (anything with `named_parameters()`); a leaf's own `name` is used too.
+    Gradients are shown if the graph was watched (see `watch`) and backward() ran; `run_backward=True` computes them for
+    the picture only and changes no `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.
 
-    Every call of a module is a frame around its boxes.  Modules nested more than `depth` deep are folded into one box
-    each (depth=0 folds all), but for those whose dotted names are in `expand`.  Above `max_nodes` boxes more modules
-    fold, innermost first, or where there are none, a run of ops in the middle; the picture says what was folded.
+    Each call of a module is a frame around its boxes.  Modules nested more than `depth` deep are folded into one box
+    each (depth=0 folds all), except those whose dotted names are in `expand`.  Above `max_nodes` boxes, more modules
+    are folded, innermost first, and if that is not enough, a run of ops in the middle; the caption reports it.
 
-    Raises GraphError when `loss` records nothing or its graph was let go of unwatched, and ValueError for
-    `run_backward` with a loss of more than one element, an unknown `rankdir` or a name in `expand` that no module has.
+    Raises GraphError when `loss` records nothing or its graph was freed unwatched, and ValueError for `run_backward`
+    with a loss of more than one element, an unknown `rankdir`, or a name in `expand` that no module has.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True, name="w")
     >>> picture = draw((w * w).sum(), run_backward=True)
@@ -52,7 +52,7 @@ def draw(
     [('parameter', 'w', ('[2, -4]',))]
     """
     if not isinstance(loss, Tensor):
-        raise TypeError(f"draw() takes the Tensor of a loss; got {type(loss).__name__}")
+        raise TypeError(f"draw() takes a loss Tensor; got {type(loss).__name__}")
     if not loss.requires_grad:
         raise GraphError(
             "there is no graph to draw: none of the inputs of this Tensor has requires_grad=True, "
@@ -69,13 +69,13 @@ def draw(
     snapshot = take(loss, named, names, run_backward=run_backward, max_nodes=max_nodes, depth=depth, expand=expand)
     known = sorted({call.path for call in snapshot.calls})
     if unknown := [path for path in expand if path not in known]:
-        raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; there are {known}")
+        raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; its modules are {known}")
     whole = take(loss, named, names, run_backward=run_backward, max_nodes=WHOLE) if snapshot.closed else snapshot
     return Picture(snapshot, rankdir=rankdir, whole=whole if len(whole.boxes) <= WHOLE else snapshot)
 
 
 def _named(names: Any) -> dict[str, Tensor]:
-    """`names` as {name: tensor}.  Raises TypeError where something else stands for a Tensor."""
+    """Return `names` as {name: tensor}.  Raises TypeError for a value that is not a Tensor."""
     if hasattr(names, "named_parameters"):
         names = dict(names.named_parameters())
     if not isinstance(names, Mapping | None):
@@ -83,5 +83,5 @@ def _named(names: Any) -> dict[str, Tensor]:
     named = dict(names or {})
     for name, tensor in named.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise TypeError(f"names maps text to Tensors; got {type(tensor).__name__} for {name!r:.60}")
+            raise TypeError(f"names maps strings to Tensors; got {type(tensor).__name__} for {name!r:.60}")
     return named

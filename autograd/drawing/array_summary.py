@@ -1,4 +1,4 @@
-"""Say an array in a line or two: in full when it is small, else its mean, spread, range, zeros and non-finite count."""
+"""Summarise an array in one or two lines: in full if it is small, else its mean, spread, range, zeros and NaNs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FULL = 6  # arrays of at most this many elements are written out
 
 @dataclass(frozen=True)
 class ArraySummary:
-    """An array in words: `lines` of text, how many elements are not finite, and the root of the mean square.
+    """An array as `lines` of text, the number of non-finite elements, and the root mean square.
 
-    `histogram` is (lowest, highest, counts of 16 equal parts) of the finite elements of an array with many.
+    `histogram` is (lowest, highest, counts in 16 equal bins) of the finite elements; only larger arrays have one.
     """
 
     lines: tuple[str, ...]
@@ -69,7 +69,7 @@ def summarise(value: Any) -> ArraySummary:
 
 
 def _rms(wide: Any) -> float:
-    """The root of the mean square, scaled by the largest element so that the squares neither overflow nor vanish."""
+    """The root mean square, scaled by the largest element so that the squares neither overflow nor underflow."""
     magnitude = np.abs(wide)
     largest = float(magnitude.max())
     if largest == 0 or not math.isfinite(largest):
@@ -78,7 +78,7 @@ def _rms(wide: Any) -> float:
 
 
 def _share(count: int, size: int) -> str:
-    """A percentage that is 0% only for none and 100% only for all."""
+    """`count` of `size` as a percentage that is 0% only for none and 100% only for all."""
     if 0 < count < size:
         return "<1%" if 100 * count < size else f"{min(99, round(100 * count / size))}%"
     return "100%" if count else "0%"

@@ -24,12 +24,12 @@ from .snapshot import NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
 def take(
     loss: Tensor, names: Mapping[str, Tensor], model: Any = None, *, run_backward: bool = False, **folding: Any
 ) -> Snapshot:
-    """Snapshot of the graph behind `loss`.  Raises GraphError if it was let go of and nobody watched.
+    """Take a snapshot of the graph behind `loss`.  Raises GraphError if the graph was freed unwatched.
 
-    `model` tells the modules' names, and `folding` is for `fold`.
+    `model` gives the modules' names; `folding` is passed to `fold`.
     """
     notes = find(loss)
-    with np.errstate(all="ignore"):  # what overflows here did so in the forward or backward pass, and is shown in red
+    with np.errstate(all="ignore"):  # an overflow also happened in the forward or backward pass, and is shown in red
         if run_backward and not loss.is_leaf and not _same_walk(notes.values()):
             notes = walked(loss, notes)
         inputs = {node: inputs_of(node, note) for node, note in notes.items()}
@@ -39,7 +39,7 @@ def take(
 
 
 def find(loss: Tensor) -> dict[Node, Note]:
-    """Every node that `loss` was computed by, oldest first, and what is known of it."""
+    """Return {node: note} for every node behind `loss`, oldest first."""
     found: dict[Node, Note] = {}
     waiting = [] if loss.is_leaf else [loss.node]
     while waiting:
@@ -49,7 +49,7 @@ def find(loss: Tensor) -> dict[Node, Note]:
         note = note_of(node)
         if note is None:
             raise GraphError(
-                f"the graph behind {node.op.name} was let go of by backward(), so there is nothing left to draw; "
+                f"the graph behind {node.op.name} was freed by backward(), so there is nothing left to draw; "
                 f"compute the loss inside `with autograd.watch():`, or draw before backward(), or call "
                 f"backward(retain_graph=True)"
             )
@@ -59,7 +59,7 @@ def find(loss: Tensor) -> dict[Node, Note]:
 
 
 def walked(loss: Tensor, notes: dict[Node, Note]) -> dict[Node, Note]:
-    """The notes with the gradients of a backward walk of their own, which changes no `.grad` and keeps the graph."""
+    """The notes with gradients from a separate backward walk, which changes no `.grad` and keeps the graph."""
     if loss.data.size != 1:
         raise ValueError(f"run_backward=True needs a loss of one element, and this Tensor has shape {loss.shape}")
     filled: dict[Node, Note] = {}
@@ -73,12 +73,12 @@ def walked(loss: Tensor, notes: dict[Node, Note]) -> dict[Node, Note]:
 
 
 def _same_walk(notes: Collection[Note]) -> bool:
-    """Whether all gradients are there and came in one walk."""
+    """Whether all gradients are known and come from one walk."""
     return all(note.gradient is not None for note in notes) and len({note.turn for note in notes}) <= 1
 
 
 class _Camera:
-    """The state of one shot: which box every tensor has, and which names they carry."""
+    """The state of one snapshot: the boxes and names of all tensors."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class _Camera:
         leaves = (edge for note in notes.values() for edge in note.edges if edge.__class__ is Leaf)
         self.unseen = not seen and any(leaf.grad is not None for leaf in leaves)
         self.places: dict[Any, int] = {}
-        self.replaced: set[Any] = set()  # leaves that hold another value now than in the forward pass
+        self.replaced: set[Any] = set()  # leaves whose value has changed since the forward pass
         self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)
 
     def has_gradient(self, note: Note) -> bool:
@@ -121,7 +121,7 @@ class _Camera:
         for key, (title, lines) in self.folded.boxes.items():
             self._place(key, Box("folded", title, notes=lines, number=numbers[key]))
         totals: dict[Any, Any] = {}
-        partial: set[Any] = set()  # leaves of which some share of the gradient is not known
+        partial: set[Any] = set()  # leaves for which some share of the gradient is unknown
         arrows: list[Arrow] = []
         for node, note in reversed(self.notes.items()):  # newest first, the order in which the walk sums
             shares = self._shares(node, note)
@@ -175,13 +175,13 @@ class _Camera:
         return [arrow]
 
     def _box(self, key: Any) -> int:
-        """The place of the box of `key`, which is made if it is new."""
+        """The index of the box of `key`, which is created if needed."""
         if key in self.places:
             return self.places[key]
         if key.__class__ is Node:
             return self._place(key, self._op(key))
         if key.__class__ is Leaf:
-            return self._place(key, Box("parameter", ""))  # a place for now: its gradient is a sum that is not done
+            return self._place(key, Box("parameter", ""))  # a placeholder, because its gradient is not summed yet
         value = self.known.get(key)
         name = self.input_names.get(key) or (self.arrays.get(id(value)) if hasattr(value, "shape") else None)
         shape = getattr(value, "shape", None)
@@ -219,7 +219,7 @@ class _Camera:
         return box
 
     def _shares(self, node: Node, note: Note) -> list[Any]:
-        """What the gradient of `node` sends back through each slot (None: nothing, not known, or not to be shown)."""
+        """The gradient that `node` sends back through each slot (None: none, unknown or not shown)."""
         shares: list[Any] = [None] * len(note.edges)
         into, home = self.folded.into, self.folded.into.get(node, node)
         if self.has_gradient(note):
@@ -231,9 +231,9 @@ class _Camera:
 
 
 def inputs_of(node: Node, note: Note) -> list[Any]:
-    """What names the box of each input: its node or leaf, or a key for a constant; None for an operand left out.
+    """The key of each input's box: its node or leaf, or a key for a constant; None for an omitted operand.
 
-    An array that is the input of several ops is one box; a number gets a box wherever it is used.
+    An array that several ops read is one box; a number gets a box for each use.
     """
     keys: list[Any] = []
     for slot, (array, edge) in enumerate(zip(note.arrays, note.edges, strict=True)):
@@ -249,19 +249,19 @@ def inputs_of(node: Node, note: Note) -> list[Any]:
 
 
 def _call(node: Node) -> str:
-    """The op and those of its params that can be said in a few characters: `sum axis=0`."""
+    """The op and its short parameters: `sum axis=0`."""
     short = [(key, value) for key, value in node.params.items() if value is not None and not hasattr(value, "shape")]
     said = [f"{key}={value!r}" for key, value in short]
     return " ".join([node.op.name, *(text for text in said if len(text) <= 30)])
 
 
 def _merged(arrows: list[Arrow]) -> list[Arrow]:
-    """One arrow in place of all between a box and the folded part, with their count; the others as they are."""
+    """Merge all arrows between a box and a folded box into one, with their count, and keep the others."""
     merged: dict[Any, Arrow] = {}
     unique = itertools.count()
     for arrow in arrows:
         whole = merged.setdefault(next(unique) if arrow.count else (arrow.start, arrow.end), arrow)
         if not arrow.count or whole is not arrow:
             whole.count += 1
-            whole.gradient = arrow.gradient if whole.count == 1 else None  # of several there is no one number
+            whole.gradient = arrow.gradient if whole.count == 1 else None  # several arrows have no single gradient
     return list(merged.values())

@@ -1,7 +1,7 @@
 """Write a snapshot as DOT text, the language of Graphviz.
 
-Kinds of boxes differ by outline, by word and only then by colour (Okabe and Ito's palette, which colour-blind readers
-can tell apart).  Every text is escaped here and nowhere else.
+Kinds of boxes differ by outline and word, and only then by colour (Okabe and Ito's palette, which colour-blind readers
+can tell apart).  All text is escaped here and nowhere else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ STYLES = {
     "loss": {"shape": "box", "peripheries": "2", "color": VERMILLION, "penwidth": "1.5"},
     "folded": {"shape": "box3d", "color": GREY},
 }
-DECADES, THIN, WIDE = 6, 0.8, 5.0  # gradients 10**6 times smaller than the largest, or less, get the thinnest arrow
+DECADES, THIN, WIDE = 6, 0.8, 5.0  # gradients at least 10**6 times smaller than the largest get the thinnest arrow
 
 
 def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
-    """The DOT text of a snapshot.  Raises ImportError, with advice, when the `graphviz` package is not installed."""
+    """Return the DOT text of a snapshot.  Raises ImportError when the `graphviz` package is not installed."""
     try:
         graphviz: Any = importlib.import_module("graphviz")
     except ImportError as error:
@@ -43,7 +43,7 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     for i, box in enumerate(snapshot.boxes):
         tooltip = graphviz.escape(_plain(f"{box.title} {box.kind}"))
         clusters[box.call].node(f"b{i}", _label(box), tooltip=tooltip, **STYLES[box.kind])
-    for i, call in reversed(list(enumerate(snapshot.calls))):  # the innermost first: a frame is copied into its parent
+    for i, call in reversed(list(enumerate(snapshot.calls))):  # innermost first: a frame is copied into its parent
         if clusters[i].body:
             frame = {"color": GREY, "style": "rounded", "margin": "12", "fontcolor": GREY, "fontsize": "10"}
             clusters[i].attr(label=_html(_text(call.title)), labeljust="l", labelloc="t", **frame)
@@ -63,7 +63,7 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
 
 
 def _backward(gradient: ArraySummary, largest: float) -> dict[str, str]:
-    """How the backward half of an arrow looks; it is as wide as its gradient is large."""
+    """The attributes of the backward half of an arrow; a larger gradient makes it wider."""
     said = f"gradient, root mean square {gradient.rms:.4g}"
     looks = {"dir": "back", "style": "dashed", "color": VERMILLION, "tooltip": said, "edgetooltip": said}
     if gradient.nonfinite:
@@ -72,7 +72,7 @@ def _backward(gradient: ArraySummary, largest: float) -> dict[str, str]:
 
 
 def penwidth(size: float, largest: float) -> float:
-    """The width in points of an arrow whose gradient has `size`, on a logarithmic scale that ends at `largest`.
+    """The width in points of an arrow for a gradient of `size`, on a logarithmic scale up to `largest`.
 
     >>> [round(penwidth(size, 1.0), 2) for size in (1.0, 1e-3, 1e-9, 0.0)]
     [5.0, 2.9, 0.8, 0.8]
@@ -84,7 +84,7 @@ def penwidth(size: float, largest: float) -> float:
 
 
 def size_of(arrow: Arrow) -> float:
-    """How large the gradient is that comes back through an arrow; 0 where it is not known or not finite."""
+    """The root mean square of the gradient that flows back along an arrow; 0 if it is unknown or not finite."""
     return arrow.gradient.rms if arrow.gradient and not arrow.gradient.nonfinite else 0.0
 
 
@@ -95,13 +95,13 @@ def _caption(snapshot: Snapshot) -> str:
         span = f" (root mean square {min(sizes):.2g} to {max(sizes):.2g}, log scale)" if sizes else ""
         words.append(f"Dashed arrows: backward, wider for a larger gradient{span}.")
     if any(box.value is None and box.kind != "folded" for box in snapshot.boxes):
-        words.append("Not kept: compute the loss inside `with autograd.watch():` to see every value.")
+        words.append("Values not kept: compute the loss inside `with autograd.watch():` to see them.")
     words += [snapshot.folded] if snapshot.folded else []
     return "".join(f"{html.escape(line)}<BR ALIGN='LEFT'/>" for line in words)
 
 
 def word_of(box: Box) -> str:
-    """The kind of a box in one word; a loss is one number."""
+    """The kind of a box in one word; a loss of several elements is an output."""
     return "output" if box.kind == "loss" and math.prod(box.shape or ()) != 1 else box.kind
 
 
@@ -140,16 +140,16 @@ def _grey(word: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line without control characters, of a length that a box can hold."""
+    """`text` as one line without control characters, cut to fit a box."""
     line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
     return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def _text(text: str) -> str:
-    """`text` inside an HTML-like label: Graphviz reads entities there, and backslash sequences after them."""
+    """Escape `text` for an HTML-like label, where Graphviz reads entities and then backslash sequences."""
     return html.escape(_plain(text)).replace("\\", "\\\\")
 
 
 def _html(markup: str) -> str:
-    """A DOT string that Graphviz reads as markup: it stands between angle brackets."""
+    """Put markup in angle brackets, so that Graphviz reads it as markup."""
     return f"<{markup}>"

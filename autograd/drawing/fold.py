@@ -10,14 +10,14 @@ from typing import Any
 from ..graph import Node
 from .modules import ModuleCalls
 
-FOLD = "folded"  # stands for the run of ops that was left out
+FOLD = "folded"  # the key of a run of ops that is left out
 
 
 @dataclass
 class Folded:
-    """What is left out: `into` says of a node, leaf or constant which box it is part of; `boxes` are these.
+    """What is left out: `into` maps a node, leaf or constant to the box that it is part of; `boxes` are these boxes.
 
-    The key of such a box is FOLD or the number of a call; its value is the title and the lines under it.
+    The key of a box is FOLD or the number of a call; its value is the title and the lines below it.
     """
 
     into: dict[Any, Any] = field(default_factory=dict)
@@ -34,10 +34,11 @@ def fold(
     depth: int | None = None,
     expand: Collection[str] = (),
 ) -> Folded:
-    """Fold the modules nested more than `depth` deep, and if there are still more than `max_nodes` boxes, others.
+    """Fold the modules nested more than `depth` deep, then more of them until at most `max_nodes` boxes are left.
 
-    `inputs` holds the keys of the inputs of every node, oldest node first.  The innermost modules fold first; those
-    whose path is in `expand` stay open, and so do those around them.  Without modules, one run of ops folds.
+    `inputs` maps every node to the keys of its inputs, oldest node first.  The innermost modules are folded first;
+    those whose path is in `expand` stay open, and so do those around them.  If that is not enough, a run of ops is
+    folded.
     """
     sources = dict.fromkeys(key for keys in inputs.values() for key in keys if key is not None and key not in inputs)
     keys = [*inputs, *sources]
@@ -54,12 +55,12 @@ def fold(
 
 
 def _is_open(path: str, expand: Collection[str]) -> bool:
-    """Whether the module at `path` is to be opened, or has to be because one inside it is."""
+    """Whether `expand` opens the module at `path`, or one inside it."""
     return any(wanted == path or wanted.startswith(f"{path}.") or not path for wanted in expand)
 
 
 def _into(keys: Iterable[Any], calls: ModuleCalls, closed: Collection[int]) -> dict[Any, Any]:
-    """{key: the outermost closed call around it}"""
+    """Return {key: the outermost closed call around it}."""
     outermost = [next((a for a in calls.above(i) if a in closed), None) for i in range(len(calls))]
     places = ((key, outermost[calls.of[key]]) for key in keys if key in calls.of)
     return {key: call for key, call in places if call is not None}
@@ -70,17 +71,17 @@ def _modules(into: dict[Any, Any], calls: ModuleCalls, total: int) -> Folded:
     for key, call in into.items():
         members.setdefault(call, []).append(key)
     boxes = {call: (calls[call].title, _contents(keys)) for call, keys in members.items()}
-    modules = f"{len(boxes):,} module{'s are' if len(boxes) != 1 else ' is'}"
-    text = f"Folded: {modules} one box each, {len(into):,} of {total:,} boxes; expand= or max_nodes= shows more."
+    modules = f"{len(boxes):,} module{'s' if len(boxes) != 1 else ''}"
+    text = f"Folded: {modules}, with {len(into):,} of {total:,} boxes; use expand= or max_nodes= to see more."
     return Folded(into, boxes, text)
 
 
 def _run(inputs: Mapping[Node, list[Any]], sources: Collection[Any], named: Collection[Any], room: int) -> Folded:
-    """Leave out a run of ops and what only they use.
+    """Leave out a run of ops and the inputs that only they use.
 
-    Shown are the newest ops (three quarters of the room), the oldest ones, the constants that these use, and leaves
-    (named ones first, half of the room at most).  Since the run is one of creation numbers, no arrow leads from the run
-    to itself through a box that is shown.
+    The picture keeps the newest ops (three quarters of the room), the oldest ones, their constants, and leaves (named
+    ones first, at most half of the room).  The run is contiguous in creation order, so no arrow leaves it and returns
+    through a box that is shown.
     """
     leaves = sorted((key for key in sources if not isinstance(key, tuple)), key=lambda key: key not in named)
     shown: set[Any] = set(leaves[: room // 2])
@@ -91,12 +92,12 @@ def _run(inputs: Mapping[Node, list[Any]], sources: Collection[Any], named: Coll
     _take(newest_first[: max(newest, 1) - 1 : -1], inputs, shown, room // 4, set(leaves) - shown)
     into = {key: FOLD for key in (*inputs, *sources) if key not in shown}
     ops = sum(isinstance(key, Node) for key in into)
-    text = f"Folded: {len(into):,} of {len(inputs) + len(sources):,} boxes are one box here; max_nodes= shows more."
+    text = f"Folded: {len(into):,} of {len(inputs) + len(sources):,} boxes, into one; use max_nodes= to see more."
     return Folded(into, {FOLD: (f"{ops:,} op{'s' * (ops != 1)}", _contents(into))}, text)
 
 
 def _take(nodes: list[Node], inputs: Mapping[Node, list[Any]], shown: set[Any], room: int, barred: set[Any]) -> int:
-    """Show `nodes` in turn, with their constants, until the room is used up; how many were shown."""
+    """Show `nodes` in turn, with their constants, while there is room; return how many are shown."""
     for count, node in enumerate(nodes):
         more = {node, *(key for key in inputs[node] if isinstance(key, tuple))} - shown
         room -= len(more)
@@ -107,7 +108,7 @@ def _take(nodes: list[Node], inputs: Mapping[Node, list[Any]], shown: set[Any], 
 
 
 def _contents(keys: Iterable[Any]) -> tuple[str, ...]:
-    """What is folded, in words."""
+    """Describe what is folded."""
     keys = list(keys)
     ops = Counter(key.op.name for key in keys if isinstance(key, Node))
     constants = sum(isinstance(key, tuple) for key in keys)

@@ -1,4 +1,4 @@
-"""Say a derivative rule as mathematics, read from its own source: `lambda g, _z, _x, y: g * y` becomes `g · w`."""
+"""Show a derivative rule as mathematics, read from its source: `lambda g, _z, _x, y: g * y` becomes `g · w`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SIGNS = [(r"\*\* ?2\b", "²"), (r"\*\* ?3\b", "³"), (r" ?\*\* ?", "^"), (r" \*
 
 
 def mathematics(rule: Any, names: Sequence[str] = ()) -> str:
-    """What `rule(g, out, *inputs)` computes, with `names` (of out and the inputs) for its arguments' own.
+    """Return what `rule(g, out, *inputs)` computes, with its arguments renamed to `names` (of out and the inputs).
 
-    A rule whose source is one expression is that expression.  One written with `def` may say it in backticks at the
-    start of its docstring; failing that, its first `return` is taken.  "" where there is no source.
+    A lambda is shown as its expression.  A `def` is shown as the backticked start of its docstring, or else as its
+    first `return`.  Returns "" if there is no source.
 
     >>> mathematics(lambda g, _z, _x, y: g * y, ["z", "x", "w"])
     'g · w'
@@ -38,7 +38,7 @@ def mathematics(rule: Any, names: Sequence[str] = ()) -> str:
 
 
 def _letter(name: str, otherwise: str) -> str:
-    """A name that can stand in a formula, `weight` for `0.weight`, or a number; `otherwise` for any other."""
+    """Return a name that fits a formula (`weight` for `0.weight`) or a number; `otherwise` for any other name."""
     if re.fullmatch(r"-?[\d.]+", name):
         return name
     return name.rpartition(".")[2] if re.fullmatch(r"[^\W\d_][\w.]{0,40}|\d+\.[\w.]{1,40}", name) else otherwise

@@ -1,7 +1,7 @@
-"""Which call of which module an op belongs to, so that a picture can put a frame around it, or fold it into one box.
+"""Find the module call that each op belongs to, so that a picture can frame a call, or fold it into one box.
 
-A call is a run of ops that follow one another in the forward pass.  No arrow leads out of such a run and back into it,
-so folding one never makes a cycle.
+A call is a run of consecutive ops in the forward pass.  No arrow leaves such a run and comes back, so folding one never
+makes a cycle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .recording import Note
 
 @dataclass
 class ModuleCall:
-    """One pass through a module, titled `0 Linear(64 -> 32)`: its dotted path, and the call around it, if any."""
+    """One call of a module: its title (`0 Linear(64 -> 32)`), its dotted path, and the call around it, if any."""
 
     title: str
     path: str
@@ -27,14 +27,14 @@ class ModuleCall:
 
 
 class ModuleCalls(list[ModuleCall]):
-    """All calls of a graph, parents before children; `of` says in which one an op, leaf or constant is."""
+    """All calls of a graph, parents before children; `of` maps an op, leaf or constant to its innermost call."""
 
     def __init__(self) -> None:
         super().__init__()
         self.of: dict[Any, int] = {}
 
     def above(self, call: int | None) -> list[int]:
-        """The calls around this one, outermost first, and itself."""
+        """This call and those around it, outermost first."""
         found = []
         while call is not None:
             found.append(call)
@@ -43,9 +43,9 @@ class ModuleCalls(list[ModuleCall]):
 
 
 def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]], model: Any = None) -> ModuleCalls:
-    """The calls behind the nodes, oldest first.
+    """Find the calls that made the nodes, oldest first.
 
-    Where nobody watched the forward pass, an op that reads a parameter of `model` counts as that of its module.
+    If the forward pass was not watched, an op that reads a parameter of `model` is assigned to the parameter's module.
     """
     calls, running = ModuleCalls(), list[tuple[Any, int]]()
     owners = _owners(model)
@@ -68,7 +68,7 @@ def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]],
 
 
 def _place_inputs(calls: ModuleCalls, notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]]) -> None:
-    """A leaf or constant is inside the innermost call that holds all ops that read it; a named input is outside."""
+    """Place each leaf or constant in the innermost call around all ops that read it, and named inputs outside."""
     around: dict[Any, list[int]] = {}
     for node, note in notes.items():
         above = calls.above(calls.of.get(node))
@@ -82,7 +82,7 @@ def _place_inputs(calls: ModuleCalls, notes: Mapping[Node, Note], inputs: Mappin
 
 
 def _owners(model: Any) -> dict[Any, tuple[Any, ...]]:
-    """{the leaf of a parameter: the modules around it, outermost first}"""
+    """Return {leaf of a parameter: the modules around it, outermost first}."""
     if not hasattr(model, "named_modules"):
         return {}
     modules = dict(model.named_modules())

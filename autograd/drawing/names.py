@@ -1,4 +1,4 @@
-"""What tensors are called in a picture or a trace, and how a rule reads with those names."""
+"""The names of tensors in a picture or a trace, and rules written with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .recording import Note
 
 
 class TensorNames:
-    """What tensors are called: by the user, else by the op that made them, numbered if there are several."""
+    """The name of each tensor: the user's, else its op's, numbered if the op occurs more than once."""
 
     def __init__(self, notes: Mapping[Node, Note], named: Mapping[Any, str]) -> None:
         self.named = dict(named)
@@ -27,7 +27,7 @@ class TensorNames:
         return self.named.get(edge) or name_of(edge) or "a leaf"
 
     def inputs(self, node: Node, note: Note) -> list[str]:
-        """The names of the inputs, where they have one that can stand in a formula."""
+        """The names of the inputs for a formula; "" for an input without a name."""
         given = [*note.names, *[None] * len(note.edges)]
         called = []
         for edge, array, name in zip(note.edges, note.arrays, given, strict=False):
@@ -40,18 +40,18 @@ class TensorNames:
 
 
 def rule_of(node: Node, slot: int, called: Sequence[str]) -> str:
-    """The rule of `node` for its input `slot` as mathematics, where the inputs are `called` so."""
+    """The rule of `node` for its input `slot` as mathematics; `called` names the inputs."""
     if node.op.every is not None:
         return mathematics(node.op.every)
     return mathematics(node.op.rules[slot], ["", *called])
 
 
 def name_of(edge: Any) -> str | None:
-    """The name that the tensor of a leaf was given, if it is still there."""
+    """The name of a leaf's tensor, if the tensor still exists."""
     tensor = edge.tensor() if edge.__class__ is Leaf else None
     return None if tensor is None else tensor.name
 
 
 def key_of(tensor: Tensor) -> Any:
-    """What stands for a Tensor in a picture: its node or leaf, or a constant itself."""
+    """The key of a Tensor in a picture: its node or leaf, or the Tensor itself for a constant."""
     return tensor if tensor.node is None else tensor.node

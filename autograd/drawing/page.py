@@ -1,4 +1,4 @@
-"""A self-contained HTML page: styles, scripts and data are inside it, and nothing is ever fetched."""
+"""Self-contained HTML pages: styles, scripts and data are inline, and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 ASSETS = Path(__file__).parent / "assets"
-# Even a name that got past every escape could fetch nothing and be no script from elsewhere.
+# Even if an unescaped name got through, it could not fetch anything or load a script from elsewhere.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
 class Page:
-    """An HTML page as text; `save` writes it, and a notebook shows it in a frame of its own.
+    """A self-contained HTML page; `save` writes it, and a notebook shows it in a frame.
 
-    `body` is HTML, in which the caller has escaped what users wrote; `data` is what the scripts read by `pageData()`,
-    anything that JSON can say.  `styles` and `scripts` are files, which come after those that all pages share.
+    `body` is HTML; the caller must escape any user text in it.  `data` is anything that JSON can hold; scripts read it
+    with `pageData()`.  `styles` and `scripts` are files, added after those that all pages share.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Page:
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a file beside its place and rename it: it appears whole or not at all."""
+    """Write a temporary file beside `path` and rename it, so that the file appears whole or not at all."""
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""Find the values of tensors of which nobody kept the Tensor: some node kept the array, or it is computed again."""
+"""Recover intermediate values from nodes, or recompute them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .recording import Note
 def find_values(
     notes: Mapping[Node, Note], inputs: Mapping[Node, list[Any]], tensors: Iterable[Tensor], hidden: Collection[Any]
 ) -> dict[Any, Any]:
-    """{key: array}, for the keys in `inputs` and the nodes whose value can be had, as it was in the forward pass.
+    """Return {key: array in the forward pass} for the inputs and nodes whose value was kept or can be recomputed.
 
-    `notes` holds the oldest node first.  What is `hidden` is not computed again, so that a long graph costs no more
-    than the part that is shown.
+    `notes` starts with the oldest node.  Nodes in `hidden` are not recomputed, so that a long graph costs no more than
+    the part that is shown.
     """
     known = {tensor.node: tensor.data for tensor in tensors if tensor.node is not None}
     for node, note in notes.items():
@@ -44,5 +44,5 @@ def _input(node: Node, array: Any, edge: Any, known: Mapping[Any, Any]) -> Any:
 
 
 def _is_value(array: Any, edge: Any) -> bool:
-    """Whether `array` is one, and not what stands in for an array that was not kept."""
+    """Whether `array` is a value, not the edge or Outline that replaces an array that was not kept."""
     return array is not None and array is not edge and array.__class__ is not Outline

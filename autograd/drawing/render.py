@@ -1,4 +1,4 @@
-"""Turn DOT text into SVG, PNG or PDF, by the `dot` program or else by the pygraphviz package, which needs none."""
+"""Turn DOT text into SVG, PNG or PDF, with the `dot` program or else with pygraphviz, which does not need it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FORMATS = ("svg", "png", "pdf", "dot", "html")
 
 
 class RendererError(RuntimeError):
-    """Nothing on this machine can lay out a graph."""
+    """No renderer that can lay out a graph is installed."""
 
 
 def render(source: str, suffix: str) -> bytes:
-    """DOT text as the file that `suffix` names (svg, png or pdf).  Raises RendererError, which says what to install."""
+    """Render DOT text as svg, png or pdf.  Raises RendererError, which names the package to install."""
     if shutil.which("dot"):
         graphviz: Any = importlib.import_module("graphviz")
         return bytes(graphviz.Source(source).pipe(format=suffix))
@@ -36,21 +36,21 @@ def render(source: str, suffix: str) -> bytes:
         ) from error
     graph = pygraphviz.AGraph(string=source)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it warns of more than 1000 boxes
+        with contextlib.redirect_stderr(io.StringIO()):  # it warns above 1000 boxes
             return bytes(graph.draw(format=suffix, prog="dot"))
     finally:
         graph.close()
 
 
 class Picture:
-    """A drawn graph: `save` it, or let a notebook show it.
+    """A drawn graph: `save` it, or show it in a notebook.
 
-    `snapshot` is the picture as data, `source` as DOT text.
+    `snapshot` is the picture as data, and `source` as DOT text.
     """
 
     def __init__(self, snapshot: Snapshot, *, rankdir: str = "LR", whole: Snapshot | None = None) -> None:
         self.snapshot, self.rankdir = snapshot, rankdir
-        self.whole = whole or snapshot  # with the modules open that are folded in `snapshot`
+        self.whole = whole or snapshot  # without the folding of `snapshot`
 
     @cached_property
     def source(self) -> str:
@@ -58,22 +58,21 @@ class Picture:
         return to_dot(self.snapshot, rankdir=self.rankdir)
 
     def svg(self) -> str:
-        """The picture as SVG text.  Raises RendererError when nothing can lay it out."""
+        """The picture as SVG text.  Raises RendererError when no renderer is installed."""
         return render(self.source, "svg").decode("utf-8")
 
     def page(self) -> Page:
-        """The picture step by step: forward and backward, with each local rule and the numbers of this run.
+        """The picture as a step-by-step page: forward and backward, with each local rule and the numbers of this run.
 
-        A self-contained HTML page, which a notebook shows in a frame; it needs no Graphviz.
+        The page is self-contained HTML and needs no Graphviz; a notebook shows it in a frame.
         """
         return to_page(self.whole, self.snapshot.closed)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture in the format that the suffix names and return the path: .svg, .png, .pdf, .dot or .html.
+        """Write the picture as .svg, .png, .pdf, .dot or .html, by the suffix, and return the path.
 
-        The page that .html names is the picture step by step, see `page`.
-
-        The file appears whole or not at all.  Raises ValueError for another suffix.
+        An .html file is the step-by-step page, see `page`.  The file appears whole or not at all.  Raises ValueError
+        for any other suffix.
         """
         path = Path(path)
         suffix = path.suffix.lower().removeprefix(".")
@@ -96,7 +95,7 @@ class Picture:
             return None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the SVG, or where nothing can lay it out, the DOT text and what to install."""
+        """The SVG for a notebook, or without a renderer, the DOT text and what to install."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except RendererError as error:

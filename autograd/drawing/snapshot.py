@@ -1,6 +1,6 @@
 """A snapshot of a graph: boxes (tensors) and arrows (operands) as plain data, before any layout or colour.
 
-An op and the tensor that it makes are one box.
+An op and its output are one box.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from .array_summary import ArraySummary
 from .modules import ModuleCall
 
-# What a box says of its gradient when it has no number to show.
+# The text of a gradient that has no number to show.
 NO_PATH = "0 (no path reaches it)"
 NOT_YET = "not computed yet"
 NOT_TRACKED = "not tracked"
@@ -20,13 +20,13 @@ OTHER = "not kept (a later backward() replaced it)"
 
 @dataclass
 class Box:
-    """One tensor: what made it, its value and its gradient.
+    """One tensor: the op that made it, its value and its gradient.
 
-    `kind` is parameter, input (a named constant), constant, op, loss or folded.  `value` is None where it was not kept.
-    `gradient` is an ArraySummary or one of the texts above; with `accumulated` it is the `.grad` of the leaf, to which
-    other losses may have added, and not the gradient of this loss alone.  `order` says when backward came by, from 1;
-    `call` is the place in `Snapshot.calls` of the module around the box, `number` orders the ops as they ran, and
-    `line` is that of the user's program, if somebody watched.
+    `kind` is parameter, input (a named constant), constant, op, loss or folded.  `value` is None if it was not kept.
+    `gradient` is an ArraySummary or one of the texts above; if `accumulated`, it is the leaf's `.grad`, to which other
+    losses may have added, not the gradient of this loss alone.  `order` is the box's position in the backward pass,
+    from 1; `call` is the index in `Snapshot.calls` of the call around the box; `number` orders the ops by execution;
+    `line` is the line of the user's program, if the graph was watched.
     """
 
     kind: str
@@ -47,8 +47,8 @@ class Box:
 class Arrow:
     """One operand slot: the box `start` feeds input number `slot` of the box `end` (`count` slots in one if folded).
 
-    `gradient` is the share of d(loss)/d(start) that comes back through this slot, if it is known; `rule` what computes
-    it, as mathematics, and `total` the sum of it and of the shares that came before.
+    `gradient` is the share of d(loss)/d(start) that comes back through this slot, if it is known; `rule` is its
+    formula, and `total` the sum of this share and the earlier ones.
     """
 
     start: int
@@ -62,10 +62,10 @@ class Arrow:
 
 @dataclass
 class Snapshot:
-    """A whole picture as data; an arrow's `start` and `end` are places in `boxes`."""
+    """A whole picture as data; an arrow's `start` and `end` are indices into `boxes`."""
 
     boxes: list[Box] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     calls: list[ModuleCall] = field(default_factory=list)
     folded: str = ""
-    closed: list[int] = field(default_factory=list)  # the calls that are one box
+    closed: list[int] = field(default_factory=list)  # the calls that are folded

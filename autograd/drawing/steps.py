@@ -1,8 +1,9 @@
-"""The step-by-step page of a snapshot: what happens at each step of the forward and of the backward pass."""
+"""The step-by-step page of a snapshot: every step of the forward and of the backward pass."""
 
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 from .array_summary import ArraySummary, shape_text
@@ -12,7 +13,7 @@ from .snapshot import Arrow, Box, Snapshot
 
 
 def to_page(snapshot: Snapshot, closed: list[int] | None = None) -> Page:
-    """The page; the calls whose numbers are in `closed` are folded until somebody opens them."""
+    """Return the page; the calls whose numbers are in `closed` start folded."""
     largest = max(map(size_of, snapshot.arrows), default=0.0)
     backward = _backward_arrows(snapshot)
     data = {
@@ -81,7 +82,7 @@ def _name(box: Box) -> str:
 
 
 def _forward(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """One step per op, in the order in which they ran."""
+    """One step per op, in execution order."""
     inputs: dict[int, list[Arrow]] = {}
     for arrow in snapshot.arrows:
         inputs.setdefault(arrow.end, []).append(arrow)
@@ -91,7 +92,9 @@ def _forward(snapshot: Snapshot) -> list[dict[str, Any]]:
         operands = sorted(inputs[i], key=lambda arrow: arrow.slot)
         taken = ", ".join(_operand(snapshot.boxes[a.start]) for a in operands)
         made = ", ".join(box.value.lines) if box.value is not None else "a value that was not kept"
-        text = f"Forward: {_name(box)} takes {taken} and makes {made}."
+        name, equals, call = " ".join(box.title.split()).rpartition(" = ")
+        op, *params = re.split(r" (?=\w+=)", call)
+        text = f"Forward: {name}{equals}{op}({', '.join([taken, *params])}) = {made}."
         if box.kind == "folded":
             text = f"Forward: through {box.title}."
         rows = [["inputs", taken], ["output", made]]
@@ -112,7 +115,7 @@ def _seed(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 
 def _backward_arrows(snapshot: Snapshot) -> list[int]:
-    """The numbers of the arrows that a gradient came back through, in the order in which they were."""
+    """The numbers of the arrows that a gradient flowed back along, in that order."""
     found = [i for i, arrow in enumerate(snapshot.arrows) if arrow.gradient is not None and arrow.total is not None]
     return sorted(found, key=lambda i: (-(snapshot.boxes[snapshot.arrows[i].end].number or 0), snapshot.arrows[i].slot))
 
@@ -134,9 +137,9 @@ def _backward(snapshot: Snapshot, order: list[int]) -> list[dict[str, Any]]:
         sent = arrow.rule or "its share"
         text = f"Backward: {_name(source)} takes dL/d(out) and sends {sent} to {_name(target)}."
         if n > 1:
-            text += f" It is added to what is there: contribution {n} of {of}."
+            text += f" It is added to the gradient so far: contribution {n} of {of}."
         elif of > 1:
-            text += f" The first of {of} contributions."
+            text += f" This is the first of {of} contributions."
         contribution, total = ", ".join(arrow.gradient.lines), ", ".join(arrow.total.lines)
         rows = [["g, the incoming gradient", ", ".join(g.lines)]] if g else []
         rows += [["local rule", sent], ["contribution", contribution]]

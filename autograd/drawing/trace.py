@@ -1,4 +1,4 @@
-"""Backpropagation one step at a time: `for step in trace(loss)`, each a contribution that a rule sends to an input."""
+"""Backpropagation step by step: `for step in trace(loss)` yields one contribution of a rule to an input at a time."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .recording import Note
 
 @dataclass(frozen=True)
 class Step:
-    """One contribution: `op` took `gradient`, d(loss)/d(its output), and its rule for input `slot` sent on a part.
+    """One contribution: `op` receives `gradient`, d(loss)/d(its output), and its rule sends a share to input `slot`.
 
-    `source` and `target` are what the output and the input are called, `rule` is the local rule as mathematics (g is
-    the incoming gradient), `contribution` what it gives for this input, and `total` the running sum of all `arrived` of
-    the `expected` contributions; when these are equal, it is d(loss)/d(input).  Arrays are NumPy's, of the shape of the
-    output (`gradient`) and of the input (`contribution`, `total`).
+    `source` and `target` are the names of the output and the input, and `rule` is the local rule as mathematics (g is
+    the incoming gradient).  `contribution` is its result for this input, and `total` the sum of the `arrived` out of
+    `expected` contributions; when the two counts are equal, it is d(loss)/d(input).  All three are NumPy arrays:
+    `gradient` has the shape of the output, `contribution` and `total` have that of the input.
     """
 
     number: int
@@ -45,21 +45,21 @@ class Step:
 
     @property
     def sentence(self) -> str:
-        """What happens in this step, in words."""
+        """This step in words."""
         said = f"{self.op} takes dL/d({self.source}) and sends {self.rule or 'its share'} to {self.target}"
         if self.expected == 1:
             return f"{said}."
         if self.arrived == 1:
             return f"{said}, the first of {self.expected} contributions."
         done = ", which completes the sum" if self.arrived == self.expected else ""
-        return f"{said}; it is added to what is there: contribution {self.arrived} of {self.expected}{done}."
+        return f"{said}; it is added to the gradient so far: contribution {self.arrived} of {self.expected}{done}."
 
     def __str__(self) -> str:
         return f"{self.number:3}  {self.sentence}  sum: {', '.join(summarise(self.total).lines)}"
 
 
 class Trace(list[Step]):
-    """All steps, in the order of the backward pass; printing it gives a table."""
+    """All steps, in backward order; it prints as a table."""
 
     _HEAD = ("step", "op", "gradient of the output", "rule", "to", "contribution", "running sum")
 
@@ -83,11 +83,10 @@ class Trace(list[Step]):
 
 
 def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
-    """The backward pass of `loss`, step by step; no `.grad` changes and the graph stays.
+    """Return the backward pass of `loss`, step by step; it changes no `.grad` and keeps the graph.
 
-    `loss` has one element; `names` is {name: tensor} or a module, as for `draw`.  Raises GraphError when there is no
-    graph (any more; one that was made inside `watch()` is there after backward() too), and ValueError for a `loss` of
-    several elements.
+    `names` is {name: tensor} or a module, as for `draw`.  Raises GraphError when `loss` has no graph, or backward() has
+    freed it (a graph made inside `watch()` survives), and ValueError when `loss` has more than one element.
 
     >>> x, w = Tensor(3.0, requires_grad=True, name="x"), Tensor(2.0, requires_grad=True, name="w")
     >>> for step in trace(x * w):
@@ -96,12 +95,12 @@ def trace(loss: Tensor, names: Mapping[str, Tensor] | Any = None) -> Trace:
       2  multiply takes dL/d(multiply) and sends g · x to w.  sum: 3
     """
     if not isinstance(loss, Tensor):
-        raise TypeError(f"trace() takes the Tensor of a loss; got {type(loss).__name__} (np.trace is of a matrix)")
+        raise TypeError(f"trace() takes a loss Tensor; got {type(loss).__name__}; for a matrix, use np.trace")
     if not loss.requires_grad:
-        raise GraphError("trace() of a Tensor that records nothing: none of its inputs has requires_grad=True")
+        raise GraphError("there is no graph to trace: none of the inputs of this Tensor has requires_grad=True")
     if loss.data.size != 1:
         raise ValueError(
-            f"trace() takes a loss of one element, and this Tensor has shape {loss.shape}; np.trace is of a matrix"
+            f"trace() takes a loss of one element, and this Tensor has shape {loss.shape}; for a matrix, use np.trace"
         )
     notes = find(loss)
     pairs = names.named_parameters() if hasattr(names, "named_parameters") else dict(names or {}).items()

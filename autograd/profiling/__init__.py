@@ -1,4 +1,4 @@
-"""Where the time goes: per op and per module, forward and backward, as a table and as a trace file."""
+"""Profile time per op and per module, forward and backward, as a table or a trace file."""
 
 from .averages import Row as Row
 from .profile import profile as profile

@@ -1,4 +1,4 @@
-"""The spans of a profile added up: a row per op or per module, and the table of them."""
+"""Sum the spans of a profile into rows, one per op or per module, and print them as a table."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .recorder import Path, Span
 
 @dataclass
 class Row:
-    """What the calls of one op, module, optimiser or compiled function add up to; seconds and bytes.
+    """The totals of one op, module, optimiser or compiled function, in seconds and bytes.
 
-    `forward` and `backward` are the times that it took of the two passes.  Of an op these are the time in its NumPy
-    function, and that in its rules and in adding up what they return, without other ops that these call; of a module
-    both include the modules inside, and `self_time` does not.  `other` is what is no pass: an optimiser's step, a
-    compiled function.  `calls` are those of the op or module, `backward_calls` how often its rules had their turn.
-    Bytes are those of outputs (a view holds none of its own), in backward also of the gradients sent to the inputs.
+    `forward` and `backward` are its times in the two passes.  For an op they are the time in its NumPy function, and
+    the time in its rules and in summing their results, both without other ops called there; for a module both include
+    the modules inside, and `self_time` does not.  `other` is time outside both passes: an optimiser's step or a
+    compiled function.  `calls` counts calls of the op or module, and `backward_calls` how often its rules ran.
+    `forward_bytes` is the size of the outputs (0 for a view); `backward_bytes` includes the gradients sent to inputs.
     """
 
     name: str
@@ -32,16 +32,16 @@ class Row:
 
     @property
     def time(self) -> float:
-        """Seconds in all."""
+        """Total seconds."""
         return self.forward + self.backward + self.other
 
     @property
     def bytes(self) -> int:
-        """Bytes in all."""
+        """Total bytes."""
         return self.forward_bytes + self.backward_bytes
 
     def add(self, span: Span, nanoseconds: int) -> None:
-        """One more call, or turn of the rules."""
+        """Add the time of a call, or of a run of the rules."""
         seconds = nanoseconds * 1e-9
         self.self_time += seconds
         self.calls += not span.rules
@@ -54,7 +54,7 @@ class Row:
             self.other += seconds
 
     def hold(self, span: Span) -> None:
-        """The bytes that it made."""
+        """Add the bytes of a span."""
         if span.phase == "backward":
             self.backward_bytes += span.bytes
         else:
@@ -62,7 +62,7 @@ class Row:
 
 
 def by_op(spans: Iterable[Span]) -> list[Row]:
-    """A row per op, optimiser and compiled function."""
+    """Return a row per op, optimiser and compiled function."""
     rows: dict[tuple[str, str], Row] = {}
     for span in spans:
         if span.kind not in ("module", "backward"):
@@ -73,7 +73,7 @@ def by_op(spans: Iterable[Span]) -> list[Row]:
 
 
 def by_module(spans: Iterable[Span], kinds: Mapping[Path, str]) -> list[Row]:
-    """A row per module, named by its path and its class: `Sequential.0 (Linear)`."""
+    """Return a row per module, named by its path and its class: `Sequential.0 (Linear)`."""
     rows: dict[Path, Row] = {}
     for path, kind in kinds.items():
         rows[path] = Row(path[0] if len(path) == 1 else f"{'.'.join(path)} ({kind})", "module")
@@ -93,7 +93,7 @@ _COLUMNS = ("", "calls", "forward", "backward", "time", "share", "bytes forward"
 
 
 def ordered(rows: Sequence[Row], sort_by: str) -> list[Row]:
-    """Largest first, or by name.  Raises ValueError that lists what can be sorted by."""
+    """Sort the rows, largest first or by name.  Raises a ValueError that lists the valid keys."""
     if sort_by == "name":
         return sorted(rows, key=lambda row: row.name)
     if sort_by not in _BEST_FIRST:
@@ -102,7 +102,7 @@ def ordered(rows: Sequence[Row], sort_by: str) -> list[Row]:
 
 
 def text_of(rows: Sequence[Row], wall: float, by: str, row_limit: int | None) -> str:
-    """The rows as a table; `share` is of the `wall` seconds that the blocks took."""
+    """Format the rows as a table; the share is of `wall`, the seconds inside the blocks."""
     modules = by == "module"
     head = (by, *_COLUMNS[1:5], *(["self"] if modules else []), *_COLUMNS[5:])
     lines = [head]
@@ -125,14 +125,14 @@ def _each(show: Callable[[float], str], numbers: Iterable[float]) -> list[str]:
 
 
 def seconds(number: float) -> str:
-    """`12.3 us`, `4.56 ms`, `7.89 s`."""
+    """Format seconds: `12.3 us`, `4.56 ms`, `7.89 s`."""
     if number < 1e-3:
         return f"{number * 1e6:.1f} us"
     return f"{number * 1e3:.2f} ms" if number < 1 else f"{number:.2f} s"
 
 
 def size(count: float) -> str:
-    """`512 B`, `1.2 KiB`, `3.4 MiB`, `5.6 GiB`."""
+    """Format bytes: `512 B`, `1.2 KiB`, `3.4 MiB`, `5.6 GiB`."""
     for unit in ("B", "KiB", "MiB"):
         if count < 1024:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"

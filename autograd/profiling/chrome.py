@@ -1,7 +1,7 @@
-"""A profile in Chrome's trace event format, which chrome://tracing and Perfetto show as slices on a line of time.
+"""A profile in Chrome's trace event format, which chrome://tracing and Perfetto show on a timeline.
 
-The format: "Trace Event Format", Google, 2016.  Complete events (ph "X") have `ts` and `dur` in microseconds; those of
-one `tid` nest by time.  Flow events ("s" to "f") are arrows, here from an op's forward slice to its backward slice.
+Source: "Trace Event Format", Google, 2016.  Complete events (ph "X") have `ts` and `dur` in microseconds; those of one
+`tid` nest by time.  Flow events ("s" to "f") are arrows, here from an op's forward slice to its backward slice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .recorder import Path, Span
 
 
 def events(spans: Sequence[Span], threads: Mapping[int, str], kinds: Mapping[Path, str]) -> list[dict[str, Any]]:
-    """The trace events, in the order of time; a slice comes before those inside it."""
+    """Return the trace events in order of time; a slice comes before those inside it."""
     pid = os.getpid()
     found = [_named("process_name", pid, 0, "autograd.profile")]
     found += [_named("thread_name", pid, thread, name) for thread, name in threads.items()]

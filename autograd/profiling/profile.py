@@ -1,4 +1,4 @@
-"""`profile`: the context manager that people use, and the questions that it answers afterwards."""
+"""`profile`, the context manager that measures time, calls and bytes, and its reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .recorder import Recorder, Span
 
 
 class profile(Switch):
-    """Inside this block, the time, the calls and the bytes of every op and module are written down, both ways.
+    """Record the time, calls and bytes of every op and module in this block, forward and backward.
 
-    `print(p)` shows a table of ops and one of modules, largest time first; `key_averages` has the same as rows,
-    `export_chrome_trace` writes a file for chrome://tracing or Perfetto.  Optimisers' steps and calls of compiled
-    functions are rows too.  Works like `no_grad`: for this thread or asyncio task and the tasks made in it, as a
-    `with` block or as a decorator; other threads are measured where they enter the same profile.  A profile may be
-    entered again, and goes on adding.  Blocks nest, and errors pass through.  Without a profile nothing is slower.
+    `print(p)` shows a table of ops and one of modules, largest time first; `key_averages` returns the same as rows, and
+    `export_chrome_trace` writes a file for chrome://tracing or Perfetto.  Optimiser steps and calls of compiled
+    functions are rows too.  Like `no_grad`, it applies to this thread or asyncio task and to tasks created in the
+    block, and is a `with` block or a decorator; other threads are measured where they enter the same profile.
+    Entering a profile again adds to it.  Blocks nest, and errors pass through.  Without a profile nothing is slower.
 
     >>> from autograd import Tensor
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
@@ -47,15 +47,15 @@ class profile(Switch):
 
     @property
     def time(self) -> float:
-        """Seconds inside the blocks; those that overlap, in several threads, count once."""
+        """Seconds inside the blocks; blocks that overlap, in several threads, count once."""
         return self.observer.elapsed * 1e-9
 
     def events(self) -> list[Span]:
-        """Every span, in the order in which they ended."""
+        """Return all spans, in the order in which they ended."""
         return list(self.observer.spans)
 
     def key_averages(self, by: str = "op", sort_by: str = "time") -> list[Row]:
-        """A `Row` per op, optimiser and compiled function, or with `by="module"` one per module.
+        """Return a `Row` per op, optimiser and compiled function, or with `by="module"` one per module.
 
         `sort_by` is "time", "forward", "backward", "self_time", "calls", "bytes" (largest first) or "name".
         """
@@ -65,7 +65,7 @@ class profile(Switch):
         return ordered(by_op(spans) if by == "op" else by_module(spans, dict(self.observer.kinds)), sort_by)
 
     def table(self, by: str = "op", sort_by: str = "time", row_limit: int | None = None) -> str:
-        """`key_averages` as text, the first `row_limit` rows of it."""
+        """Return the first `row_limit` rows of `key_averages` as text."""
         return text_of(self.key_averages(by, sort_by), self.time, by, row_limit)
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ class profile(Switch):
         return str(self)
 
     def export_chrome_trace(self, path: str | Path) -> Path:
-        """Write the spans as a file that chrome://tracing and ui.perfetto.dev open: threads, modules, ops, arrows."""
+        """Write threads, modules, ops and arrows to a file that chrome://tracing and ui.perfetto.dev open."""
         path = Path(path)
         recorder = self.observer
         trace = {

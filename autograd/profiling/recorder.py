@@ -1,4 +1,4 @@
-"""What a profile writes down: one Span per call of an op, a module, a backward pass or a step, nested as they ran."""
+"""Record a profile: one Span per call of an op or module, per backward pass and per step, nested as they ran."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Path = tuple[str, ...]  # the names of the modules around something, outermost f
 
 
 class Span:
-    """One stretch of time: `name` ran from `start` to `end` (nanoseconds), `inside` of which other spans ran within it.
+    """A time span: `name` ran from `start` to `end` (nanoseconds), and spans within it took `inside` of that.
 
-    `kind` is "op", "module", "backward" (a whole walk), "step" (of an optimiser) or "compiled"; `phase` is the pass
-    that it was part of, "forward", "backward" or "" for neither.  With `rules` it is no call, but the turn of an op's
-    rules, or of those of a module's ops, in a walk; `origin` is then the call of that op, if it is known.  `modules`
-    are the names of the modules around it, outermost first, and the module's own; `bytes` is the size of what it made,
-    `shape` and `dtype` are those of an op's output.
+    `kind` is "op", "module", "backward" (a whole walk), "step" (of an optimiser) or "compiled"; `phase` is its pass,
+    "forward", "backward" or "" for neither.  If `rules`, it is not a call but a run of an op's rules, or of the rules
+    of a module's ops, in a walk; `origin` is then the call of that op, if it is known.  `modules` are the names of the
+    modules around it, outermost first, and for a module also its own; `bytes` is the size of the result, and `shape`
+    and `dtype` are those of an op's output.
     """
 
     __slots__ = (
@@ -44,7 +44,7 @@ class Span:
 
 
 class _Thread(threading.local):
-    """The spans and the walks that are open in this thread, innermost last, and the span that ended last."""
+    """This thread's open spans and walks, innermost last, and the span that ended last."""
 
     def __init__(self) -> None:
         self.open: list[Span] = []
@@ -54,25 +54,25 @@ class _Thread(threading.local):
 
 
 class Recorder(Observer):
-    """Who a profile sends to watch.  It records while at least one `with` block of its profile is `entered`."""
+    """The observer of a profile; it records while at least one block of the profile is `entered`."""
 
     times = True
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        self.threads: dict[int, str] = {}  # the names of those that were seen
+        self.threads: dict[int, str] = {}  # names of the threads seen
         self.entered = 0
-        self.wall = 0  # nanoseconds inside the blocks, those that overlap counted once
+        self.wall = 0  # nanoseconds inside the blocks; overlapping blocks count once
         self._since = 0
         self._lock = threading.Lock()
         self._here = _Thread()
-        self._made: dict[int, Span] = {}  # by the number of a node: the span of the op that made it
-        self._labels: dict[tuple[int, Path], tuple[Any, str]] = {}  # holds the modules, so that an id stays its own
+        self._made: dict[int, Span] = {}  # {node number: span of the op that made the node}
+        self._labels: dict[tuple[int, Path], tuple[Any, str]] = {}  # keeps the modules, so that no id is reused
         self._roots: dict[str, int] = {}
         self.kinds: dict[Path, str] = {}  # the classes of the modules
 
     def enter(self) -> None:
-        """One more block is open."""
+        """Enter a block."""
         with self._lock:
             self.threads[threading.get_native_id()] = threading.current_thread().name
             if not self.entered:
@@ -81,12 +81,12 @@ class Recorder(Observer):
 
     @property
     def elapsed(self) -> int:
-        """Nanoseconds inside the blocks, up to now."""
+        """Nanoseconds inside the blocks so far."""
         with self._lock:
             return self.wall + (perf_counter_ns() - self._since if self.entered else 0)
 
     def leave(self) -> None:
-        """One block less is open."""
+        """Leave a block."""
         with self._lock:
             self.entered -= 1
             if not self.entered:
@@ -95,7 +95,7 @@ class Recorder(Observer):
     # ---- spans
 
     def open_span(self, name: str, kind: str, phase: str = "forward", modules: Path | None = None) -> Span:
-        """Open a span; it is among the modules of the span around it, unless told otherwise."""
+        """Open a span; by default its `modules` are those of the span around it."""
         here = self._here
         if here.open:
             around = here.open[-1]
@@ -109,7 +109,7 @@ class Recorder(Observer):
         return span
 
     def end(self, span: Span) -> None:
-        """Close a span, and any within it that an interrupt has left open."""
+        """Close a span, and any inside it that an interrupt left open."""
         span.end = perf_counter_ns()
         here = self._here
         while here.open and here.open.pop() is not span:
@@ -122,7 +122,7 @@ class Recorder(Observer):
         self.spans.append(span)
 
     def begin_module(self, module: Any) -> Span:
-        """Open the span of a module's call, named as the module around it names this one."""
+        """Open the span of a module's call, under the name that the module around it uses."""
         around = self._here.open[-1].modules if self._here.open else ()
         known = self._labels.get((id(module), around))
         label = self._name(module, around) if known is None else known[1]
@@ -138,7 +138,7 @@ class Recorder(Observer):
             if learns := next(iter(module.named_parameters()), None) is not None:  # two networks are two rows
                 self._roots[kind] = count = self._roots.get(kind, 0) + 1
                 label += f"#{count}" if count > 1 else ""
-        if not anonymous or learns:  # a loss that is made anew for every step is not remembered each time
+        if not anonymous or learns:  # do not keep a loss that is created again for every step
             self._labels[id(module), around] = module, label
         self.kinds[*around, label] = kind
         return label
@@ -146,7 +146,7 @@ class Recorder(Observer):
     # ---- what ops, modules, optimisers and walks report
 
     def around(self, kind: str, owner: Any, function: Callable[..., Any]) -> Any:
-        """`function`, timed."""
+        """Return `function` with its calls timed."""
         if not self.entered:
             return function
 
@@ -169,35 +169,35 @@ class Recorder(Observer):
         return timed
 
     def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
-        """An op has recorded itself: remember which span that was, for the way back."""
+        """Remember the span of the op that recorded `node`, for the backward pass."""
         last = self._here.last
         if self.entered and last is not None and last.name == node.op.name:
             self._made[node.number] = last
 
     def begin(self, seeds: Mapping[Any, Any]) -> None:
-        """A walk begins."""
+        """Begin a walk."""
         self._here.walks.append(Walk(self) if self.entered else None)
 
     def backward(self, node: Node, gradient: Any) -> None:
-        """It has come to a node, whose rules run next."""
+        """Begin the span of the rules of `node`, which run next."""
         walk = self._here.walks[-1]
         if walk is not None:
             walk.leave()
             walk.enter(node)
 
     def finish(self) -> None:
-        """It is over, or an error has ended it."""
+        """End the walk, after its last node or after an error."""
         walk = self._here.walks.pop()
         if walk is not None:
             walk.finish()
 
     def origin_of(self, node: Any) -> Span | None:
-        """The forward span of the op that made a node, if it ran inside this profile."""
+        """Return the forward span of the op that made a node, if it ran inside this profile."""
         return self._made.get(node.number)
 
 
 class Walk:
-    """A backward pass as spans: modules, and in them ops, each of which lasts until the next op's turn."""
+    """A backward pass as spans: modules, and ops inside them; each op lasts until the next one begins."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder, self.modules = recorder, list[Span]()
@@ -205,13 +205,13 @@ class Walk:
         self.op: Span | None = None
 
     def leave(self) -> None:
-        """The rules of the op whose turn it was have run, and what they returned has been added up."""
+        """End the current op: its rules have run and their results are summed."""
         if self.op is not None:
             self.recorder.end(self.op)
             self.op = None
 
     def enter(self, node: Node) -> None:
-        """The rules of `node` run next."""
+        """Begin the op of `node`, inside its modules."""
         origin = self.recorder.origin_of(node)
         path = () if origin is None else origin.modules
         while self.modules and self.modules[-1].modules != path[: len(self.modules)]:
@@ -225,7 +225,7 @@ class Walk:
         span.shape, span.dtype, span.origin = node.shape, node.dtype, origin
 
     def finish(self) -> None:
-        """The walk is over, or an error has ended it."""
+        """End all open spans of the walk."""
         self.leave()
         while self.modules:
             self.recorder.end(self.modules.pop())
@@ -233,19 +233,19 @@ class Walk:
 
 
 def _nbytes(edge: Any) -> int:
-    """The size of the gradient that is sent along an edge."""
+    """The size in bytes of the gradient sent along an edge."""
     return int(math.prod(edge.shape) * edge.dtype.itemsize)
 
 
 def _title(kind: str, owner: Any) -> str:
-    """What a row of the table is called."""
+    """The name of a row in the table."""
     if kind == "op":
         return str(owner.name)
     return f"{type(owner).__name__}.step" if kind == "step" else f"{getattr(owner, '__name__', 'function')} (compiled)"
 
 
 def _describe(span: Span, data: Any, arrays: Sequence[Any]) -> None:
-    """What an op made: an output that shares its memory with an input, a view, holds nothing of its own."""
+    """Note the shape, dtype and size of an op's output; a view of an input has a size of 0."""
     if data is not None:
         span.shape, span.dtype = getattr(data, "shape", ()), getattr(data, "dtype", None)
         owner = _owner(data)

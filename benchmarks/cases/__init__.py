@@ -1,4 +1,4 @@
-"""What is measured: one file per family of cases.  Libraries are imported by the functions that use them."""
+"""The measured cases, one file per family.  Libraries are imported by the functions that use them."""
 
 from . import chain, derivatives, graphs, limits, mlp, overhead, recurrent, training
 
@@ -7,5 +7,5 @@ CASES = [case for family in FAMILIES for case in family.CASES]
 
 
 def find(name):
-    """The case of this name."""
+    """Return the case with this name."""
     return next(case for case in CASES if case.name == name)

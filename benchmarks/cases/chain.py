@@ -1,4 +1,4 @@
-"""Value and gradient of sum(exp(-x x) sin(y) + tanh(x y)) for x and y of many float32 numbers: work per element."""
+"""The cost per element: value and gradient of sum(exp(-x x) sin(y) + tanh(x y)) for long float32 vectors x and y."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def by_hand(count):
 
 
 def tuned(count):
-    """In blocks that stay in the cache, with every array preallocated."""
+    """The same in blocks that stay in the cache, with every array preallocated."""
     X, Y = problem(count)
     gx, gy = np.empty_like(X), np.empty_like(Y)
     size = min(BLOCK, count)
@@ -60,7 +60,7 @@ def tuned(count):
 
 
 def function(x, y, np=np):
-    """What is differentiated, in a library that has NumPy's names."""
+    """The differentiated function, in a library with NumPy's names."""
     return (np.exp(-x * x) * np.sin(y) + np.tanh(x * y)).sum()
 
 

@@ -1,4 +1,4 @@
-"""More than a gradient: the Hessian of Rosenbrock's function of twenty numbers, and the Jacobian of a network; float64.
+"""The Hessian of Rosenbrock's function of twenty numbers, and the Jacobian of a network; float64.
 
 Rosenbrock, "An automatic method for finding the greatest or least value of a function", 1960, summed over neighbours.
 """
@@ -13,7 +13,7 @@ COUNT, SIZES = 20, (32, 64, 64, 16)
 
 
 def rosenbrock(x):
-    """Runs in every library: it has only operators."""
+    """Rosenbrock's function, with operators only, so that it runs in every library."""
     a, b = x[:-1], x[1:]
     c, d = b - a * a, 1.0 - a
     return (100.0 * c * c + d * d).sum()
@@ -85,14 +85,14 @@ def hips():
 
 
 def network():
-    """An input vector, and pairs of weights (out, in) and biases (out,)."""
+    """Return an input vector, and pairs of weights (out, in) and biases (out,)."""
     rng = np.random.default_rng(0)
     pairs = itertools.pairwise(SIZES)
     return rng.standard_normal(SIZES[0]), [(rng.standard_normal((b, a)) * a**-0.5, np.full(b, 0.1)) for a, b in pairs]
 
 
 def run(x, layers, tanh=np.tanh):
-    """Of one vector, or of many along a first axis."""
+    """Return the output for one vector, or for many along a first axis."""
     for W, b in layers[:-1]:
         x = tanh(x @ W.T + b)
     W, b = layers[-1]

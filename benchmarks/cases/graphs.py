@@ -1,4 +1,4 @@
-"""Graphs of unusual shape: a million ops one after the other, and two hundred branches of one leaf."""
+"""Graphs of unusual shape: a chain of a million ops, and two hundred branches of one leaf."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ A, B = 1 - 1e-6, 1e-6
 
 
 def deep(x, depth):
-    """x times A plus B, again and again: two ops each."""
+    """Repeat x times A plus B: two ops each."""
     for _ in range(depth):
         x = x * A + B
     return x
@@ -97,7 +97,7 @@ def problem():
 
 
 def wide(x, factors, tanh, stack):
-    """One leaf is used again and again."""
+    """Use one leaf many times."""
     return stack([tanh(x * c) for c in factors]).sum()
 
 
@@ -199,7 +199,7 @@ def hips():
     return lambda: both(x)
 
 
-UNROLLED = "writes every op out as a line of its program, and a million lines do not compile in any useful time"
+UNROLLED = "writes every op as a line of its program, and a million lines take too long to compile"
 DEEP = {
     "by_hand": _deep_by_hand,
     "eager": _deep_eager,

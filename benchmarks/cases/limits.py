@@ -1,7 +1,7 @@
-"""What no program in NumPy goes below on this machine: the parts of the other cases that cannot be left out.
+"""Lower bounds for any NumPy program on this machine: the parts of the other cases that cannot be omitted.
 
-For a network these are its matrix products, for the elementwise chain its four functions and the way of its arrays
-through memory, for small arrays the cost of a call.
+For a network these are its matrix products; for the elementwise chain, its four functions and its memory traffic; for
+small arrays, the cost of a call.
 """
 
 import itertools
@@ -19,7 +19,7 @@ CALLS = 1000
 
 
 def products(sizes, batch):
-    """The matrix products of one step, forward and backward, into arrays that are there."""
+    """The matrix products of one step, forward and backward, into preallocated arrays."""
     X, _, W, _ = network(sizes, batch)
     inputs = [X, *(np.random.default_rng(0).standard_normal((batch, n), np.float32) for n in sizes[1:])]
     outputs = [np.empty_like(a) for a in inputs]
@@ -38,7 +38,7 @@ def products(sizes, batch):
 
 
 def _operations(sizes, batch):
-    """Multiplications and additions: three products per layer, but two in the first."""
+    """Count multiplications and additions: three products per layer, and two in the first."""
     pairs = list(itertools.pairwise(sizes))
     return sum(2 * batch * a * b * (3 if i else 2) for i, (a, b) in enumerate(pairs))
 
@@ -49,7 +49,7 @@ def square(n):
 
 
 def through_memory(count):
-    """Reading what the chain reads and writing what it writes, each once."""
+    """Read each array that the chain reads, and write each that it writes, once."""
     x, y = numbers(count)
     gx, gy = np.zeros_like(x), np.zeros_like(y)
 
@@ -62,7 +62,7 @@ def through_memory(count):
 
 
 def functions(count):
-    """exp, sin, cos and tanh in blocks that stay in the cache."""
+    """Compute exp, sin, cos and tanh in blocks that stay in the cache."""
     x, y = numbers(count)
     out = np.empty(min(BLOCK, count), np.float32)
 
@@ -80,7 +80,7 @@ def functions(count):
 
 
 def calls(function):
-    """The same call, many times."""
+    """Repeat the same call."""
     a, b, out = np.ones((4, 4)), np.ones((4, 4)), np.empty((4, 4))
 
     def step():

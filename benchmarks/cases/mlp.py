@@ -1,6 +1,6 @@
-"""One SGD step of a multi-layer perceptron: float32, ReLU, softmax cross-entropy of integer labels, the loss read.
+"""One SGD step of a multi-layer perceptron: float32, ReLU, softmax cross-entropy, and the loss as a number.
 
-All begin with the same weights and see the same batch, so their losses agree step by step.
+All begin with the same weights and use the same batch, so their losses agree step by step.
 """
 
 import itertools
@@ -14,7 +14,7 @@ LARGE = (784, 1024, 1024, 1024, 10), 4096
 
 
 def problem(sizes, batch):
-    """Inputs (batch, sizes[0]), labels (batch,), and the first weights (out, in) and biases (out,) of every layer."""
+    """Return inputs (batch, sizes[0]), labels (batch,), and initial weights (out, in) and biases (out,) per layer."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((batch, sizes[0]), np.float32)
     y = rng.integers(0, sizes[-1], batch)
@@ -24,7 +24,7 @@ def problem(sizes, batch):
 
 
 def by_hand(sizes, batch):
-    """The usual forward and backward pass, as a person would write it."""
+    """The forward and backward pass as usually written in NumPy."""
     X, y, W, b = problem(sizes, batch)
     rows = np.arange(batch)
 
@@ -52,7 +52,7 @@ def by_hand(sizes, batch):
 
 
 def tuned(sizes, batch):
-    """The same with every array preallocated: nothing is allocated but a few columns of the batch's length."""
+    """The same with preallocated arrays; only a few columns of the batch's length are allocated."""
     X, y, W, b = problem(sizes, batch)
     rows, last = np.arange(batch), len(W) - 1
     activations = [X, *(np.empty((batch, n), np.float32) for n in sizes[1:])]
@@ -124,7 +124,7 @@ def compiled(sizes, batch):
 
 
 def compiled_anew(sizes, batch):
-    """Compiles the step whenever it is made."""
+    """Compile the step again in each run."""
     import autograd
 
     return eager(sizes, batch, lambda step: lambda X, y: autograd.compile(step)(X, y))
@@ -159,7 +159,7 @@ def pytorch(sizes, batch):
 
 
 def torch_compile(sizes, batch, wrap=None):
-    """The whole step as one compiled function; model and optimiser compiled one by one took three times as long."""
+    """The whole step as one compiled function; compiling model and optimiser separately took three times as long."""
     import torch
 
     model, X, y = _torch_model(sizes, batch)

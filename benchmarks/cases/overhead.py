@@ -1,5 +1,5 @@
-"""What an op costs beyond the arithmetic: 4x4 float64 arrays, value and gradient of two chains of 41 ops, and ten ops
-of different kinds, each with a backward pass of its own.
+"""The overhead of an op, on 4x4 float64 arrays: value and gradient of two chains of 41 ops, and of ten ops of different
+kinds, each with its own backward pass.
 """
 
 import functools
@@ -16,7 +16,7 @@ def problem():
 
 
 def elementwise(x, w, np=np):
-    """41 ops, element by element."""
+    """41 elementwise ops."""
     y = x
     for _ in range(10):
         y = y * w
@@ -27,7 +27,7 @@ def elementwise(x, w, np=np):
 
 
 def dense(x, w, np=np):
-    """41 ops, as a recurrent network has them."""
+    """41 ops, as in a recurrent network."""
     y = x
     for _ in range(8):
         y = y @ w
@@ -217,7 +217,7 @@ def _ten_by_hand():
 
 
 def _ten_backward(ops, x, w, ones):
-    """For libraries whose Tensors have backward() and grad."""
+    """The step of libraries whose Tensors have backward() and grad."""
 
     def step():
         found = []
@@ -359,7 +359,7 @@ CASES = [
     Case(GROUP, "dense chain, per op", "41 ops on 4x4 arrays, 8 of them products", CHAINS, (dense,), per=41),
     Case(GROUP, "ten ops, per op", "add, multiply, exp, tanh, maximum, sum, matmul, slice, reshape, concatenate, each "
          "with a backward pass of its own", TEN, per=10,
-         cannot=dict.fromkeys(["compiled", "torch_compile"], "is for whole functions, and these are ops one by one")),
+         cannot=dict.fromkeys(["compiled", "torch_compile"], "compiles whole functions, not single ops")),
     Case("Profile", "elementwise chain under a profile, per op", f"{CHAINED} chains in a block of autograd.profile()",
          {"eager": _unprofiled, "profiled": _profiled}, per=41 * CHAINED),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A loop as a recurrent network has it: h = tanh(x_t U' + h W' + b), fifty times, and its gradients; float32."""
+"""The loop of a recurrent network, h = tanh(x_t U' + h W' + b), fifty times, and its gradients; float32."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ STEPS, BATCH, INPUTS, HIDDEN = 50, 32, 16, 64
 
 
 def problem():
-    """The inputs (steps, batch, inputs), and U (hidden, inputs), W (hidden, hidden), b (hidden,)."""
+    """Return the inputs (steps, batch, inputs), and U (hidden, inputs), W (hidden, hidden), b (hidden,)."""
     rng = np.random.default_rng(0)
     normal = lambda *shape: rng.standard_normal(shape, np.float32)
     parameters = [normal(HIDDEN, INPUTS) * np.float32(0.25), normal(HIDDEN, HIDDEN) * np.float32(0.1), normal(HIDDEN)]
@@ -16,7 +16,7 @@ def problem():
 
 
 def loss_of(U, W, b, X, h, tanh):
-    """The mean square of the last state, from the first state h (batch, hidden)."""
+    """Return the mean square of the last state, given the first state h (batch, hidden)."""
     for x in X:
         h = tanh(x @ U.T + h @ W.T + b)
     return (h * h).mean()

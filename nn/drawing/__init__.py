@@ -1,4 +1,4 @@
-"""Pictures of networks: `draw` one as columns of nodes joined by weighted arrows, and the film of a training run."""
+"""Draw networks as columns of nodes joined by weighted arrows, and film training runs."""
 
 from __future__ import annotations
 

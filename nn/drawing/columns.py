@@ -1,4 +1,4 @@
-"""A network as columns of nodes: which layers there are, which of their nodes are shown, what flows through them."""
+"""A network as columns of nodes: its layers, the nodes that are shown, and their values for one sample."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..module import Module
 
 @dataclass
 class Column:
-    """A column of nodes: its title, how many nodes it has, which are `shown`, and the Linear layer that leads to it.
+    """A column of nodes: its title, its number of nodes, the `shown` ones, and the Linear layer that leads to it.
 
     `layer` is None for the input column.  `values` (size,) are the activations of one sample, or None.
     """
@@ -31,12 +31,12 @@ class Column:
 
     @property
     def left_out(self) -> int:
-        """How many nodes are not shown."""
+        """The number of nodes that are not shown."""
         return self.size - len(self.shown)
 
 
 def shown_units(size: int, most: int) -> list[int]:
-    """The numbers of the nodes to show: all, or the first and the last.
+    """Return the indices of the nodes to show: all, or the first and last ones.
 
     >>> shown_units(4, 6), shown_units(100, 6)
     ([0, 1, 2, 3], [0, 1, 2, 97, 98, 99])
@@ -48,9 +48,9 @@ def shown_units(size: int, most: int) -> list[int]:
 
 
 def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[Column]:
-    """The input and one column per Linear layer, in the order in which a sample goes through them.
+    """Return the input column and one column per Linear layer, in the order in which a sample passes them.
 
-    `sample`, (features,) or (1, features) or an image, fills the values: what comes out of a layer, or of the last
+    `sample`, (features,) or (1, features) or an image, sets the values: the output of a layer, or of the last
     activation after it that keeps its shape.  Raises ValueError for a model without Linear layers, for columns that do
     not join, and for a sample of several rows.
     """
@@ -68,8 +68,8 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
             before = columns[-1]
             if module.in_features != before.size:
                 raise ValueError(
-                    f"the column before {name} has {before.size} nodes and the layer takes {module.in_features}: "
-                    f"nn.draw shows layers that follow one another"
+                    f"the column before {name} has {before.size} nodes, but the layer takes {module.in_features}; "
+                    f"nn.draw shows only layers that follow one another"
                 )
             columns.append(Column(f"{name} Linear".strip(), module.out_features, [], module, name, value))
         elif value is not None and value.shape == (columns[-1].size,) and len(columns) > 1:
@@ -82,7 +82,7 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
 
 
 def _calls(model: Module, sample: Any) -> tuple[list[tuple[str, Module, Any]], Any]:
-    """Every call of a module without modules inside, with the output for one sample; and the input of the first."""
+    """Return all calls of modules without submodules, with their outputs for one sample, and the first input."""
     data = sample.data if isinstance(sample, Tensor) else np.asarray(sample)
     rows = data if data.ndim == 2 else data[None]  # an image is one sample
     if len(rows) != 1:
@@ -100,24 +100,24 @@ def _row(value: Any) -> Any:
 
 
 def weights_between(before: Column, after: Column, array: Any) -> Any:
-    """The part of a weight (out, in) that joins nodes that are shown: (out shown, in shown)."""
+    """Return the part of a weight (out, in) between shown nodes: (out shown, in shown)."""
     return array[np.ix_(after.shown, before.shown)]
 
 
 def flat_weights(columns: Sequence[Column], arrays: Sequence[Any]) -> Any:
-    """The weights of all arrows that are shown, in the order in which they are drawn."""
+    """Return the weights of all shown arrows, in drawing order."""
     pairs = zip(columns[:-1], columns[1:], arrays, strict=True)
     return np.concatenate([weights_between(before, after, array).ravel() for before, after, array in pairs])
 
 
 def flat_values(columns: Sequence[Column]) -> Any:
-    """The activations of all nodes that are shown, in the order in which they are drawn; NaN where not known."""
+    """Return the activations of all shown nodes, in drawing order; NaN if unknown."""
     parts = [np.full(len(c.shown), np.nan) if c.values is None else c.values[c.shown] for c in columns]
     return np.concatenate(parts).astype(float)
 
 
 def scales(columns: Sequence[Column]) -> Any:
-    """For every node that is shown, the largest activation of its column: what a full colour means."""
+    """Return the largest activation of its column for each shown node: the value of the full colour."""
     parts = [
         np.full(len(c.shown), 1.0 if c.values is None else max(float(np.abs(c.values).max()), 1e-12)) for c in columns
     ]

@@ -1,4 +1,4 @@
-"""The film of a training run: what the network was in every epoch, as one page with a slider."""
+"""Show a training run as a film: the network in every epoch, on one page with a slider."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PARTS = ("samples", "curves", "network", "surface", "health")
 
 
 class Film(Callback):
-    """Remember every epoch of a run, for `history.film("learning.html")`.
+    """Record every epoch of a run, for `history.film("learning.html")`.
 
-    `samples` (n, ...) are followed: their probabilities in every epoch, beside their `labels` (n,).  `classes` are the
-    names of the outputs, and `image` is the shape (rows, columns) or (rows, columns, 3) of a sample that is a picture,
-    with pixels from 0 to 1.  Every epoch keeps a reference to the weights that it ended with.  `probe` is how many of
-    the training samples are used for dead units and for the loss surface.
+    The film follows `samples` (n, ...): it shows their probabilities in every epoch, beside their `labels` (n,).
+    `classes` are the names of the outputs, and `image` is the shape (rows, columns) or (rows, columns, 3) of a sample
+    that is an image with pixels from 0 to 1.  The film keeps a reference to the weights at the end of each epoch.
+    `probe` is the number of training samples used for dead units and for the loss surface.
 
-    `page()` is the film; `body()`, `data()`, `styles` and `scripts` are its parts, for a page that says more.
+    `page()` is the film; `body()`, `data()`, `styles` and `scripts` are its parts, for use in a larger page.
     """
 
     styles = (ASSETS / "network.css", ASSETS / "film.css")
@@ -59,7 +59,7 @@ class Film(Callback):
         self._surface: Surface | None = None
 
     def follow(self, samples: Any, labels: Any = None) -> None:
-        """Follow these samples; also after the run, for what the network made of them is computed for the page."""
+        """Follow these samples, even after the run: their predictions are computed when the page is made."""
         self.samples = samples.data if isinstance(samples, Tensor) else np.asarray(samples)
         self.labels = None if labels is None else np.asarray(labels)
 
@@ -74,7 +74,7 @@ class Film(Callback):
         return None
 
     def surface(self) -> Surface:
-        """The loss around the weights that the last epoch ended with, and the path of the run."""
+        """The loss around the final weights, and the path of the run."""
         if self._surface is None or len(self._surface.path) != len(self.states):
             self._surface = surface_of(self._loss_at, self.states)
         return self._surface
@@ -82,7 +82,7 @@ class Film(Callback):
     # ---- the page
 
     def page(self, title: str = "How this network learned", parts: Sequence[str] = PARTS) -> Page:
-        """The film as a page of these `parts`.  Raises ValueError when nothing was recorded."""
+        """Return the film as a page of these `parts`.  Raises ValueError when nothing was recorded."""
         if self.run is None or len(self.states) < 2:
             raise ValueError("the film is empty: pass callbacks=[nn.Film(samples)] to fit, and train for an epoch")
         body = f"<main><h1>{html.escape(title)}</h1>{self.body(parts=parts)}</main>"
@@ -93,14 +93,14 @@ class Film(Callback):
         return self.page(title).save(path)
 
     def body(self, heading: str = "h2", parts: Sequence[str] = PARTS) -> str:
-        """The player and the `parts`, which the script fills, each under a `heading` of this level."""
+        """Return HTML with the player and the `parts`, each under a `heading` of this level; the script fills them."""
         made = "".join(f"<{heading}>{title}</{heading}>{part}" for title, part in map(self._part, parts) if part)
         return f'<div id="film-player"></div><p id="film-line" aria-live="polite"></p>{made}'
 
     def _part(self, name: str) -> tuple[str, str]:
-        """The title and the content of a part; no content where there is nothing to show."""
+        """The title and content of a part; the content is empty if there is nothing to show."""
         if name == "samples":
-            return "What it makes of the samples", '<div id="film-samples"></div>'
+            return "Predictions", '<div id="film-samples"></div>'
         if name == "curves":
             return "Loss and metrics", '<div id="film-curves"></div>'
         if name == "network":
@@ -108,9 +108,9 @@ class Film(Callback):
         if name == "surface":
             land = self.surface()
             return "The loss surface", (
-                f"<p class='hint'>The loss for every mixture of two directions in the space of all weights, through "
-                f"the end of training. The path (orange) is where training went; {land.held:.0%} of its way lies in "
-                f"this plane.</p><div class='landscape'>{surface_svg(land)}</div>"
+                f"<p class='hint'>The loss on a plane in the space of all weights, through the final weights. Training "
+                f"followed the orange path. This plane shows {land.held:.0%} of the path.</p>"
+                f"<div class='landscape'>{surface_svg(land)}</div>"
             )
         if name == "health":
             table = '<div class="scroll"><table id="film-health"></table></div>'
@@ -122,14 +122,14 @@ class Film(Callback):
         try:
             columns = columns_of(self.run.model, self.samples[0], self.max_units)
         except ValueError:
-            return ""  # no network of columns
+            return ""  # the network is not a row of columns
         weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
         drawn = network_svg(columns, weights, "weight", self.classes)
-        said = "<p class='hint'>Circles are filled by what the first sample makes of them.</p>"
+        said = "<p class='hint'>Each circle is filled by its activation for the first sample.</p>"
         return f"{said}<div class='network' id='film-network'>{drawn}</div>"
 
     def data(self) -> dict[str, Any]:
-        """What the script needs, as JSON can say it."""
+        """Return the data of the script, ready for JSON."""
         assert self.run is not None
         history = {name: [_number(v) for v in values] for name, values in self.run.history.items()}
         probabilities = self.run.y.dtype.kind in "iu"
@@ -169,7 +169,7 @@ class Film(Callback):
         return found
 
     def _network(self) -> list[dict[str, Any]]:
-        """Per epoch the weights that are shown, over the largest of all epochs, and the activations, from -1 to 1."""
+        """Per epoch, the shown weights over the largest of all epochs, and the activations, from -1 to 1."""
         assert self.run is not None
         model, found = self.run.model, []
         try:
@@ -178,7 +178,7 @@ class Film(Callback):
                 weights = flat_weights(columns, [state[f"{c.name}.weight".lstrip(".")] for c in columns[1:]])
                 found.append((weights, flat_values(columns) / scales(columns)))
         except ValueError:
-            return []  # no network of columns
+            return []  # the network is not a row of columns
         largest = max((float(np.abs(w[np.isfinite(w)]).max(initial=0.0)) for w, _ in found), default=1.0) or 1.0
         return [
             {"weights": [_number(v) for v in (w / largest).round(3)], "values": [_number(v) for v in a.round(3)]}
@@ -186,7 +186,7 @@ class Film(Callback):
         ]
 
     def _replayed(self, model: Module) -> Any:
-        """The state of every epoch in turn, with the model in that state; at the end it is as it was."""
+        """Load each epoch's state into the model in turn and yield it, then restore the model."""
         now = model.state_dict()
         try:
             for state in self.states:
@@ -209,14 +209,14 @@ class Film(Callback):
 
 
 def _number(value: Any) -> float | None:
-    """A number for JSON, which knows no NaN."""
+    """A number for JSON; None if it is not finite, because JSON has no NaN."""
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def png(image: Any) -> str:
-    """An image (rows, columns) or (rows, columns, 3) with pixels from 0 to 1 as a data URI.
+    """Return an image (rows, columns) or (rows, columns, 3) with pixels from 0 to 1 as a PNG data URI.
 
-    The format is PNG's simplest: 8 bits, no filter (W3C, PNG specification, sections 5 and 9).
+    It is written in the simplest PNG format: 8 bits, no filter (W3C, PNG specification, sections 5 and 9).
 
     >>> png(np.zeros((2, 2)))[:22]
     'data:image/png;base64,'

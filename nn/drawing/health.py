@@ -1,4 +1,4 @@
-"""The health of a training run: per layer the gradient, how far weights moved, units that never fire; and in words."""
+"""Diagnose a training run: each layer's gradient, weight change and dead units, and a summary in words."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ..module import Module
 class LayerHealth:
     """One layer in one epoch.
 
-    `gradient` is the norm of d(loss)/d(weights) in the last batch, `moved` the norm of the change of the weights in
-    this epoch over their norm, and `dead` the share of units that are 0 for every sample of the probe (None: no ReLU).
+    `gradient` is the norm of d(loss)/d(weights) in the last batch, `moved` the norm of the weight change in this epoch
+    over the norm of the weights, and `dead` the share of units that are 0 for every sample of the probe (None: no
+    ReLU).
     """
 
     name: str
@@ -30,7 +31,7 @@ class LayerHealth:
 
 
 def health_of(model: Module, before: Mapping[str, Any], probe: Any) -> list[LayerHealth]:
-    """The health of every module that has parameters of its own; `before` is the state when the epoch began."""
+    """Return the health of every module with parameters of its own; `before` is the state when the epoch began."""
     dead = dead_units(model, probe)
     found = []
     for name, module in model.named_modules():
@@ -45,7 +46,7 @@ def health_of(model: Module, before: Mapping[str, Any], probe: Any) -> list[Laye
 
 
 def dead_units(model: Module, probe: Any) -> dict[str, float]:
-    """{name of the layer before a ReLU: the share of the ReLU's units that are 0 for every sample of `probe`}"""
+    """Return {name of the layer before a ReLU: the share of its units that are 0 for every sample of `probe`}."""
     with evaluating(model):
         calls = layer_calls(model, probe)
     found: dict[str, float] = {}
@@ -61,7 +62,7 @@ def dead_units(model: Module, probe: Any) -> dict[str, float]:
 
 
 def in_words(layers: Sequence[LayerHealth], lr: float) -> list[str]:
-    """What a teacher would say of this epoch; the usual change of weights is 1e-5 to 3e-1 of their size per epoch."""
+    """Describe this epoch in words; weights usually change by 1e-5 to 3e-1 of their size per epoch."""
     said = []
     for layer in layers:
         name = f"layer {layer.name}" if layer.name else "the layer"
@@ -73,14 +74,14 @@ def in_words(layers: Sequence[LayerHealth], lr: float) -> list[str]:
             said.append(f"{name}: its gradient is 0, so it learns nothing")
         elif layer.moved > 0.5:
             said.append(
-                f"{name}: weights moved by {layer.moved:.0%} of their size, which is much; lr {lr:g} may be large"
+                f"{name}: weights moved by {layer.moved:.0%} of their size, which is a lot; lr {lr:g} may be too large"
             )
         elif layer.moved < 1e-5:
-            said.append(f"{name}: weights hardly move ({layer.moved:.1e} of their size); lr {lr:g} may be small")
+            said.append(f"{name}: weights hardly move ({layer.moved:.1e} of their size); lr {lr:g} may be too small")
     gradients = [layer.gradient for layer in layers if np.isfinite(layer.gradient) and layer.gradient > 0]
     if len(gradients) > 2 and gradients[0] < 1e-3 * gradients[-1]:
-        said.append("the first layer's gradient is under a thousandth of the last one's: gradients vanish on the way")
-    return said or ["all layers learn: gradients reach every layer, and weights move by a healthy share of their size"]
+        said.append("the first layer's gradient is less than 0.001 of the last layer's: gradients vanish")
+    return said or ["all layers learn: gradients reach every layer, and weights change at a healthy rate"]
 
 
 def _norm(arrays: Sequence[Any]) -> float:

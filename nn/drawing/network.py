@@ -1,4 +1,4 @@
-"""The network itself, drawn: columns of circles, and an arrow from every circle to every one of the next column."""
+"""Draw a network: columns of circles, with an arrow from every circle to every circle of the next column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THIN, WIDE = 0.4, 4.5
 
 
 class NetworkPicture:
-    """What `nn.draw` returns: `svg()`, `page()`, and `save(path)` for .svg or .html; a notebook shows it as it is."""
+    """The picture that `nn.draw` returns; `save` it as .svg or .html, or show it in a notebook."""
 
     def __init__(self, columns: Sequence[Column], strengths: Sequence[Any], what: str, names: Sequence[str]) -> None:
         self.columns, self.strengths, self.what, self.names = columns, strengths, what, names
@@ -32,7 +32,7 @@ class NetworkPicture:
         return network_svg(self.columns, self.strengths, self.what, self.names)
 
     def page(self, history: Any = None) -> Page:
-        """The picture on a self-contained HTML page; with the `history` of a filmed run, a slider moves its epochs."""
+        """Return a self-contained HTML page; with the `history` of a filmed run, it has a slider over the epochs."""
         if history is not None:
             if history.recording is None:
                 raise ValueError("this run was not recorded: pass callbacks=[nn.Film(samples)] to fit")
@@ -42,7 +42,7 @@ class NetworkPicture:
         return Page("The network", body, {}, styles=[ASSETS / "network.css"])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write .svg or .html and return the path; ValueError for another suffix."""
+        """Write .svg or .html and return the path.  Raises ValueError for any other suffix."""
         path = Path(path)
         if path.suffix.lower() not in (".svg", ".html"):
             raise ValueError(f"a network is saved as .svg or .html; got {path.name!r}")
@@ -71,13 +71,13 @@ def draw(
 ) -> NetworkPicture:
     """Draw `model` as columns of circles, with an arrow from every circle to every circle of the next column.
 
-    With a `sample` (features,) the circles are filled by their activation: blue where it is positive, vermillion where
-    it is negative, and the fuller the larger it is.  Arrows are coloured by the sign of their weight (negative ones are
-    dashed) and as thick as it is large; with `gradients=True` it is d(loss)/d(weight) that they show.  Of a column with
-    more than `max_units` nodes the first and last are shown.  `names` label the outputs.
+    With a `sample` (features,), each circle is filled by its activation: blue if positive, vermillion if negative, and
+    stronger if it is larger.  Arrows are coloured by the sign of their weight (negative ones are dashed), and are
+    thicker for larger weights; with `gradients=True` they show d(loss)/d(weight) instead.  A column with more than
+    `max_units` nodes shows its first and last ones.  `names` label the outputs.
 
-    The layers are the model's `nn.Linear`, in order; what else a model does is not drawn.  Raises ValueError for a
-    model without such layers, and for `gradients=True` before backward().
+    The layers are the model's `nn.Linear` modules, in order; nothing else in the model is drawn.  Raises ValueError for
+    a model without such layers, and for `gradients=True` before backward().
 
     >>> import nn
     >>> draw(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones(3, np.float32))
@@ -89,13 +89,13 @@ def draw(
         assert column.layer is not None
         weight = column.layer.weight
         if gradients and weight.grad is None:
-            raise ValueError(f"gradients=True draws d(loss)/d(weight), and {column.name}.weight has none: backward()?")
+            raise ValueError(f"gradients=True needs gradients, but {column.name}.weight has none; call backward()")
         strengths.append(weight.grad.data if gradients and weight.grad is not None else weight.data)
     return NetworkPicture(columns, strengths, "d(loss)/d(weight)" if gradients else "weight", names)
 
 
 def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, names: Sequence[str]) -> str:
-    """The drawing; its lines and circles come in the order of `flat_weights` and `flat_values`."""
+    """Return the SVG; its lines and circles are in the order of `flat_weights` and `flat_values`."""
     most = max(len(column.shown) + bool(column.left_out) for column in columns)
     width, height = 2 * SIDE + STEP * (len(columns) - 1), TOP + most * ROW + 44
     spots = [_spots(column, i, most) for i, column in enumerate(columns)]
@@ -121,9 +121,7 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
     texts = [_titles(column, i, most) for i, column in enumerate(columns)]
     for (x, y), name in zip(spots[-1], names, strict=False):
         texts.append(f'<text x="{x + RADIUS + 6}" y="{y + 4:g}" class="name">{html.escape(str(name))}</text>')
-    note = (
-        f"arrow: {what}, thick for a large one (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
-    )
+    note = f"arrow: {what}, thicker if larger (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
     tip = (
         '<marker id="to" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="5" markerHeight="5" '
         'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#888888"/></marker>'
@@ -140,7 +138,7 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
 
 
 def arrow_looks(weight: float, largest: float) -> str:
-    """How an arrow of this weight is drawn; no line for one that is not finite would be a lie, so that is red."""
+    """The SVG attributes of an arrow; one whose weight is not finite is red."""
     if not np.isfinite(weight):
         return 'stroke="#C00000" stroke-width="4"'
     size = min(1.0, abs(weight) / largest)
@@ -151,7 +149,7 @@ def arrow_looks(weight: float, largest: float) -> str:
 
 
 def node_looks(value: float, top: float) -> str:
-    """How a node with this activation is filled."""
+    """The SVG fill of a node with this activation."""
     if np.isnan(value):
         return 'fill="#ffffff"'
     colour = BLUE if value >= 0 else VERMILLION
@@ -159,13 +157,13 @@ def node_looks(value: float, top: float) -> str:
 
 
 def _mixed(colour: str, share: float) -> str:
-    """`colour` on white: all of it for a share of 1."""
+    """Blend `colour` with white; a share of 1 is the full colour."""
     parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
 
 
 def _spots(column: Column, i: int, most: int) -> list[tuple[int, float]]:
-    """Where the shown nodes of column i are; in the middle of a column that leaves some out there is a gap."""
+    """The positions of the shown nodes of column i; a column that omits nodes has a gap in the middle."""
     count = len(column.shown) + bool(column.left_out)
     top = TOP + RADIUS + (most - count) * ROW / 2
     rows = [n + (1 if column.left_out and n >= (len(column.shown) + 1) // 2 else 0) for n in range(len(column.shown))]

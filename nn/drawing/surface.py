@@ -1,4 +1,4 @@
-"""The loss as a landscape around the weights that training ended with, and the path that it took there."""
+"""The loss surface around the final weights of a run, and the path of training on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = dict[str, Any]
 
 @dataclass
 class Surface:
-    """`losses` (n, n) over a plane with coordinates `xs` (n,) and `ys` (n,), `path` (epochs + 1, 2) on it.
+    """`losses` (n, n) on a plane with coordinates `xs` (n,) and `ys` (n,), and the `path` (epochs + 1, 2) on it.
 
     `held` is the share of the path's squared length that lies in the plane.
     """
@@ -28,10 +28,10 @@ class Surface:
 
 
 def surface_of(loss_at: Callable[[State], float], states: Sequence[Mapping[str, Any]], n: int = 25) -> Surface:
-    """The loss on the plane through the last of `states` that holds most of the path through all of them.
+    """Return the loss on the plane through the last of `states` that contains most of the path through all of them.
 
-    The two directions are the principal ones of the path (Lorch 2016), each made as long, row by row of every weight,
-    as the weights are: filter-normalised (Li et al. 2018), so that a step of 1 is as large as the weights themselves.
+    The two directions are the principal directions of the path (Lorch 2016), filter-normalised (Li et al. 2018): each
+    row of a weight's direction is scaled to the length of that row, so that a step of 1 is as large as the weights.
     """
     names = [name for name, array in states[-1].items() if array.dtype.kind == "f"]
     last = {name: states[-1][name].astype(float) for name in names}
@@ -63,7 +63,7 @@ def _unflat(axis: Any, like: State) -> State:
 
 
 def _normalised(direction: State, weights: State) -> State:
-    """Each row of a weight's direction as long as the row itself; a bias counts as one row."""
+    """Scale each row of a weight's direction to the length of the row itself; a bias counts as one row."""
     found = {}
     for name, d in direction.items():
         axes = tuple(range(1, d.ndim)) or None
@@ -79,12 +79,12 @@ def _span(path: Any, n: int) -> Any:
     return np.linspace(low - margin, high + margin, n)
 
 
-_LOW, _HIGH = np.array([0.97, 0.98, 1.0]), np.array([0.03, 0.24, 0.42])  # from a pale sky to a deep blue
+_LOW, _HIGH = np.array([0.97, 0.98, 1.0]), np.array([0.03, 0.24, 0.42])  # from pale to deep blue
 LEVELS, SIZE, LEFT, TOP = 14, 340, 46, 12
 
 
 def surface_svg(surface: Surface) -> str:
-    """The landscape as SVG: darker is a larger loss, lines join equal ones; class `walker` is a place on the path."""
+    """Return the surface as SVG: a larger loss is darker, lines join equal ones, and `walker` is on the path."""
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.log(np.maximum(surface.losses, 1e-12))
     z = np.where(np.isfinite(z), z, np.nanmax(np.where(np.isfinite(z), z, -np.inf)))
@@ -110,13 +110,13 @@ def surface_svg(surface: Surface) -> str:
     walk = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="#D55E00"/>' for x, y in points)
     clip = f'<clipPath id="land"><rect x="{LEFT}" y="{TOP}" width="{SIZE}" height="{SIZE}"/></clipPath>'
-    axes = f"least loss here {math.exp(low):.3g}, largest {math.exp(high):.3g} (log scale)"
+    axes = f"loss from {math.exp(low):.3g} to {math.exp(high):.3g} (log scale)"
     x, y = points[0]
     width, height = LEFT + SIZE + 14, TOP + SIZE + 44
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="surface" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
-        f'role="img" aria-label="the loss around the end of training, and the path to it"><defs>{clip}</defs>'
+        f'role="img" aria-label="the loss around the final weights, and the path to them"><defs>{clip}</defs>'
         f'<g clip-path="url(#land)">{"".join(parts)}{"".join(lines)}</g>'
         f'<polyline points="{walk}" fill="none" stroke="#D55E00" stroke-width="1.6"/>{dots}'
         f'<circle class="walker" cx="{x:.1f}" cy="{y:.1f}" r="6" fill="#ffffff" stroke="#D55E00" stroke-width="3"/>'
@@ -127,7 +127,7 @@ def surface_svg(surface: Surface) -> str:
 
 
 def path_points(surface: Surface) -> list[tuple[float, float]]:
-    """Where the path is in the drawing."""
+    """Return the points of the path in drawing coordinates."""
     xs, ys, path = surface.xs, surface.ys, surface.path
     across = LEFT + SIZE * (path[:, 0] - xs[0]) / (xs[-1] - xs[0])
     down = TOP + SIZE - SIZE * (path[:, 1] - ys[0]) / (ys[-1] - ys[0])
@@ -135,7 +135,7 @@ def path_points(surface: Surface) -> list[tuple[float, float]]:
 
 
 def _contour(height: Any, level: float, cell: float) -> str:
-    """The line of one height, by marching squares: in each cell the points where its edges cross the level."""
+    """Return the contour line of a level by marching squares: it joins points where cell edges cross the level."""
     pieces = []
     n, m = height.shape
     for j in range(n - 1):

@@ -1,4 +1,4 @@
-"""The house: which file may import which, how long files are, and what an import costs in modules."""
+"""The architecture: which file may import which, how long files are, and which modules an import loads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "inputs": {"errors"},
     "graph": {"errors", "ownership"},
     "updating": {"errors", "graph"},
-    "array": {"_methods", "errors", "numpy_calls", "tensor"},  # two of them for type checkers alone
+    "array": {"_methods", "errors", "numpy_calls", "tensor"},  # two of them only for type checkers
     "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
     "signatures": {"numpy_calls"},
     "registry": {"array", "errors", "numpy_calls", "signatures", "tensor", "tree"},
@@ -50,7 +50,7 @@ OTHERS = sorted(path.relative_to(ROOT) for folder in ("tests", "benchmarks") for
 
 
 def imports(path):
-    """The modules that a file imports, by their full dotted names; {module: names taken from it}."""
+    """Return {full dotted name of an imported module: names taken from it}."""
     package = list(path.parts[:-1])
     found = {}
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
@@ -93,7 +93,7 @@ def test_files_are_short(path):
 
 
 CORE = ("graph", "tensor", "op", "numpy_calls")
-CEILING = 450  # of lines of code; it is never raised: what does not fit is simplified, or is not core
+CEILING = 450  # lines of code; never raised: code that does not fit is simplified, or does not belong to the core
 
 
 def test_the_core_is_read_in_one_sitting():
@@ -101,7 +101,7 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CEILING, f"the core has {total} lines of code"
 
 
-WHOLE = {"ops"}  # rooms that one file tests as a whole, from the registry
+WHOLE = {"ops"}  # packages that one file tests as a whole, from the registry
 
 
 def test_tests_are_found_where_the_code_is():

@@ -1,4 +1,4 @@
-"""The benchmarks themselves: contenders compute the same numbers, faults are shown, the page says what was found."""
+"""The benchmarks themselves: contenders compute the same numbers, faults are shown, and the page reports them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 OURS = ["by_hand", "tuned", "eager", "compiled"]
-TESTED = ("numpy", "plaingrad", "sklearn")  # the packages of contenders that tests have
+TESTED = ("numpy", "plaingrad", "sklearn")  # the packages available to tests
 SMALL = {"mlp": ((3, 5, 4, 2), 6), "memory": ((3, 5, 2), 6), "chain of": (1000,), "a chain": (50,)}
 
 
 def small(case):
-    """Arguments with which a case takes no time, where it has any."""
+    """Return arguments with which a case is fast, if it has any."""
     return next((args for word, args in SMALL.items() if case.name.startswith(word)), case.args)
 
 
@@ -41,7 +41,7 @@ def test_ours_compute_what_is_computed_by_hand(case):
         assert np.isfinite(found["by_hand"]).all()
 
 
-@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # scikit-learn has not converged, as was asked
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # scikit-learn is stopped before it converges
 def test_fits_learn_and_profiles_change_nothing():
     for case in CASES:
         if "by_hand" not in case.ways:
@@ -51,7 +51,7 @@ def test_fits_learn_and_profiles_change_nothing():
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_case_says_of_everybody_what_it_can(case):
+def test_every_case_covers_every_contender(case):
     assert case.ways.keys() <= CONTENDERS.keys() and case.cannot.keys() <= CONTENDERS.keys() - case.ways.keys()
     assert case.notes.keys() <= case.ways.keys() and case.group in results.WORDS
     if "by_hand" in case.ways:
@@ -111,7 +111,7 @@ def test_workers_have_one_thread_no_forced_kernel_and_hips_nothing_of_ours(monke
 
 
 def fake():
-    """Two cases and what might have become of them."""
+    """Return three cases and possible outcomes."""
     about = {"notes": {"jax_jit": "as a scan"}, "cannot": {"compiled": "unrolls it"}}
     ways = dict.fromkeys(["by_hand", "eager", "pytorch", "jax_jit", "mygrad"])
     cases = [Case("Elementwise chain", f"chain of {n}", "", ways, (n,), **about) for n in (10, 1000)]
@@ -151,7 +151,7 @@ def test_the_page_has_ratios_spreads_notes_and_errors(tmp_path):
         assert words in page
 
 
-def test_amounts_are_said_with_three_digits():
+def test_amounts_have_three_digits():
     said = [results.amount(x, False) for x in (4.56e-7, 1.234e-5, 0.000456, 0.0123, 1.5)]
     assert said == ["0.456 us", "12.3 us", "456 us", "12.3 ms", "1.5 s"]
     assert [results.number(x) for x in (0.123, 12.34, 123.4)] == ["0.12", "12.3", "123"]

@@ -1,4 +1,4 @@
-"""What the documents say: counts, links, and the programs of the README with what they print."""
+"""The documents: counts, links, and the programs of the README with their output."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_links_lead_somewhere(path):
         assert link.startswith("http") or (path.parent / link).exists(), link
 
 
-def test_the_programs_of_the_readme_print_what_it_shows(tmp_path):
+def test_the_programs_of_the_readme_print_the_output_that_it_shows(tmp_path):
     blocks = re.findall(r"^```(python)?\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     programs = [text for kind, text in blocks if kind]
     shown = [text for kind, text in blocks if not kind and "make " not in text]

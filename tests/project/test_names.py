@@ -1,4 +1,4 @@
-"""What is public: `dir()` and `__all__` say the same, and every public name tells what it is."""
+"""The public names: `dir()` and `__all__` agree, and every public name has a docstring."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = [
     autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
 ]  # fmt: skip
 PACKAGES = [autograd, autograd.linalg, autograd.fft, autograd.special, nn, nn.functional]
-BUILTINS = {"abs", "divmod", "max", "min", "pow", "round", "sum"}  # a star import leaves Python's own
+BUILTINS = {"abs", "divmod", "max", "min", "pow", "round", "sum"}  # a star import keeps Python's own
 
 
 def public(module):
@@ -83,7 +83,7 @@ def test_the_version_is_that_of_the_distribution():
 
 
 @pytest.mark.parametrize("function", list(callables()))
-def test_help_says_what_a_call_takes(function):
+def test_help_shows_the_arguments_of_a_call(function):
     assert function.__doc__ and function.__doc__.strip(), "no docstring"
     assert "object at 0x" not in function.__doc__
     if isinstance(function, type) and issubclass(function, BaseException | dict):
@@ -105,14 +105,14 @@ def positional(function):
 
 @pytest.mark.parametrize("op", [op for op in OPS.values() if op.numpy and not op.rules], ids=lambda op: op.name)
 def test_arguments_have_numpys_places(op):
-    """What is written with other ops is called with NumPy's arguments as they are, so each must be in its place."""
+    """Functions composed of other ops receive NumPy's arguments unchanged, so each must have the same position."""
     theirs = op.numpy[0]
     if inspect.isroutine(theirs) and op.call is None:  # ufuncs and their methods have no signature to compare
         names, own = positional(theirs), positional(op.forward)
         assert own == names[: len(own)]
 
 
-# Functions that stand for one of NumPy's or SciPy's say what NumPy says; classes show an example in the documents.
+# Functions that replace one of NumPy's or SciPy's have its docstring; classes have an example in the documents.
 OURS = [p for p in callables() if not isinstance(p.values[0], type) and not getattr(p.values[0], "op", None)]
 OURS += [p for p in callables() if (op := getattr(p.values[0], "op", None)) and not op.numpy]
 
@@ -122,7 +122,7 @@ def test_functions_of_our_own_show_an_example(function):
     assert ">>>" in inspect.getdoc(function)
 
 
-def test_the_help_of_numpys_functions_tells_the_gradients():
+def test_the_help_of_numpys_functions_shows_the_gradients():
     said = inspect.getdoc(autograd.maximum)
     assert "`x1`, `x2`" in said and "half to each" in said and "numpy.maximum" in said
     assert str(inspect.signature(autograd.exp)) == "(x, /, *, where=True, dtype=None)"
@@ -130,7 +130,7 @@ def test_the_help_of_numpys_functions_tells_the_gradients():
 
 
 def test_tensors_have_numpys_methods_and_their_own():
-    """No op puts a method on Tensor by itself; what other libraries call differently is only a hint in the error."""
+    """No op sets a method on Tensor by itself; names from other libraries only appear as hints in errors."""
     own = {  # the words of the graph
         "assign", "backward", "detach", "grad", "is_leaf", "name", "node", "register_hook", "requires_grad",
     }  # fmt: skip

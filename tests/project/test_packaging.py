@@ -1,4 +1,4 @@
-"""The wheel that people install, and another package with the same import name."""
+"""The wheel, and another package with the same import name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What type checkers and editors know: the stubs are current, right programs pass, and mistakes are reported."""
+"""The types: the stubs are current, correct programs pass, and mistakes are reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from installing import install, run
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "support" / "typed_program.py"
-MISTAKES = {  # a line after the program: what the checker says of it
+MISTAKES = {  # {a line added to the program: the error that the checker reports}
     "x.summ()": 'has no attribute "summ"',
     "count: int = x.sum()": "Incompatible types in assignment",
     "autograd.exponential(x)": 'has no attribute "exponential"',
@@ -34,14 +34,14 @@ MISTAKES = {  # a line after the program: what the checker says of it
 
 
 def check(python, folder):
-    """What `mypy --strict` says of the program and of each mistake, where `python` finds the packages: {line: text}."""
+    """Return {line: error} from `mypy --strict` for the program and the mistakes, with the packages of `python`."""
     text = PROGRAM.read_text()
     path = folder / "program.py"
     path.write_text(text + "".join(f"{line}\n" for line in MISTAKES))
     options = ["--strict", "--no-error-summary", "--cache-dir", folder / "cache", "--python-executable", python]
     command = [sys.executable, "-m", "mypy", *options, path]
     said = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder)
-    assert said.returncode == 1 and said.stderr == "", f"{said.returncode} {said.stderr}"  # and not a crash
+    assert said.returncode == 1 and said.stderr == "", f"{said.returncode} {said.stderr}"  # not a crash
     lines = path.read_text().splitlines()
     found = re.findall(r"program\.py:(\d+): error: (.*)", said.stdout)
     return {lines[int(number) - 1]: message for number, message in reversed(found)}
@@ -70,7 +70,7 @@ def test_the_program_with_types_runs():
 
 
 def stubs():
-    """Every stub and its text, from the program that writes them."""
+    """Return {path: text} of every stub, from the program that writes them."""
     return dict(runpy.run_path(str(ROOT / "docs" / "make_stubs.py"))["stubs"]())
 
 

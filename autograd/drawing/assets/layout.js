@@ -1,14 +1,14 @@
-// Where boxes go: a layered layout, from top to bottom, of items and the arrows between them.
+// A layered layout, from top to bottom, of items and the arrows between them.
 //
-// Sugiyama's four steps: ranks by the longest path; places for arrows that pass a rank; an order in each rank by the mean
-// of the neighbours; x by least squares.  Modules are laid out from the inside out, each a block of its parent, so that
-// frames never overlap.
+// Sugiyama's four steps: ranks by the longest path; dummy cells where arrows pass a rank; an order in each rank by the
+// mean of the neighbours; x by least squares.  Modules are laid out from the inside out, each as one block of its parent,
+// so that frames never overlap.
 "use strict";
 
 const GAP = { x: 26, y: 38, pass: 18 };
 
-// items: [{width, height, key}], edges: [[from, to]] by place in items. Sets x, y (the top left corner) of every item;
-// returns {width, height, routes}, where routes[e] are the points that edge e passes between its ends.
+// items: [{width, height, key}]; edges: [[from, to]], indices into items. Sets x, y (the top left corner) of every item;
+// returns {width, height, routes}, where routes[e] are the points of edge e between its ends.
 function layered(items, edges) {
   const ranks = rankOf(items, edges);
   const cells = items.map((item, i) => ({ item, width: item.width, height: item.height, rank: ranks[i], next: [], last: [] }));
@@ -49,12 +49,12 @@ function layered(items, edges) {
   return { width, height: y - GAP.y, routes };
 }
 
-// Down through the row of a cell, beside its boxes.
+// The points of an arrow straight down through a cell's row.
 function straight({ x, top, bottom }) {
   return bottom > top ? [{ x, y: top }, { x, y: bottom }] : [{ x, y: top }];
 }
 
-// The longest path from a source; sources then move down to just above what they feed, but lanes begin at the top.
+// Ranks by the longest path from a source. Sources then move down to just above what they feed; lanes stay at the top.
 function rankOf(items, edges) {
   const ranks = items.map(() => 0);
   const waiting = items.map(() => 0);
@@ -113,7 +113,7 @@ function spread(row, wishes) {
   });
   const blocks = [];
   wishes.forEach((wish, i) => {
-    const weight = row[i].item ? 1 : 3; // arrows that pass are kept straight
+    const weight = row[i].item ? 1 : 3; // keep passing arrows straight
     let block = { sum: (wish - offsets[i]) * weight, weight, count: 1 };
     while (blocks.length && blocks[blocks.length - 1].sum / blocks[blocks.length - 1].weight > block.sum / block.weight) {
       const before = blocks.pop();

@@ -1,5 +1,5 @@
-// What all pages share: reading the data, making elements, the button for dark and light, and the player of steps.
-// Text reaches the page as text only (textContent): no string of a user is ever read as markup.
+// Shared by all pages: reading the data, making elements, the dark and light button, and the player.
+// Text is only ever added as text: no user string is parsed as markup.
 "use strict";
 
 function pageData() {
@@ -55,8 +55,8 @@ function number(x) {
   show();
 })();
 
-// Buttons, a slider and arrow keys through `count` steps; `show(step)` is called for each, `label(step)` names it.
-// With a `hash`, the step is in the address: #step=12.
+// Buttons, a slider and arrow keys for `count` steps; calls `show(step)` for each, and `label(step)` for its name.
+// With a `hash`, the address holds the step: #step=12.
 function makePlayer(root, { count, show, label, hash, delay = 900, name = "step", start = 0 }) {
   let step = -1;
   let timer = null;

@@ -14,7 +14,7 @@
   let drawn = null;
   let player = null;
 
-  // ---- what each step has shown by now
+  // ---- what has been shown by each step
 
   const ranForward = new Map(); // box -> number of the step in which it ran
   const backOf = new Map(); // arrow -> number of the step in which its gradient came back
@@ -34,7 +34,7 @@
     return latest.done ? box.gradient : { lines: [`${latest.sum[0]} (so far)`], nonfinite: latest.nonfinite };
   }
 
-  // ---- which boxes are to be seen
+  // ---- which boxes are visible
 
   function above(call) {
     const found = [];
@@ -42,7 +42,7 @@
     return found;
   }
 
-  // A box stands for itself, or the outermost closed module around it stands for it.
+  // The key of a box, or of the outermost closed module around it.
   function standIn(place) {
     const shut = above(boxes[place].call).find((call) => closed.has(call));
     return shut === undefined ? `b${place}` : `c${shut}`;
@@ -92,7 +92,7 @@
     const inside = links().map((link) => ({ link, from: home.get(link.from), to: home.get(link.to) }))
       .filter(({ from, to }) => to && from !== to);
     const joined = inside.filter(({ from }) => from);
-    // An arrow from outside gets a lane of its own between the boxes of the row that it passes, not behind them.
+    // An arrow from outside gets its own lane between the boxes of the rows that it passes, not behind them.
     const fed = new Set(joined.map(({ to }) => to));
     const lanes = call === null ? [] : inside.filter(({ from, to }) => !from && fed.has(to)).map(({ link, to }) => {
       const from = { key: `lane ${link.id}`, lane: link.id, width: 18, height: 0 };
@@ -144,7 +144,7 @@
     return cachedLinks;
   }
 
-  // Absolute positions, and the points of every link, in the frame of the whole picture.
+  // Positions of all items and points of all links, in picture coordinates.
   function flatten(made, dx, dy, out) {
     for (const [id, points] of made.routes) {
       const moved = points.map((p) => ({ x: p.x + dx, y: p.y + dy }));
@@ -441,7 +441,7 @@
     bring(here[here.length - 1]);
   }
 
-  // Scroll the picture, and only it, so that the box can be seen.
+  // Scroll the picture, but not the page, to show the box.
   function bring(key) {
     const spot = drawn.where.spots.get(key);
     if (!spot) return;

@@ -1,4 +1,4 @@
-// The film of a training run: one slider over epochs moves the curves, the network, the samples and the words.
+// The film of a training run: one slider over epochs updates the curves, the network, the samples and the texts.
 /* global pageData, makePlayer, h, svg, number */
 "use strict";
 
@@ -105,7 +105,7 @@
     curve("metrics", names.filter((name) => !name.includes("loss"))),
   ].filter(Boolean);
 
-  // ---- the network: lines and circles are in the order of the data
+  // ---- the network: lines and circles are in data order
 
   const lines = [...document.querySelectorAll("#film-network .arrows line")];
   const circles = [...document.querySelectorAll("#film-network .nodes circle")];
@@ -137,10 +137,10 @@
   function showHealth(epoch) {
     if (!find("film-words")) return;
     const now = run.health[epoch - 1];
-    const words = now ? now.words : ["before training: the weights are what they were set to at random"];
+    const words = now ? now.words : ["before training: the weights are set at random"];
     find("film-words").replaceChildren(...words.map((text) => h("li", {}, text)));
     const rows = now ? now.layers : [];
-    const head = ["layer", "gradient norm", "weights moved", "units that never fire"];
+    const head = ["layer", "gradient norm", "weight change", "units that never fire"];
     const cells = rows.map(([name, gradient, moved, dead]) => [
       name || "(the model)", gradient === null ? "not finite" : number(gradient),
       moved === null ? "not finite" : `${number(100 * moved)}%`, dead === null ? "" : `${Math.round(100 * dead)}%`,

@@ -1,4 +1,4 @@
-"""Pictures: what a snapshot says, how it is written as DOT, and what happens where nothing can lay it out."""
+"""Snapshots of graphs: boxes and arrows, values, gradients and modules."""
 
 from __future__ import annotations
 
@@ -89,21 +89,21 @@ def test_a_loss_that_is_a_leaf_is_one_box():
     assert [box.kind for box in draw(leaf(1.0)).snapshot.boxes] == ["loss"]
 
 
-def test_params_of_the_op_are_said():
+def test_params_of_the_op_are_shown():
     assert "sum axis=0" in boxes(draw(leaf(1.0, 2.0).sum(axis=0)))
 
 
 # ---- values
 
 
-def test_values_are_those_of_the_forward_pass_also_where_no_node_kept_them():
+def test_values_are_those_of_the_forward_pass_even_if_no_node_kept_them():
     x = leaf(1.0, 2.0, name="x")
     found = boxes(draw(np.exp(-(x + x)).sum()))  # the rules of add and negative read nothing
     assert found["add"].value.lines == ("[2, 4]",)
     assert found["negative"].value.lines == ("[-2, -4]",)
 
 
-def test_a_value_that_is_nowhere_is_not_invented():
+def test_a_lost_value_is_not_invented():
     x = leaf(1.0, name="x")
     y = x + np.ones(1)  # add keeps neither its inputs nor its output
     picture = draw(y + 1.0)
@@ -207,7 +207,7 @@ def test_watching_changes_no_gradient_and_shares_no_memory_with_it():
     assert boxes(draw(loss))["parameter"].gradient == shown
 
 
-def test_the_gradient_of_this_loss_is_told_from_what_accumulated():
+def test_the_gradient_of_this_loss_is_distinct_from_the_accumulated_one():
     x = leaf(3.0, name="x")
     with watch():
         loss = x * x
@@ -246,7 +246,7 @@ def test_watching_may_begin_after_the_forward_pass():
     assert found["exp"].gradient.lines == ("1",)
 
 
-def test_gradients_that_nobody_saw_or_that_belong_to_another_walk_are_not_shown():
+def test_unwatched_gradients_and_those_of_another_walk_are_not_shown():
     x = leaf(3.0, name="x")
     with watch():
         loss = np.exp(x * 2.0)
@@ -274,18 +274,18 @@ def test_gradients_that_are_recorded_themselves_can_be_drawn():
     assert isinstance(y.node.note.gradient, np.ndarray)  # a Tensor would keep the graph of the gradient alive
 
 
-def test_a_graph_that_was_let_go_of_unwatched_says_what_to_do():
+def test_an_error_for_a_graph_that_was_freed_unwatched_says_what_to_do():
     x = leaf(3.0)
     loss = x * x
     loss.backward()
-    with pytest.raises(GraphError, match=r"let go of by backward.*with autograd\.watch\(\):.*retain_graph=True"):
+    with pytest.raises(GraphError, match=r"was freed by backward.*with autograd\.watch\(\):.*retain_graph=True"):
         draw(loss)
 
 
 def test_what_cannot_be_drawn():
     with pytest.raises(GraphError, match="no graph to draw"):
         draw(Tensor(1.0))
-    with pytest.raises(TypeError, match="the Tensor of a loss; got float"):
+    with pytest.raises(TypeError, match="takes a loss Tensor; got float"):
         draw(1.0)
     with pytest.raises(TypeError, match="got list"):
         draw(leaf(1.0), names=[1])
@@ -335,13 +335,13 @@ def test_depth_folds_modules_and_expand_opens_them():
     model, loss = nested_loss()
     outer = draw(loss, names=model, depth=0)
     assert sorted(boxes(outer)) == ["Sequential", "sum", "x"]
-    assert "expand= or max_nodes= shows more" in outer.source
+    assert "use expand= or max_nodes= to see more" in outer.source
     picture = draw(loss, names=model, depth=1)
     assert {"0 Linear(3 -> 4)", "1 Sequential", "2 Linear(4 -> 1)"} <= boxes(picture).keys()
     assert boxes(picture)["1 Sequential"].notes == ("1 linear", "1 tanh", "with 2 parameters")
     opened = draw(loss, names=model, depth=0, expand="1")
     assert {"0 Linear(3 -> 4)", "0 Linear(4 -> 4)", "1 Tanh"} <= boxes(opened).keys()
-    with pytest.raises(ValueError, match="no module of this graph is called 'nothing'; there are"):
+    with pytest.raises(ValueError, match="no module of this graph is called 'nothing'; its modules are"):
         draw(loss, expand=["nothing"])
     with pytest.raises(ValueError, match="depth is 0 or more"):
         draw(loss, depth=-1)

@@ -103,7 +103,7 @@ def test_a_notebook_shows_a_page_in_a_frame():
 @pytest.mark.parametrize("script", sorted(p for d in ("autograd", "nn") for p in (ROOT / d).rglob("*.js")), ids=str)
 def test_scripts_parse(script):
     if not shutil.which("node"):
-        pytest.skip("there is no node to check scripts with")
+        pytest.skip("node is not installed")
     subprocess.run(["node", "--check", script], check=True)
 
 
@@ -113,7 +113,7 @@ def test_scripts_parse(script):
 def test_buttons_and_keys_step_and_the_sentence_follows(reader, steps):
     reader.open(steps[1])
     first = reader.text("#sentence")
-    assert first.startswith("Forward: linear takes x, 0.weight, 0.bias")
+    assert first.startswith("Forward: linear(x, 0.weight, 0.bias) = ")
     reader.click("[title='next step']")
     assert reader.text("#sentence") != first and "step 2 of" in reader.text(".player output")
     reader.press("ArrowRight")
@@ -146,7 +146,7 @@ def test_accumulation_is_seen(reader, folder):
             (reader.text("#sentence"), reader.run("return document.querySelector('.box.parameter').textContent"))
         )
         reader.press("ArrowRight")
-    assert any("The first of 2 contributions" in sentence and "6 (so far)" in box for sentence, box in seen)
+    assert any("the first of 2 contributions" in sentence and "6 (so far)" in box for sentence, box in seen)
     assert any("contribution 2 of 2" in sentence for sentence, _ in seen)
 
 

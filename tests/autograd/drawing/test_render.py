@@ -1,4 +1,4 @@
-"""Pictures of large graphs, their text and files, and what happens where nothing can lay them out."""
+"""Pictures of large graphs, their text and files, and errors when no renderer is installed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_chain_of_a_hundred_thousand_ops_folds_and_says_so():
     shown = sum(box.kind in ("op", "loss") for box in picture.snapshot.boxes)
     assert folded.title == f"{100_000 - shown:,} ops"
     assert any(line.endswith(" multiply") for line in folded.notes)
-    assert "boxes are one box here" in picture.source
+    assert "boxes, into one; use max_nodes= to see more" in picture.source
     loss.backward()
     assert found["x"].gradient == summarise(x.grad.data)
     assert any(line == folded.title for line in words(picture.svg()))
@@ -141,7 +141,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_the_dot_program_is_used_where_there_is_one(monkeypatch):
+def test_the_dot_program_is_used_if_installed(monkeypatch):
     graphviz = importlib.import_module("graphviz")
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(graphviz.Source, "pipe", lambda self, **how: f"{how['format']} of {self.source[:7]}".encode())

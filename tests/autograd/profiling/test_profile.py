@@ -118,7 +118,7 @@ def test_two_networks_are_two_rows_and_passing_losses_are_one():
     assert rows["Sequential#2.0 (Linear)"] == 1
 
 
-def test_a_module_that_is_called_by_another_has_the_name_that_it_has_there():
+def test_a_module_called_by_another_is_named_after_its_attribute():
     class Net(nn.Module):
         def __init__(self):
             self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
@@ -168,7 +168,7 @@ def test_without_gradients_and_on_plain_arrays():
         with no_grad():
             np.exp(x)
         autograd.exp(np.ones(2))
-        np.exp(np.ones(2))  # NumPy's own, of which nobody knows
+        np.exp(np.ones(2))  # NumPy's own call is not seen
     assert counts(p) == {"exp": 2}
 
 
@@ -285,7 +285,7 @@ def test_other_threads_are_measured_where_they_enter():
     assert {"MainThread"} < set(p.observer.threads.values()) <= {"MainThread", "worker 0", "worker 1", "worker 2"}
 
 
-def test_tasks_that_are_made_in_the_block_are_measured():
+def test_tasks_created_in_the_block_are_measured():
     async def work():
         await asyncio.sleep(0)
         np.exp(leaf(1.0))
@@ -308,11 +308,11 @@ def test_tasks_that_are_made_in_the_block_are_measured():
     assert counts(p)["exp"] == 2 and counts(p)["sin"] == 2 and counts(p)["cos"] >= 1
 
 
-def test_a_task_that_outlives_the_block_is_not_measured_any_more():
+def test_a_task_that_outlives_the_block_is_no_longer_measured():
     async def main():
         with profile() as p:
             task = asyncio.create_task(late())
-        with profile():  # what stands in for the ops is there, and is asked by a task that the first block has left
+        with profile():  # installs the timed stand-ins, which a task of the first block then calls
             await task
         return p
 
@@ -363,7 +363,7 @@ def test_the_table():
     assert "nothing was recorded" in str(profile())
 
 
-def test_a_table_can_be_had_inside_the_block():
+def test_a_table_is_available_inside_the_block():
     with profile() as p:
         np.exp(leaf(1.0))
         assert "exp" in p.table() and "%" in p.table() and p.time > 0
@@ -373,14 +373,14 @@ def test_a_table_can_be_had_inside_the_block():
     ("number", "said"),
     [(1.5e-6, "1.5 us"), (0.0123, "12.30 ms"), (3.0, "3.00 s")],
 )
-def test_times_are_said_in_a_fitting_unit(number, said):
+def test_times_have_a_fitting_unit(number, said):
     assert autograd.profiling.averages.seconds(number) == said
 
 
 @pytest.mark.parametrize(
     ("count", "said"), [(12, "12 B"), (2048, "2.0 KiB"), (3 << 20, "3.0 MiB"), (5 << 30, "5.0 GiB")]
 )
-def test_sizes_are_said_in_a_fitting_unit(count, said):
+def test_sizes_have_a_fitting_unit(count, said):
     assert autograd.profiling.averages.size(count) == said
 
 

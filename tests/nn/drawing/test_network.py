@@ -1,4 +1,4 @@
-"""nn.draw, nn.Film, the loss surface and the words on a run's health."""
+"""nn.draw, nn.Film, the loss surface and the health of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lines_and_circles(picture):
 # ---- the network
 
 
-def test_every_circle_has_an_arrow_to_every_one_of_the_next_column():
+def test_every_circle_has_an_arrow_to_every_circle_of_the_next_column():
     model = small(3, 5, 2)
     lines, circles = lines_and_circles(nn.draw(model))
     assert len(lines) == 3 * 5 + 5 * 2 and len(circles) == 10
@@ -51,7 +51,7 @@ def test_arrows_are_as_thick_as_weights_are_large_and_dashed_where_negative():
     assert "weight -2" in "".join(lines[1].itertext())
 
 
-def test_circles_are_filled_by_what_comes_out_of_the_activation():
+def test_circles_are_filled_by_the_output_of_the_activation():
     model = small(2, 3, 1)
     x = np.array([1.0, 2.0], np.float32)
     columns = columns_of(model, x)
@@ -70,7 +70,7 @@ def test_gradients_on_request():
     assert "d(loss)/d(weight)" in "".join(lines[0].itertext())
 
 
-def test_large_layers_show_their_ends_and_say_how_many_are_left_out():
+def test_large_layers_show_their_ends_and_count_the_rest():
     model = small(100, 64, 2)
     picture = nn.draw(model, max_units=6)
     lines, circles = lines_and_circles(picture)
@@ -79,7 +79,7 @@ def test_large_layers_show_their_ends_and_say_how_many_are_left_out():
     assert shown_units(7, 5) == [0, 1, 2, 5, 6]
 
 
-def test_what_cannot_be_drawn_says_so(tmp_path):
+def test_errors_for_what_cannot_be_drawn(tmp_path):
     with pytest.raises(ValueError, match=r"has no nn\.Linear"):
         nn.draw(nn.Sequential(nn.ReLU()))
     with pytest.raises(ValueError, match="one sample"):
@@ -126,8 +126,8 @@ def test_health_measures_gradients_and_steps():
         (LayerHealth("2", 1.0, 0.01, 0.61), "layer 2: 61% of units never fire"),
         (LayerHealth("2", np.nan, 0.01), "not finite"),
         (LayerHealth("2", 0.0, 0.0), "learns nothing"),
-        (LayerHealth("2", 1.0, 2.0), "may be large"),
-        (LayerHealth("2", 1.0, 1e-9), "may be small"),
+        (LayerHealth("2", 1.0, 2.0), "may be too large"),
+        (LayerHealth("2", 1.0, 1e-9), "may be too small"),
         (LayerHealth("2", 1.0, 0.01, 0.0), "all layers learn"),
     ],
 )
@@ -135,7 +135,7 @@ def test_the_health_of_a_run_in_words(layer, words):
     assert words in " ".join(in_words([layer], 0.1))
 
 
-def test_vanishing_gradients_are_said():
+def test_vanishing_gradients_are_reported():
     layers = [LayerHealth(str(i), 10.0 ** (2 * i - 6), 0.01) for i in range(4)]
     assert any("vanish" in text for text in in_words(layers, 0.1))
 
@@ -143,7 +143,7 @@ def test_vanishing_gradients_are_said():
 # ---- the loss surface
 
 
-def test_the_surface_is_the_loss_and_the_path_ends_in_its_origin():
+def test_the_surface_is_the_loss_and_the_path_ends_at_the_origin():
     r = np.random.default_rng(0)
     states = [{"w": r.normal(size=(2, 3)) / (i + 1)} for i in range(4)]
     surface = surface_of(lambda weights: float(np.sum(weights["w"] ** 2)), states, n=9)
@@ -155,7 +155,7 @@ def test_the_surface_is_the_loss_and_the_path_ends_in_its_origin():
     assert [c for c in root.iter(f"{SVG}circle") if c.get("class") == "walker"]
 
 
-def test_a_path_in_a_plane_is_held_wholly():
+def test_a_path_in_a_plane_is_held_entirely():
     last = np.array([[3.0, 4.0]])
     states = [{"w": last + d} for d in (np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), np.zeros((1, 2)))]
     surface = surface_of(lambda w: float(np.sum(w["w"])), states, n=5)
@@ -202,7 +202,7 @@ def test_making_the_film_changes_nothing():
     assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
 
 
-def test_a_run_that_was_not_recorded_says_how_to(tmp_path):
+def test_the_error_for_a_run_that_was_not_recorded_says_how_to(tmp_path):
     X = np.zeros((4, 3), np.float32)
     history = nn.fit(small(3, 1), X, X[:, :1], epochs=1, progress=False)
     with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
@@ -215,7 +215,7 @@ def test_a_run_that_was_not_recorded_says_how_to(tmp_path):
         nn.Film(X).page()
 
 
-def test_a_film_of_a_regression_and_of_a_network_that_is_no_row_of_columns(tmp_path):
+def test_a_film_of_a_regression_and_of_a_network_that_is_not_a_row_of_columns(tmp_path):
     class Two(nn.Module):
         def __init__(self):
             self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
