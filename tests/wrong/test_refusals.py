@@ -71,7 +71,7 @@ REFUSED = [
     (
         lambda t: autograd.differentiable(lambda x: x, lambda g, *_: g, name="exp"),
         ValueError,
-        "'exp' is already the name of an op",
+        "'exp' is already the name of the op",
     ),
     (lambda t: no_grad(agen), TypeError, "use `with` inside its body"),
 ]

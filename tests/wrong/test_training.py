@@ -148,7 +148,7 @@ TABLE = [
     (
         lambda: stepped(np.ones((2, 3))),
         TypeError,
-        "a ndarray of shape .2, 3., and must be",
+        "got ndarray of shape .2, 3.",
         lambda: stepped(ones(2, 3)),
     ),
     (lambda: stepped(ones(3, 2)), TypeError, "must be a Tensor of shape .2, 3.", lambda: stepped(ones(2, 3))),
