@@ -156,7 +156,7 @@ def test_detecting_changes_no_gradient_and_leaves_no_garbage():
 @pytest.mark.parametrize(
     ("program", "words"),
     [
-        (lambda x: np.exp(x * x.dtype.type(1000)), "too large for it in this dtype"),
+        (lambda x: np.exp(x * x.dtype.type(1000)), "too large for exp in this dtype"),
         (lambda x: np.outer(x, x) @ np.full((2, 2), 1e308), "an array of "),
         (lambda x: x[:0].sum() + np.log(x - 1), "log made -inf"),
         (lambda x: np.log2(-x), "nn.functional.log_softmax"),
