@@ -1,4 +1,4 @@
-"""The gradients that leaves are left with: arrays of their own, whatever rules return, summed in place or not."""
+"""The gradients of leaves: separate arrays, whatever rules return, summed in place or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More wrong programs of the engine: each raises words that name what was given, and its repair runs."""
+"""More wrong programs of the engine: each error names what was given, and its repair runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recording:
         return NotImplemented
 
     def backward(self):
-        """Has one."""
+        """The method that gives it away."""
 
 
 def defined(*rules, forward=lambda x: x * 2.0):

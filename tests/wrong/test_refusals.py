@@ -213,11 +213,11 @@ def test_the_nearest_function_is_named_if_there_is_one():
 
 
 def expp():
-    """No function of NumPy's, though its name is near one."""
+    """Not a NumPy function, though its name is near one."""
 
 
 def xyzzyq():
-    """Nor is this."""
+    """Not one either."""
 
 
 def test_correlations():
@@ -270,8 +270,8 @@ def test_a_generator_under_no_grad_passes_errors_and_its_result_on():
 def test_several_observers_are_told_of_cuts():
     x = Tensor(ROW, requires_grad=True)
     with autograd.watch(), autograd.detect_anomaly():
-        (x * 2).detach()  # both watch here
-    assert "# both watch here" in autograd.why(x)
+        (x * 2).detach()  # both observe this
+    assert "# both observe this" in autograd.why(x)
 
 
 def test_the_last_axis_is_taken_along_if_none_is_given():

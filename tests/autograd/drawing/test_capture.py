@@ -1,4 +1,4 @@
-"""Pictures: what a snapshot says, how it is written as DOT, and what happens where nothing can lay it out."""
+"""Pictures: what a snapshot contains, how it is written as DOT, and what happens without a layout program."""
 
 from __future__ import annotations
 

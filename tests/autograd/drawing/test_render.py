@@ -1,4 +1,4 @@
-"""Pictures of large graphs, their text and files, and what happens where nothing can lay them out."""
+"""Pictures of large graphs, their text and files, and what happens without a layout program."""
 
 from __future__ import annotations
 

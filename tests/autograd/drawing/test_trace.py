@@ -1,4 +1,4 @@
-"""Backpropagation step by step: the steps add up to the gradients, and the rules are said as mathematics."""
+"""Backpropagation step by step: the steps add up to the gradients, and the rules are written as mathematics."""
 
 from __future__ import annotations
 

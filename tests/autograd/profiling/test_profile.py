@@ -168,7 +168,7 @@ def test_without_gradients_and_on_plain_arrays():
         with no_grad():
             np.exp(x)
         autograd.exp(np.ones(2))
-        np.exp(np.ones(2))  # NumPy's own, of which nobody knows
+        np.exp(np.ones(2))  # plain NumPy, which is not observed
     assert counts(p) == {"exp": 2}
 
 
@@ -312,7 +312,7 @@ def test_a_task_that_outlives_the_block_is_not_measured_any_more():
     async def main():
         with profile() as p:
             task = asyncio.create_task(late())
-        with profile():  # what stands in for the ops is there, and is asked by a task that the first block has left
+        with profile():  # the stand-ins are installed, and a task that the first block has left calls them
             await task
         return p
 
