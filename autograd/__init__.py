@@ -4,11 +4,11 @@ import importlib
 import os
 from typing import Any
 
-if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS's package, never of ours
+if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a file of HIPS autograd, not of this package
     raise ImportError(
-        "the files of two distributions that both import as `autograd` are mixed here, plaingrad's and those of the "
-        "one named autograd: either `pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install "
-        "each into a virtual environment of its own"
+        "the files of two distributions that both import as `autograd`, plaingrad and autograd, are mixed here; either "
+        "`pip uninstall autograd plaingrad` and `pip install plaingrad` again, or install each into its own virtual "
+        "environment"
     )
 
 import numpy as np
@@ -32,14 +32,14 @@ from .updating import assign_all, clear_gradients, convert_all, use_gradients
 
 __version__ = "0.1.0"
 
-# What loads when it is first asked for, so that the import stays short: {name: its module}.
+# Loaded on first access, to keep the import fast: {name: module}.
 _LATER = {
     **dict.fromkeys(["Page", "draw", "trace", "watch"], "drawing"),
     **dict.fromkeys(["CompileError", "compile"], "compiling"),
     "profile": "profiling",
     "special": "special",
 }
-_functions = {name: f for name, f in functions_of(np).items() if name not in _LATER}  # autograd.exp is np.exp's
+_functions = {name: f for name, f in functions_of(np).items() if name not in _LATER}  # autograd.exp is the op of np.exp
 globals().update(_functions)
 
 _OWN = """
@@ -49,7 +49,7 @@ _OWN = """
     logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
-# A star import leaves Python's own sum, max and so on as they are.
+# A star import does not shadow Python's built-in sum, max and so on.
 __all__ = sorted(_PUBLIC - {"abs", "divmod", "max", "min", "pow", "round", "sum"})
 
 

@@ -1,4 +1,4 @@
-"""What a Tensor has in common with NumPy's arrays: its shape, its numbers, and the methods that ops attach to it."""
+"""The part of Tensor that mirrors NumPy's arrays: shape, conversion to numbers, and the methods that ops attach."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ else:
 
 
 class Listed(type):
-    """A class whose `dir()` leaves out the names that only say what to write instead."""
+    """Metaclass: `dir()` leaves out the names that only suggest a replacement."""
 
     def __dir__(cls) -> list[str]:
         return [name for name in super().__dir__() if not isinstance(vars(Array).get(name), Absent)]
 
 
 class Array(Methods, metaclass=Listed):
-    """Base of Tensor; what ops set here when they register, every Tensor has."""
+    """Base class of Tensor; ops attach their methods here when they register."""
 
     __slots__ = ("_data", "node")
 
@@ -108,13 +108,13 @@ class Array(Methods, metaclass=Listed):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
         if params.get("out") is not None:
             refuse("out", ufunc.__name__)
-        params.pop("order", None)  # how the result lies in memory
+        params.pop("order", None)  # affects only the memory layout of the result
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **needed(params))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(function)(*args, **needed(kwargs))
 
-    if not TYPE_CHECKING:  # a checker would take `np.ones(2) * t` for an array
+    if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`
 
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
             return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
@@ -127,4 +127,4 @@ class Array(Methods, metaclass=Listed):
 
 
 for _name, _instead in ELSEWHERE.items():
-    setattr(Array, _name, Absent(_name, f"here that is {_instead}"))  # until an op has this name
+    setattr(Array, _name, Absent(_name, f"use {_instead}"))  # until an op has this name

@@ -1,4 +1,4 @@
-"""Where in the user's program an op was called: the line, and the module that was running."""
+"""Find where the user's program called an op: the line, and the running module."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMPY = os.path.dirname(sys.modules["numpy"].__file__ or "") + os.sep
 _OURS = (_HERE, _NN, _NUMPY, "<__array_function__")
 
 
-CallSite = tuple[str, int]  # a file and the number of a line in it
+CallSite = tuple[str, int]  # a file and a line number
 
 
 def place_of_caller() -> CallSite:
@@ -26,7 +26,7 @@ def place_of_caller() -> CallSite:
 
 
 def line_at(place: CallSite) -> str:
-    """`file.py:12: y = np.log(x)`."""
+    """The place and its source line: `file.py:12: y = np.log(x)`."""
     name, number = place
     text = linecache.getline(name, number).strip()
     return f"{os.path.basename(name)}:{number}{text and ': ' + text}"
@@ -38,7 +38,7 @@ def line_of_caller() -> str:
 
 
 def in_library(frame: Any) -> bool:
-    """Whether the code of `frame` is this package's, nn's or NumPy's."""
+    """Whether the code of `frame` belongs to this package, nn or NumPy."""
     return bool(frame.f_code.co_filename.startswith(_OURS))
 
 
@@ -49,20 +49,20 @@ def modules_running() -> tuple[Any, ...]:
     while frame is not None:
         if frame.f_code.co_name == "__call__":
             module = frame.f_locals.get("self")
-            if hasattr(type(module), "named_children"):  # an object may say yes to any name
+            if hasattr(type(module), "named_children"):  # the type, because an object may have any name
                 running.append(module)
         frame = frame.f_back
     return tuple(reversed(running))
 
 
 def name_within(parent: Any, module: Any) -> str:
-    """What `parent` calls the `module` that it holds, in a list of modules too (`layers.0`), or "?"."""
+    """The name of `module` in `parent`, or in its lists of modules (`layers.0`); "?" if it is not found."""
     inner = itertools.chain(parent.named_children(), getattr(parent, "named_modules", tuple)())
     return next((name for name, child in inner if child is module), "?")
 
 
 def path_of_module() -> str:
-    """`encoder.0 (Linear)`: the modules whose calls are under way, outermost first; "" outside of all modules."""
+    """`encoder.0 (Linear)`: the modules whose calls are under way, outermost first; "" outside all modules."""
     running = modules_running()
     if not running:
         return ""

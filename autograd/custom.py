@@ -1,4 +1,4 @@
-"""Functions with a backward pass of their own: `custom_gradient` is told it, `checkpoint` computes things again."""
+"""Functions with their own backward pass: `custom_gradient` takes yours, `checkpoint` recomputes the values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .tree import flatten
 
 
 def _gradients(g: Any, _out: Any, *inputs: Any, run: Any, pull: Callable[..., Sequence[Any]]) -> Callable[[int], Any]:
-    """`pull(g)[i]`: what the backward pass of a function says."""
+    """`pull(g)[i]`: the gradient that the function's own backward pass returns."""
     found = pull(g, *inputs)
     return lambda i: zero(inputs[i]) if found[i] is None else found[i]
 
 
-# One op for every such function: what it computes, and its backward pass, come as params of the call.
+# One op serves every such function: the function and its backward pass are params of the call.
 _custom = differentiable(
     lambda *arrays, run, pull: run(*arrays),
     every=_gradients,
@@ -38,9 +38,9 @@ CASES[_custom] = [Case([(2, 3)], run=np.square, pull=lambda g, x: [g * 2.0 * x])
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a function of arrays that returns its value and its backward pass.
 
-    The backward pass takes the gradient of the value and returns that of each argument in turn, as one array or a tuple
-    (None for 0).  It may be an exact rule that is more stable than the chain rule, or not the gradient at all: clipped,
-    reversed, straight through.  Written in NumPy, it gives higher derivatives too.
+    The backward pass takes the gradient of the value and returns the gradient of each argument in order, as one array
+    or a tuple (None means 0).  It may be an exact rule that is more stable than the chain rule, or something other than
+    the gradient: clipped, reversed, straight-through.  If it is written in NumPy, it gives higher derivatives too.
 
     >>> @custom_gradient
     ... def clipped(x):
@@ -59,8 +59,8 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
             pair = function(*arrays, **kwargs)
             if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
                 raise TypeError(
-                    f"the function of a custom_gradient returns a pair, its value and a function that takes the "
-                    f"gradient back; this one returned {type(pair).__name__}"
+                    f"the function of a custom_gradient returns a pair, its value and its backward pass; "
+                    f"this one returned {type(pair).__name__}"
                 )
             made[:] = [pair[1]]
             return pair[0]
@@ -68,7 +68,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             recorded = any(isinstance(x, Tensor) for x in (gradient, *inputs))
             back = function(*inputs, **kwargs)[1] if recorded else made[0]
-            found = back(gradient.conj())  # as users know gradients; see `differentiate`
+            found = back(gradient.conj())  # in the users' convention; see `differentiate`
             found = found if isinstance(found, tuple) else (found,)
             if len(found) != len(inputs):
                 raise ValueError(f"the backward pass returned {len(found)} gradients for {len(inputs)} arguments")
@@ -76,7 +76,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
         if TAPE.get() is None:
             return _custom(args, run=run, pull=pass_back)
-        # A program that called the function as a whole would go on with the backward pass of this one call.
+        # A compiled program that called the whole function would keep using the backward pass of this one call.
         value = run(*(x.data if isinstance(x, Tensor) else x for x in args))
         return _custom(args, run=lambda *_: value, pull=pass_back)
 
@@ -84,12 +84,12 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with the same value and gradients that keeps nothing of its inside: backward() computes it again.
+    """A function with the same value and gradients that keeps no intermediate arrays: backward() recomputes them.
 
     For a long chain of such calls, memory grows with their number instead of with the number of ops.  Arguments and
     results may be nested lists, tuples and dicts.  Parameters that `function` reads from outside get their gradients
-    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).  Raises GraphError in backward()
-    if the function computes something else than before, as one that draws random numbers does.
+    too; a Tensor computed outside must be passed as an argument (TypeError otherwise).  backward() raises GraphError if
+    the recomputed values differ, for example because the function draws random numbers.
 
     >>> x = Tensor(0.5, requires_grad=True)
     >>> checkpoint(lambda t: np.sin(np.exp(t)))(x).backward()
@@ -113,7 +113,7 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Again:
-    """A call of a function that can be made again, on variables in the place of the tensors that it was given."""
+    """A function call that can be repeated, with variables in place of the tensors that it was given."""
 
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.function, self.kwargs = function, kwargs
@@ -121,7 +121,7 @@ class Again:
         self.varied = [i for i, x in enumerate(self.leaves) if isinstance(x, Tensor) and x.requires_grad]
 
     def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
-        """The outputs, how they nest, and the variables that stand for `values`."""
+        """Return the outputs, a function that nests them, and the variables that hold `values`."""
         with enable_grad():
             variables = [variable(value, i) for i, value in zip(self.varied, values, strict=True)]
             inputs = list(self.leaves)
@@ -131,10 +131,10 @@ class Again:
         return outputs, nest, variables
 
     def recorded(self, arrays: Sequence[Any], captured: Sequence[Leaf], exactly: bool = True) -> list[Any]:
-        """Those outputs that have a graph, `arrays`, as tensors whose backward pass makes the call again.
+        """Wrap `arrays`, the outputs that have a graph, in tensors whose backward pass repeats the call.
 
-        `captured` are the leaves that the function reads from outside; `exactly`, whether the call must compute the
-        same again, bit for bit.
+        `captured` are the leaves that the function reads from outside.  With `exactly`, the repeated call must return
+        the same values, bit for bit.
         """
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
@@ -171,12 +171,12 @@ class Again:
 
 
 def _live(outputs: Sequence[Any]) -> list[Tensor]:
-    """Those of the outputs that have a graph, which can still be walked."""
+    """The outputs whose graph can still be walked."""
     return [x for x in outputs if isinstance(x, Tensor) and x.node is not None and x.node.kept is not None]
 
 
 def _as(x: Any, dtype: Any) -> Any:
-    """Part of a row of several dtypes in the one that it had."""
+    """Cast part of a row of mixed dtypes back to its own dtype."""
     if x.dtype == dtype:
         return x
     return (np.real(x) if x.dtype.kind == "c" and np.dtype(dtype).kind != "c" else x).astype(dtype)
@@ -190,13 +190,13 @@ def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:
     )
     if not same:
         raise GraphError(
-            "checkpoint: the function did not compute the same again (it draws random numbers, or what it reads has "
-            "changed), so its gradient would be that of another value; pass what changes as an argument"
+            "checkpoint: the function returned other values when called again (it draws random numbers, or something "
+            "that it reads has changed), so its gradient would be wrong; pass what changes as an argument"
         )
 
 
 def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Leaf]:
-    """The leaves that the graph behind `outputs` reads, besides the variables."""
+    """The leaves that the graph behind `outputs` reads, other than the variables."""
     oldest = min((node.number for node in inside), default=0)
     stack = [o.node for o in outputs if isinstance(o, Tensor) and o.node is not None]
     seen: set[Any] = set()
@@ -211,7 +211,7 @@ def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Leaf]:
         elif edge.number < oldest:
             raise TypeError(
                 f"checkpoint: the function reads a Tensor made outside by {edge.op.name}; pass it as an argument, "
-                f"so that its gradient can be handed back"
+                f"so that it can receive its gradient"
             )
         else:
             stack.extend(e for e in edge.edges or () if e is not None)

@@ -1,4 +1,4 @@
-"""Every message of the engine, with its remedy.  Nothing here is on the hot path, and it knows no Tensor class."""
+"""The engine's error messages, each with its remedy.  None of it is on the hot path or depends on the Tensor class."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 
 class GraphError(RuntimeError):
-    """The graph cannot be walked: it was let go of, or a value that it needs has been replaced."""
+    """The graph cannot be walked: it was freed, or a value that it needs has been replaced."""
 
 
-# What people who know other libraries look for on a Tensor, and what it is here.
+# Attributes that other libraries' tensors have, and what to use here instead.
 ELSEWHERE = {
-    "numpy": "t.data is the array",
-    "cpu": "t.data is the array, and it is in memory",
-    "cuda": "arrays are NumPy's; a CuPy array in t.data stays on its device",
+    "numpy": "t.data, which is the array",
+    "cpu": "t.data, which is the array, in memory",
+    "cuda": "a CuPy array as t.data, which stays on its device; NumPy's arrays are in memory",
     "clone": "t.copy(), which is recorded, or Tensor(t.detach()), which is not",
     "view": "t.reshape(...)",
     "permute": "t.transpose(...)",
@@ -31,22 +31,22 @@ ELSEWHERE = {
     "requires_grad_": "t.requires_grad = True, for a leaf of floating-point numbers",
     "retain_grad": "t.register_hook(print), or autograd.watch: gradients are kept for leaves only",
     "zero_grad": "t.grad = None, or optimizer.zero_grad()",
-    "zero_": "t.grad = None forgets a gradient, t.assign(np.zeros_like(t.data)) sets a leaf to 0",
+    "zero_": "t.grad = None to clear a gradient, t.assign(np.zeros_like(t.data)) to set a leaf to 0",
     "fill": "t.assign(np.full_like(t.data, value)), for a leaf",
     "copy_": "t.assign(value), for a leaf",
     "add_": "t.assign(t.data + value) for a leaf, t = t + value for others",
     "sub_": "t.assign(t.data - value) for a leaf, t = t - value for others",
     "mul_": "t.assign(t.data * value) for a leaf, t = t * value for others",
-    "values": "t.data is the array",
+    "values": "t.data, which is the array",
     **{name: f"nn.functional.{name}(t)" for name in ("relu", "sigmoid", "softmax", "log_softmax", "gelu", "softplus")},
 }
 
 REFUSED = {
     # ---- a Tensor
-    "copy": "Tensor(t) of a Tensor that requires a gradient would drop it; use t itself or t.copy(), or t.detach() for "
-    "its value, or pass requires_grad=True for a leaf that begins with this value",
+    "copy": "Tensor(t) would drop the gradient of a Tensor that requires one; use t itself or t.copy(), t.detach() for "
+    "its value, or pass requires_grad=True for a leaf that starts with this value",
     "name": "the name of a Tensor is a string; got {}",
-    "no length": "a 0-d Tensor has no length; other libraries take its array, t.data",
+    "no length": "a 0-d Tensor has no length; pass its array, t.data, to other libraries",
     "iteration": "iteration over a 0-d Tensor",
     "one element": "item() needs exactly one element, and this Tensor has shape {}",
     "number": "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
@@ -55,16 +55,16 @@ REFUSED = {
     "array itself, or an autograd function for the computation (autograd.stack for a list of Tensors)",
     "item": "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
     "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf",
-    "out": "np.{} cannot write into an existing array when a Tensor takes part (out=, or x += tensor for an array x), "
-    "since a recorded value must not change: write x = x + tensor, or use autograd.where",
-    "grad": "the gradient of a leaf is a {} of shape {}, and must be a Tensor of shape {}: leaf.grad = Tensor(array), "
-    "or None",
+    "out": "np.{} cannot write into an existing array when an input is a Tensor (out=, or x += tensor for an array x), "
+    "because a recorded value must not change; write x = x + tensor, or use autograd.where",
+    "grad": "the gradient of a leaf must be a Tensor of shape {2}, or None; got {0} of shape {1}: write "
+    "leaf.grad = Tensor(array)",
     "no leaf": "{} is for leaves; this Tensor is the result of {}, so compute a new one instead",
     "no place": "only a leaf with requires_grad=True has a gradient; this Tensor {}",
     "assigned shape": "assign() was given shape {} for a Tensor of shape {}",
     "assigned dtype": "assign() was given {} for a Tensor of {}",
     "shares": "as_tensor shares memory, so {} cannot become {}; use astype",
-    "pickle": "a Tensor made by {} cannot be pickled or copied, for it holds a graph; use its .detach() or .data",
+    "pickle": "a Tensor made by {} cannot be pickled or copied, because it holds a graph; use its .detach() or .data",
     # ---- numbers
     "requires": "requires_grad is True or False; got {!r:.50} (a dtype is given as dtype=)",
     "masked": "a masked array would lose its mask; use x.filled(0.0), and autograd.where with the mask",
@@ -76,21 +76,21 @@ REFUSED = {
     "computed under no_grad() or from .data",
     "no gradient": "backward() on a Tensor of shape {} and {} needs a gradient of that shape; for a loss, reduce to "
     "one real number first, as in loss.mean().backward()",
-    "flag": "backward() takes the gradient first; write retain_graph=True, or create_graph=True",
+    "flag": "the first argument of backward() is the gradient; write retain_graph=True, or create_graph=True",
     "gradient shape": "backward() got a gradient of shape {} for a Tensor of shape {}",
     "gradient dtype": "backward() got a complex gradient for a Tensor of {}",
-    "walked": "the graph behind {} has already been walked backward (perhaps until an error) and its arrays were let "
-    "go of; pass retain_graph=True to the first backward(), or run the forward pass again",
+    "walked": "the graph behind {} has already been walked backward (perhaps until an error) and its arrays were "
+    "freed; pass retain_graph=True to the first backward(), or run the forward pass again",
     "replaced": "an input of {} was replaced (by an optimiser step, assign() or a new .data) after the forward pass "
     "that used it; run the forward pass again before backward()",
     # ---- rules
-    "no array": "{}: its rule returned {}, which is no array",
+    "no array": "{}: its rule returned {}, which is not an array",
     "shape of rule": "{}: its rule returned a gradient of shape {} for an input of shape {}",
-    "unread": "{}: a rule reads an argument whose name begins with _, so that its array was not kept ({})",
+    "unread": "{}: a rule reads an argument whose name begins with _, so its array was not kept ({})",
     # ---- ops
-    "matrix": "{}: with an np.matrix, * is another product; pass np.asarray(x)",
+    "matrix": "{}: for an np.matrix, * is the matrix product; pass np.asarray(x)",
     "masked input": "{}: a masked array has no gradient; use autograd.where with a plain array and its mask",
-    "other gradients": "{}: a {} records gradients of its own, which would be lost; pass its array",
+    "other gradients": "{}: a {} records its own gradients, which would be lost; pass its array",
     "list": "{}: a list that holds Tensors is not an array; join them with autograd.stack",
     "unreadable": "{}: NumPy cannot read this {} as an array ({}); pass a NumPy array",
     "no number": "{}: cannot compute with {} {}",
@@ -98,19 +98,19 @@ REFUSED = {
     "argument": "{} has no derivative rule for the argument {}={:.40}; {}",
     "objects": "{}: an array of objects has no gradient; join Tensors with autograd.stack",
     "no name": "an op made from a lambda needs a name: differentiable(..., name=...); got {!r}",
-    "taken": "{!r} is already the name of an op, made at {}, and would be that of another, made at {}; choose one more",
+    "taken": "{!r} is already the name of the op made at {}; choose another name for the one made at {}",
 }
 
 
 def refuse(what: str, *about: Any, error: type[Exception] = TypeError) -> NoReturn:
-    """Raise an error in the words of `REFUSED`."""
+    """Raise an error with a message from `REFUSED`."""
     raise error(REFUSED[what].format(*about))
 
 
 class Absent:
-    """In the place of an attribute that is not there: an AttributeError that says what to write instead.
+    """Descriptor for a missing attribute: raises an AttributeError that suggests what to write instead.
 
-    With a `__getattr__` for all names, every attribute that is there would take five times as long.
+    A `__getattr__` for all names would make access to existing attributes five times slower.
     """
 
     def __init__(self, name: str, instead: str) -> None:
@@ -121,7 +121,7 @@ class Absent:
 
 
 def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
-    """Raise TypeError for a NumPy function that has no rule, and name the nearest of those that have."""
+    """Raise TypeError for a NumPy function without a rule, and suggest the function with the nearest name."""
     name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""
@@ -131,11 +131,11 @@ def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
     )
 
 
-SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that a message about shapes repeats
+SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that messages about shapes repeat
 
 
 def explain_rule(op: Any, gradient: Any, error: Exception) -> NoReturn:
-    """Raise the error of a rule of `op`, which may have returned `gradient`, with what it is about."""
+    """Raise `error`, from a rule of `op` that may have returned `gradient`, with a clearer message if there is one."""
     if "has no attribute 'shape'" in str(error) and not hasattr(gradient, "shape"):
         refuse("no array", op.name, repr(gradient)[:50])
     if any(kind in str(error) for kind in ("Leaf", "Node", "Outline")):
@@ -144,9 +144,9 @@ def explain_rule(op: Any, gradient: Any, error: Exception) -> NoReturn:
 
 
 def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
-    """Raise `error` again with the op's name and the shapes that it was given.
+    """Raise `error` again with the op's name and the shapes of its inputs.
 
-    An array that is being traced, and that the forward could not follow, has the op written down whole instead.
+    If the forward failed on an array that is being traced, record the whole op as one opaque call instead.
     """
     waiting = [*arrays, *params.values()]
     while waiting:

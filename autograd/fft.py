@@ -1,4 +1,4 @@
-"""Fourier transforms of Tensors and arrays: `autograd.fft.rfft` is what `np.fft.rfft` does with a Tensor."""
+"""Fourier transforms of Tensors and arrays: `autograd.fft.rfft` is the op that `np.fft.rfft` calls on a Tensor."""
 
 import numpy as np
 

@@ -17,15 +17,15 @@ from .tree import flatten
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
-# The type of an argument is that of its gradient; overloaded functions, np.tanh or autograd.exp, have no one type.
+# A gradient has the type of its argument; overloaded functions such as np.tanh or autograd.exp have no single type.
 X = TypeVar("X", bound=Tensor | np.ndarray[Any, Any] | complex | list[Any] | tuple[Any, ...] | dict[Any, Any])
 
-# True while a function runs whose gradient is wanted: gradients taken inside it must be differentiable themselves.
+# True while a function is being differentiated: gradients taken inside it must themselves be differentiable.
 _inside: ContextVar[bool] = ContextVar("autograd_inside", default=False)
 
 
 def variable(arg: Any, name: Any) -> Tensor:
-    """The argument under a node of its own, so that nested gradients of one value are kept apart."""
+    """Give the argument its own node, so that nested gradients of one value stay separate."""
     if isinstance(arg, Tensor) and arg.requires_grad:
         return _copied(arg)
     leaf = tensor_of(as_tensor(float(arg) if type(arg) is int else arg).data)  # `positive` makes the copy
@@ -41,7 +41,7 @@ def _copied(x: Tensor) -> Tensor:
 
 
 class _Call:
-    """One call of a function, recorded: its variables, its output, and walks back from it."""
+    """One recorded call of a function: its variables, its output, and the walks back from it."""
 
     def __init__(self, function: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums, has_aux: bool) -> None:
         chosen = _chosen(argnums)
@@ -50,7 +50,7 @@ class _Call:
         for i in chosen:
             if not -len(args) <= i < len(args):
                 raise TypeError(
-                    f"argnums names argument {i}, and the function was called with {len(args)} positional arguments"
+                    f"argnums names argument {i}, but the function was called with {len(args)} positional arguments"
                 )
         parts = {i % len(args): flatten(args[i]) for i in chosen}
         everything = [leaf for arg in args for leaf in flatten(arg)[0]]
@@ -70,7 +70,7 @@ class _Call:
         finally:
             _inside.reset(token)
         if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError("with has_aux=True the function returns a pair: its output, and whatever else it has")
+            raise TypeError("with has_aux=True the function must return a pair: its output, and anything else")
         self.output: Any = result[0] if has_aux else result
         self.aux: Any = result[1] if has_aux else None
 
@@ -83,7 +83,7 @@ class _Call:
         return arguments[0] if self.single else tuple(arguments)
 
     def plain(self, value: Any) -> Any:
-        """What the caller sees: arrays and numbers, unless Tensors came in."""
+        """Convert Tensors in `value` to arrays and numbers, unless the caller passed Tensors."""
         if self.recorded:
             return value
         leaves, build = flatten(value)
@@ -117,11 +117,11 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
 def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """A function that returns `(function(*args), gradient)`, where `function` returns one real number.
 
-    `argnums` says for which positional arguments: an int gives one gradient, a sequence a tuple of them; each has the
-    shape of its argument, which may be a nested list, tuple or dict of arrays.  Arrays and numbers in give arrays and
-    numbers out; Tensors in give Tensors, which are recorded, so that gradients nest.  With `has_aux`, `function`
-    returns a pair, of which only the first is differentiated, and the result is `((value, aux), gradient)`.  Raises
-    TypeError for an integer array and ValueError when the result of `function` is not one real number.
+    `argnums` selects the positional arguments: an int gives one gradient, a sequence gives a tuple of them.  Each has
+    the shape of its argument, which may be a nested list, tuple or dict of arrays.  Arrays and numbers give arrays and
+    numbers; Tensors give Tensors, which are recorded, so gradients nest.  With `has_aux`, `function` returns a pair;
+    only its first item is differentiated, and the result is `((value, aux), gradient)`.  Raises TypeError for an
+    integer array and ValueError if `function` does not return one real number.
 
     >>> value_and_grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
@@ -152,12 +152,12 @@ def _chosen(argnums: Any) -> list[int]:
     if not isinstance(argnums, int) and not (
         isinstance(argnums, Sequence) and all(isinstance(i, int) for i in argnums)
     ):
-        raise TypeError(f"argnums is the number of an argument, or a tuple of such numbers; got {argnums!r}")
+        raise TypeError(f"argnums must be the index of an argument, or a tuple of indices; got {argnums!r}")
     return [argnums] if isinstance(argnums, int) else list(argnums)
 
 
 class Transformed:
-    """A function made of another one; it can be pickled when that one can, and may be a method."""
+    """A function derived from another; it can be pickled if that one can, and works as a method."""
 
     def __init__(self, run: Function, function: Function, *options: Any) -> None:
         _must_be_callable(function)
@@ -189,7 +189,7 @@ def grad(
 @overload
 def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Any: ...
 def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """A function that returns the gradient of `function`, or with `has_aux` a pair of it and aux; see `value_and_grad`.
+    """A function that returns the gradient of `function`, or `(gradient, aux)` with `has_aux`; see `value_and_grad`.
 
     >>> cube = lambda x: x ** 3
     >>> grad(cube)(2.0), grad(grad(cube))(2.0), grad(grad(grad(cube)))(2.0)
@@ -210,7 +210,7 @@ def elementwise_grad(
 @overload
 def elementwise_grad(function: Function, argnums: Argnums = 0) -> Any: ...
 def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
-    """The derivative of each output element by the input element in its place: the gradient of the sum of the outputs.
+    """The derivative of each output element by the input element at its index: the gradient of the sum of the outputs.
 
     >>> elementwise_grad(np.tanh)(np.array([0.0, 1.0]))
     array([1.        , 0.41997434])
@@ -228,7 +228,7 @@ def _elementwise_grad(function: Function, argnums: Argnums, args: Any, kwargs: A
 def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """`(function(*primals), pull)`: `pull(cotangent)` is the cotangent times the Jacobian, one array per primal.
 
-    The cotangent has the structure and the shapes of the output; `pull` may be called again and again.
+    The cotangent has the structure and the shapes of the output; `pull` may be called repeatedly.
 
     >>> value, pull = vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     >>> pull(np.ones(2))
@@ -253,7 +253,8 @@ def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, 
 def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """`(function(*primals), Jacobian times tangents)`: how the output moves when the primals move along the tangents.
 
-    No second set of rules: the vjp is linear in its cotangent, and the vjp of that is the jvp (J. Townsend, 2017).
+    It needs no second set of rules: the vjp is linear in its cotangent, and the vjp of the vjp is the jvp (J. Townsend,
+    2017).
 
     >>> jvp(lambda x: x ** 2, [np.array([1.0, 2.0])], [np.array([1.0, 0.5])])
     (array([1., 4.]), array([2., 2.]))
@@ -287,9 +288,9 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
 def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
     """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
 
-    One walk back per output element; with `vectorize`, one walk for all of them, for a `function` that treats a first
-    axis as a batch: called with several arguments along a new first axis, it must return their outputs along it, none
-    of which depends on another's argument (ValueError otherwise, as far as three rows show it).
+    It takes one walk back per output element.  With `vectorize` it takes one walk in total, and `function` must treat a
+    first axis as a batch: called with several arguments stacked along a new first axis, it returns their outputs along
+    that axis, and no output depends on another's argument (ValueError otherwise, as far as three rows show it).
 
     >>> jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -329,7 +330,7 @@ def _jacobian_of_batch(function: Function, argnums: Argnums, args: Any, kwargs: 
 
 
 def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: list[int], once: Any) -> None:
-    """ValueError unless `function` makes of rows x, z, x its results for x, for z and for x, whatever z is."""
+    """Raise ValueError unless `function` maps the rows x, z, x to its results for x, z, x, and z does not affect x."""
     batch = list(args)
     for i in chosen:
         leaves, build = flatten(args[i])
@@ -343,8 +344,8 @@ def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: l
     if not fits or not np.allclose(found[::2], np.stack([once, once]), rtol=rtol, atol=atol, equal_nan=True):
         what = "results that depend on the other rows" if fits else f"shape {found.shape}, not {(3, *once.shape)}"
         raise ValueError(
-            f"jacobian(vectorize=True) needs a function that treats a first axis as a batch; of 3 rows this one made "
-            f"{what}: leave out vectorize=True"
+            f"jacobian(vectorize=True) needs a function that treats a first axis as a batch; for 3 rows this one "
+            f"returned {what}; leave out vectorize=True"
         )
 
 
@@ -359,20 +360,20 @@ def hessian(
 @overload
 def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Any: ...
 def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:
-    """A function that returns all second derivatives of a number: shape (*input, *input).
+    """A function that returns all second derivatives of a scalar function: shape (*input, *input).
 
     >>> hessian(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]))
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
     if not isinstance(argnums, int):
-        raise TypeError(f"hessian takes the number of one argument; got argnums={argnums!r}")
+        raise TypeError(f"hessian takes the index of one argument; got argnums={argnums!r}")
     twice: Function = jacobian(grad(function, argnums), argnums, vectorize)
     return twice
 
 
 def hvp(function: Function, argnums: int = 0) -> Function:
-    """A function of `(*args, vector)`: the Hessian of a number times `vector`, at the cost of two gradients.
+    """A function of `(*args, vector)`: the Hessian of a scalar function times `vector`, at the cost of two gradients.
 
     `vector` has the structure and the shapes of the argument.
 
@@ -384,7 +385,7 @@ def hvp(function: Function, argnums: int = 0) -> Function:
 
 def _hvp(gradient: Function, argnums: int, args: Any, kwargs: Any) -> Any:
     if len(args) < 2:
-        raise TypeError(f"hvp(f) is a function of the arguments of f and then the vector; got {len(args)} arguments")
+        raise TypeError(f"hvp(f) takes the arguments of f and then the vector; got {len(args)} arguments")
     *point, vector = args
     call = _Call(gradient, point, kwargs, argnums, False)
     outputs, seeds = flatten(call.output)[0], flatten(vector)[0]

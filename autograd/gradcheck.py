@@ -1,4 +1,4 @@
-"""`gradcheck`: are the gradients of a function those that its values show?  For users' ops, and for every op here."""
+"""`gradcheck`: compare gradients with finite differences, for users' ops and for every op here."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .tensor import Tensor, as_tensor, differentiate
 class GradcheckError(AssertionError):
     """A gradient disagrees with finite differences.
 
-    `op` (a name or None), `input` (which argument), `index` (in that argument), `analytic`, `numeric` and `hint` say
-    where and how; the message says it in words.
+    The attributes `op` (a name or None), `input` (which argument), `index` (in that argument), `analytic`, `numeric`
+    and `hint` hold the details; the message states them.
     """
 
     def __init__(
@@ -44,21 +44,21 @@ class KinkError(GradcheckError):
     """The function has a kink within the step, so finite differences cannot judge the gradient at this point."""
 
 
-Values = list[Any]  # arrays, and whatever else the function takes
+Values = list[Any]  # arrays, and the function's other arguments
 
 
 class Slope(NamedTuple):
-    """Central differences of a function of one number at 0, with a step h and half of it."""
+    """Central differences of a function of one number at 0, with a step and half the step."""
 
     value: float
-    error: float  # how far the value may be off: what halving the step changed, and rounding
+    error: float  # how far the value may be off: the change from halving the step, plus rounding
     kinked: bool
 
     @staticmethod
     def at(function: Callable[[float], float], step: float, noise: float) -> Slope:
         low, low2, middle, high2, high = (function(t * step) for t in (-1.0, -0.5, 0.0, 0.5, 1.0))
         wide, narrow = (high - low) / (2 * step), (high2 - low2) / step
-        # Of a smooth function, the two one-sided slopes come together in proportion to the step; at a kink they do not.
+        # For a smooth function, the gap between the one-sided slopes is proportional to the step; at a kink it is not.
         gap, gap2 = (high - 2 * middle + low) / step, 2 * (high2 - 2 * middle + low2) / step
         rough = max(abs(gap), abs(gap2))
         bent = rough > 4 * noise / step + 1e-3 * max(abs(wide), abs(narrow)) and abs(gap2 - gap / 2) > 0.2 * rough
@@ -77,16 +77,16 @@ def gradcheck(
     step: float | None = None,
     seed: int = 0,
 ) -> bool:
-    """Compare the gradients of `function(*inputs)` with central differences: True, or a GradcheckError says where.
+    """Compare the gradients of `function(*inputs)` with central differences; return True or raise GradcheckError.
 
     `inputs` is one array or Tensor, or a sequence; the floating-point ones are varied.  `function` takes Tensors and
     returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
     grow with the size); `mode="jacobian"` compares every output with every input element.  `order=2` checks the
-    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, for elements larger than 1
-    times the root of their size; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3 for float32.  What
-    rounding can explain is no disagreement.  A kink of the function within the step raises KinkError; float16, in which
-    differences show nothing, a TypeError; a function that is not the same in two calls, or that writes into its
-    arguments, ValueError.
+    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, times the square root of the
+    size of elements larger than 1; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3 for float32.
+    Differences that rounding can explain are accepted.  Raises KinkError if the function has a kink within the step,
+    TypeError for float16, which is too coarse for differences, and ValueError for a function that returns different
+    values in two calls or writes into its arguments.
 
     >>> gradcheck(lambda x: np.exp(x) * x, np.array([1.0, 2.0]), order=2)
     True
@@ -116,7 +116,7 @@ def _varies(x: Any) -> bool:
 
 
 def _fixed(x: Any) -> Any:
-    """A copy that cannot be written to: neither a function nor a rule may change its arguments."""
+    """A read-only copy: neither a function nor a rule may change its arguments."""
     copied = np.array(np.asarray(x))
     copied.flags.writeable = False
     return copied
@@ -129,7 +129,7 @@ def _leaf(x: Any) -> Tensor:
 
 
 def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
-    """Numbers between `low` and 1.5, in both parts of a complex number, of the shape and dtype of `like`."""
+    """Random numbers between `low` and 1.5, in both parts if complex, with the shape and dtype of `like`."""
     numbers = rng.uniform(low, 1.5, like.shape)
     if like.dtype.kind == "c":
         numbers = numbers + 1j * rng.uniform(low, 1.5, like.shape)
@@ -137,18 +137,18 @@ def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
 
 
 def _reach(x: Any) -> Any:
-    """How far each element is moved, in steps: between the absolute and the relative, the root of its size."""
+    """How many steps each element moves: the root of its size, between absolute and relative steps."""
     return np.sqrt(np.fmax(1.0, np.abs(x)))
 
 
 def _units(x: Any) -> Iterator[Any]:
-    """Each element moved by 1 in turn, and then by 1j."""
+    """Moves of one element at a time: each by 1, then for complex arrays each by 1j."""
     for unit in (1.0, 1j) if x.dtype.kind == "c" else (1.0,):
         yield from (unit * one.reshape(x.shape) for one in np.eye(x.size))
 
 
 def _second_order(function: Callable[..., Any], values: Values, first: _Check) -> _Check:
-    """The check of the gradient as a function of the inputs and of the gradient that comes in."""
+    """A check of the gradient as a function of the inputs and the incoming gradient."""
     varied = [i for i, x in enumerate(values) if _varies(x)]
 
     def gradients(incoming: Tensor, *inputs: Tensor) -> Any:
@@ -185,7 +185,7 @@ class _Check:
         if not self.varied:
             raise TypeError("gradcheck needs at least one floating-point input")
         if any(values[i].dtype == np.float16 for i in self.varied):
-            raise TypeError("gradcheck needs float32 or float64: in float16 a difference shows nothing")
+            raise TypeError("gradcheck needs float32 or float64; float16 is too coarse for differences")
         self.eps = max(float(np.finfo(values[i].dtype).eps) for i in self.varied)
         self.rtol, self.step = rtol, step
 
@@ -199,8 +199,8 @@ class _Check:
         output = self.evaluate(self.values)
         if not np.array_equal(output, self.evaluate(self.values), equal_nan=output.dtype.kind in "fc"):
             raise ValueError(
-                "gradcheck needs a function that returns the same for the same input, and two calls differ: draw "
-                "random numbers outside of it, or from a generator made anew in each call"
+                "gradcheck needs a function that returns the same for the same input, but two calls differ; draw "
+                "random numbers outside it, or from a generator created in each call"
             )
         if not self.values or not output.size:
             return
@@ -215,7 +215,7 @@ class _Check:
                         self.fail(i, weights, analytic[i], slope.kinked)
 
     def seeds(self, output: Any, mode: str) -> Iterator[Any]:
-        """Weights that make one number of the output: random ones, or each element in turn."""
+        """Weights that reduce the output to one number: random ones, or each element in turn."""
         if mode == "directions":
             yield _random(self.rng, 0.5, output)
         else:
@@ -251,7 +251,7 @@ class _Check:
         size = np.abs(direction)
         step = (self.step or self.eps ** (1 / 3)) / np.max(size / _reach(x))
         moving = size > 0
-        # x + t direction is rounded, too
+        # x + t * direction is rounded too
         rounded = self.eps * float(np.fmax.reduce(np.abs(x[moving]) / size[moving], initial=0.0)) / step
         largest = 0.0
 
@@ -268,7 +268,7 @@ class _Check:
         return slope._replace(error=slope.error + rounded * abs(slope.value))
 
     def agree(self, analytic: Any, numeric: Any, error: Any, scale: Any = 0.0) -> Any:
-        """`scale`: the size of what was summed up to `analytic`."""
+        """Whether the two agree; `scale` is the size of the terms summed in `analytic`."""
         rtol = 100 * self.eps ** (2 / 3) if self.rtol is None else self.rtol
         return abs(analytic - numeric) <= rtol * np.maximum(scale, abs(numeric)) + error
 
@@ -281,7 +281,7 @@ class _Check:
         return value, errors.max(axis=0), kinks.any(axis=0)
 
     def fail(self, i: int, weights: Any, analytic: Any, kinked: bool) -> None:
-        """Find the element, and the op, and raise."""
+        """Find the element and the op at fault, and raise the error."""
         numeric, _, kinks = self.slopes(i, weights)
         if kinked or kinks.any():
             index = _worst(kinks if kinks.any() else np.abs(analytic - numeric))
@@ -298,7 +298,7 @@ class _Check:
         )  # fmt: skip
 
     def culprit(self) -> tuple[str, int, Any, Any] | None:
-        """The first op whose own rule disagrees with its own values: name, input, analytic and numeric gradient."""
+        """The first op whose rule disagrees with its values: name, input, analytic and numeric gradient."""
         tape = _Tape()
         with Switch(True, tape):
             self.function(*(_leaf(x) if _varies(x) else x for x in self.values))
@@ -318,7 +318,7 @@ class _Check:
         return None
 
     def alone(self, op: Op, i: int, arrays: list[Any], params: dict[str, Any]) -> _Check:
-        """The check of an op as a function of its input i."""
+        """A check of an op as a function of its input i."""
 
         def value(x: Tensor) -> Any:
             return op.forward(*arrays[:i], x.data, *arrays[i + 1 :], **params)
@@ -342,7 +342,7 @@ def _worst(errors: Any) -> tuple[int, ...]:
 
 
 def hint(analytic: Any, numeric: Any) -> str:
-    """What a wrong gradient looks like: a sign, a factor, the length of an axis, a transpose."""
+    """Describe how a gradient is wrong: a sign, a factor, the length of an axis, a transpose."""
     if not (np.isfinite(analytic).all() and np.isfinite(numeric).all()):
         return "not finite: the function, or its gradient, is not defined within the step"
 
@@ -362,7 +362,7 @@ def hint(analytic: Any, numeric: Any) -> str:
         large = max(factor, 1 / factor)
         lengths = [f"axis {axis}" for axis, n in enumerate(analytic.shape) if n > 1 and np.isclose(large, n, rtol=1e-3)]
         axes = f", the length of {' or '.join(lengths)}: is an axis not summed, or averaged?" if lengths else ""
-        return f"it is {factor:.6g} times the right one: a factor is missing or too many{axes}"
+        return f"it is {factor:.6g} times the right one: a factor is missing or extra{axes}"
     if numeric.size and np.isclose(np.sum(analytic), np.sum(numeric), rtol=1e-3):
         return "the sum is right but the places are not: an axis or an index is mixed up"
     return ""

@@ -1,6 +1,6 @@
-"""The backward graph: the Node that an op leaves behind, the Leaf where a gradient stays, and the walk between them.
+"""The backward graph: the Node that an op creates, the Leaf that stores a gradient, and the walk over them.
 
-Knows no op and no Tensor.  An edge of a node is the node of one of its inputs: another Node, or a Leaf.
+It depends on neither ops nor Tensors.  An edge of a node is the node of one of its inputs: another Node, or a Leaf.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Outline:
 
 
 class Leaf:
-    """The end of the graph behind a tensor that you made: `grad` is where its gradients add up.
+    """The end of the graph at a tensor that you made; its gradients add up in `grad`.
 
-    `stamp` is the number of the last change of the tensor's value.  `began` is the number at which `grad` was last
-    begun, and `added` that at which it last grew.  `tensor()` is the tensor, or None when nobody holds it any more.
+    `stamp` is the number of the last change of the tensor's value, `began` that of the last new `grad`, and `added`
+    that of the last addition to it.  `tensor()` is the tensor, or None once it has been freed.
     """
 
     __slots__ = ("__weakref__", "added", "began", "dtype", "grad", "hooks", "number", "shape", "stamp", "tensor")
@@ -52,13 +52,13 @@ class Leaf:
 
 
 class Node:
-    """How one tensor was made: the op, and for each input the edge back to where that input came from.
+    """How one tensor was made: the op, and for each input an edge to its origin.
 
     `edges[i]` is the node or leaf behind input i, or None where no gradient is needed.  `kept` is `[out, *inputs]`, the
-    arguments of the op's rules; where no rule that will run reads an input, its edge (or an Outline) takes the array's
-    place, so the array can be freed.  A node never refers to its output Tensor (that would be a cycle), nor to its
-    output array unless a rule reads it.  `hooks` are functions that see, and may replace, its gradient.  `note` is set
-    only while someone watches (see `autograd.watch`).
+    arguments of the op's rules; an input that no rule will read is replaced by its edge (or an Outline), so the array
+    can be freed.  A node never refers to its output Tensor (that would be a cycle), nor to its output array unless a
+    rule reads it.  `hooks` are functions that see, and may replace, its gradient.  `note` is set only while a graph is
+    watched (see `autograd.watch`).
     """
 
     __slots__ = ("__weakref__", "dtype", "edges", "hooks", "kept", "note", "number", "op", "params", "shape")
@@ -87,7 +87,7 @@ def sum_to(gradient: Any, shape: tuple[int, ...]) -> Any:
 
 
 def fit(gradient: Any, like: Any, node: Node) -> Any:
-    """Give `gradient` the shape and dtype of the input that it belongs to, or say which rule is at fault."""
+    """Convert `gradient` to the shape and dtype of its input; GraphError names a rule at fault."""
     pairs = zip(like.shape[::-1], gradient.shape[::-1], strict=False)
     if len(gradient.shape) < len(like.shape) or any(n not in (1, m) for n, m in pairs):
         refuse("shape of rule", node.op.name, gradient.shape, like.shape, error=GraphError)
@@ -102,16 +102,16 @@ def walk(
 ) -> dict[Any, Any]:
     """Send gradients back from the given nodes, newest node first, and return {leaf: gradient}.
 
-    `gradients` maps the nodes to start from to the gradients that they start with.  With `wanted`, a frozenset of
-    nodes, the walk ends there and returns {node: gradient} for them alone.  A node is let go of once walked, unless
-    `retain`.  `lift` turns a node's kept arrays into Tensors, so that the rules record themselves (higher orders);
-    `visit(node, gradient)` sees each gradient when it is complete.
+    `gradients` maps the starting nodes to their gradients.  With `wanted`, a frozenset of nodes, the walk ends there
+    and returns {node: gradient} for those nodes only.  A node's arrays are freed once it is walked, unless `retain`.
+    `lift` turns a node's kept arrays into Tensors, so that the rules record themselves (higher orders);
+    `visit(node, gradient)` is called when a gradient is complete.
     """
     ends = wanted or frozenset()
-    # What is older than every end leads to none of them.
+    # Nodes older than every end lead to none of them.
     oldest = 0 if wanted is None else min((node.number for node in ends), default=inf)
-    pending = dict(gradients)  # what is left here at the end has arrived
-    owned: set[Any] = set()  # nodes whose gradient nobody else can hold, so that it may be added to in place
+    pending = dict(gradients)  # what remains at the end has arrived
+    owned: set[Any] = set()  # nodes whose gradient has no other owner, so it may be added to in place
     heap = [(-node.number, node) for node in pending if node.number and node not in ends]
     heapify(heap)
     while heap:
@@ -152,7 +152,7 @@ def walk(
                 gx = total + gx
                 owned.add(edge)
             pending[edge] = gx
-            gx = None  # so that its memory is free again before the next rule runs
+            gx = None  # so that its memory is freed before the next rule runs
         if not retain:
             node.kept = node.edges = None
     if wanted is not None:
@@ -164,14 +164,14 @@ def walk(
 
 
 def hooked(node: Any, gradient: Any) -> Any:
-    """The gradient of a node or leaf as its hooks leave it."""
+    """The gradient of a node or leaf after its hooks have run."""
     for hook in tuple(node.hooks):
         gradient = hook(gradient)
     return gradient
 
 
 def _reads(node: Node, leaf: Leaf) -> bool:
-    """Whether a rule of `node` reads the value of `leaf`: for a view of it, somebody else is taken to read it."""
+    """Whether a rule of `node` reads the value of `leaf`; a view is assumed to be read elsewhere."""
     assert node.kept is not None and node.edges is not None
     pairs = zip(node.kept[1:], node.edges, strict=True)
     return node.op.view or any(edge is leaf and array is not leaf for array, edge in pairs)

@@ -1,4 +1,4 @@
-"""Hooks: functions that see, and may replace, the gradient of a tensor on its way."""
+"""Hooks: functions that see, and may replace, the gradient of a tensor."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["Handle", "register_hook"]
 
 
 class Handle:
-    """A registered hook; `remove()` takes it away."""
+    """A registered hook; `remove()` unregisters it."""
 
     def __init__(self, hooks: list[Callable[..., Any]], hook: Callable[..., Any]) -> None:
         self.hooks, self.hook = hooks, hook
         hooks.append(hook)
 
     def remove(self) -> None:
-        """Take the hook away; removing it again changes nothing."""
+        """Unregister the hook; a second call has no effect."""
         if self.hook in self.hooks:
             self.hooks.remove(self.hook)
 
 
 class _Hook:
-    """What the walk calls with a gradient of its own, maybe a plain array; the hook is shown it as users know it."""
+    """Wrap a user's hook: convert gradients between the walk's form (perhaps plain arrays) and the users'."""
 
     def __init__(self, hook: Callable[[Tensor], Any]) -> None:
         self.hook = hook
@@ -51,7 +51,7 @@ class _Hook:
 
 
 def _fixed(gradient: Any) -> Any:
-    """The same numbers, which cannot be written to: others have this array too."""
+    """A read-only view, because the array is shared."""
     if not isinstance(gradient, np.ndarray | np.generic):
         return gradient
     view = np.asarray(gradient).view()
@@ -65,10 +65,10 @@ def must_be_callable(hook: Any) -> None:
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
-    """Call `hook(gradient)` whenever a walk has completed the gradient of this tensor; returns a removable handle.
+    """Call `hook(gradient)` whenever a walk has completed the gradient of this tensor; return a handle to remove it.
 
-    What it returns, unless None, takes the gradient's place, and must have its shape (ValueError otherwise); it gets
-    its dtype.  The gradient that the hook is given cannot be written to, for others hold it too.
+    A return value other than None replaces the gradient; it must have the same shape (ValueError otherwise) and is cast
+    to the same dtype.  The gradient passed to the hook is read-only, because it is shared.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> y = x * x
@@ -86,4 +86,4 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
     return Handle(self.node.hooks, _Hook(hook))
 
 
-Array.register_hook = register_hook  # type: ignore[assignment, method-assign]  # declared there, made here
+Array.register_hook = register_hook  # type: ignore[assignment, method-assign]  # declared there, defined here

@@ -1,4 +1,4 @@
-"""What ops and Tensors are given: numbers and arrays, NumPy's and those of other libraries."""
+"""Check and convert what ops and Tensors take: numbers and arrays, NumPy's and those of other libraries."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from .errors import REFUSED, refuse
 
-# What an op takes as it is: Python's scalars (so that NumPy's promotion rules see them), NumPy's scalars and arrays.
+# Types that an op takes unchanged: Python's scalars (for NumPy's promotion rules), NumPy's scalars and arrays.
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
 CONSTANTS: set[type] = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
 
 def is_foreign(data: Any) -> bool:
-    """Whether `data` is an array of another library, which computes when NumPy's functions meet it."""
+    """Whether `data` is another library's array that implements NumPy's functions."""
     return not issubclass(type(data), np.ndarray) and hasattr(data, "__array_function__")
 
 
@@ -25,14 +25,14 @@ def numbers_of(data: Any, dtype: Any) -> Any:
     if is_foreign(data):
         array = data.astype(dtype or data.dtype)
     elif hasattr(data, "__array__") and not isinstance(data, np.ndarray):
-        array = np.array(np.asarray(data), dtype=dtype)  # not every library's arrays know how to copy
+        array = np.array(np.asarray(data), dtype=dtype)  # not every library's arrays support copying
     else:
         array = np.array(data, dtype=dtype)
     return array if array.dtype.kind in "fciub" else refuse("no numbers", type(data).__name__, array.dtype)
 
 
 def constant(op: Any, x: Any) -> Any:
-    """An input that is neither a Tensor nor a plain number or array, as something that NumPy computes with."""
+    """Convert any other input to an array, or say why it cannot be one."""
     kind = f"{type(x).__module__.partition('.')[0]}.{type(x).__name__}".removeprefix("builtins.")
     if isinstance(x, np.matrix | np.ma.MaskedArray):
         refuse("matrix" if isinstance(x, np.matrix) else "masked input", op.name)
@@ -48,11 +48,11 @@ def constant(op: Any, x: Any) -> Any:
 
 
 def one_array(op: Any, data: Any) -> Any:
-    """What an op's forward returned, as an array: NumPy's functions return scalars for 0-d input."""
+    """Convert the result of an op's forward to an array: NumPy's functions return scalars for 0-d input."""
     if isinstance(data, np.generic | float | int):
         return np.asarray(data)
     if hasattr(data, "requires_grad"):
         refuse(
-            "not one array", op.name, "Tensor (a Tensor among its keywords? these are no inputs, and have no gradient)"
+            "not one array", op.name, "Tensor (a Tensor among its keywords? these are not inputs and have no gradient)"
         )
     return data if hasattr(data, "dtype") else refuse("not one array", op.name, type(data).__name__)

@@ -1,4 +1,4 @@
-"""Linear algebra for Tensors and arrays: `autograd.linalg.solve` is what `np.linalg.solve` does with a Tensor."""
+"""Linear algebra for Tensors and arrays: `autograd.linalg.solve` is the op of `np.linalg.solve`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Recording on or off: `no_grad`, `enable_grad` and who watches, per thread and per asyncio task."""
+"""Recording on or off (`no_grad`, `enable_grad`) and observers, per thread and per asyncio task."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Observer:
-    """Who watches: told of every op, of every gradient that a walk completes, and where one is cut off."""
+    """Base class of observers: called for every op, every completed gradient, and every gradient cut off."""
 
-    times = False  # whether it measures; then it comes last, so that what others do is not in its time
+    times = False  # whether it measures time; then it comes last, so that it does not time the others
 
     def around(self, kind: str, owner: Any, function: F) -> F:
-        """What to call in the place of `function`, which is about to be called.
+        """Return the function to call instead of `function`, which is about to be called.
 
-        It is the forward of an "op" or a "module", the "step" of an optimiser or a function that is "compiled";
-        `owner` is the Op, the module, the optimiser or the Compiled.
+        `kind` is "op" or "module" for a forward, "step" for that of an optimiser, or "compiled"; `owner` is the Op, the
+        module, the optimiser or the Compiled.
         """
         return function
 
     def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
-        """An op made `data` from `arrays`, which those of `inputs` that are Tensors held, and left `node` behind."""
+        """An op computed `data` from `arrays`, the arrays of its `inputs`, and was recorded as `node`."""
 
     def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
-        """An op made `data` and left nothing behind: no edge needs a gradient, or `no_grad` holds."""
+        """An op computed `data` and was not recorded: no edge needs a gradient, or `no_grad` is active."""
         if any(edge is not None for edge in edges):
             self.cut(edges, "no_grad()")
 
@@ -39,17 +39,17 @@ class Observer:
         """The gradient of `node` is complete; its rules run next."""
 
     def arrived(self, gradients: Mapping[Any, Any]) -> None:
-        """These are the gradients at the ends of a walk."""
+        """A walk has delivered these gradients to its ends."""
 
     def finish(self) -> None:
-        """A walk is over, or an error has ended it."""
+        """A walk has ended, with or without an error."""
 
     def cut(self, edges: Sequence[Any], how: str) -> None:
-        """What was computed from these nodes and leaves sends nothing back to them, for the reason `how`."""
+        """A result of these nodes and leaves sends no gradient back to them; `how` is the reason."""
 
 
 class Several(Observer):
-    """Observers one inside the block of the other, outermost first."""
+    """Nested observers, outermost first."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = sorted(observers, key=lambda observer: observer.times)
@@ -89,7 +89,7 @@ class Several(Observer):
 
 
 class Mode:
-    """Whether ops record, and who watches; `previous` is what leaving a `with` block returns to."""
+    """Whether ops record, and the observer; `previous` is restored at the end of a `with` block."""
 
     __slots__ = ("observer", "previous", "recording")
 
@@ -102,7 +102,7 @@ MODE: ContextVar[Mode] = ContextVar("autograd_mode", default=Mode(True))  # noqa
 
 
 def _with(outer: Any, inner: Any) -> Any:
-    """Who watches where `inner` has begun to, inside what `outer` watches."""
+    """The observer inside a block that adds `inner`, where `outer` is already active."""
     if outer is None or inner is None:
         return inner or outer
     watching = outer.observers if isinstance(outer, Several) else [outer]
@@ -112,7 +112,7 @@ def _with(outer: Any, inner: Any) -> Any:
 def current_mode() -> Mode:
     """The Mode of this thread or asyncio task: whether ops are `recording`, and the `observer`, or None.
 
-    Whoever makes calls that can be watched, of a module say, asks the observer what to call; see `Observer.around`.
+    Code whose calls can be observed, such as a module's, asks the observer what to call; see `Observer.around`.
 
     >>> current_mode().recording, current_mode().observer
     (True, None)
@@ -121,7 +121,7 @@ def current_mode() -> Mode:
 
 
 class Switch:
-    """A context manager and decorator that changes the mode; keeps no state of its own, so it nests and is shared."""
+    """A context manager and decorator that changes the mode; it has no state, so it can be nested and shared."""
 
     def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
         self.recording, self.observer = recording, observer
@@ -153,7 +153,7 @@ class Switch:
                 try:
                     while True:
                         try:
-                            with self:  # only while the generator runs: between its steps the caller's mode holds
+                            with self:  # only while the generator runs: between its steps the caller's mode applies
                                 item = resume()
                         except StopIteration as stop:
                             return stop.value
@@ -211,13 +211,13 @@ def enable_grad(function: Any = None) -> Any:
     return Switch(True) if function is None else Switch(True)(function)
 
 
-TAPE: ContextVar[Any] = ContextVar("autograd_tape", default=None)  # what a function that is being compiled does
+TAPE: ContextVar[Any] = ContextVar("autograd_tape", default=None)  # records a function that is being compiled
 
 
 def outside(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function whose result is another one each time, a generator of random numbers for one.
+    """Call a function whose result differs each time, such as one that draws random numbers.
 
-    While a function is being compiled, the call itself is written down, and is made again in every run.
+    While a function is being compiled, the call itself is recorded, and every run repeats it.
 
     >>> import numpy as np
     >>> outside(np.random.default_rng(0).random, 2).shape

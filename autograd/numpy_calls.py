@@ -1,4 +1,4 @@
-"""What NumPy's functions do when they meet a Tensor, and how their arguments are read.  Knows no Tensor class."""
+"""Which op NumPy's functions call on a Tensor, and how their arguments are read.  Does not depend on Tensor."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import numpy as np
 
 from .errors import no_rule, refuse
 
-# {np.exp: exp, ...}.  The ops fill it as they register.
-# A method of a ufunc is a pair, (np.add, "reduce").
+# {np.exp: exp, ...}, filled as the ops register.  A method of a ufunc is a pair, (np.add, "reduce").
 NUMPY: dict[Any, Callable[..., Any]] = {}
-LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, should these have been imported
+LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, if these are imported
 
-# Keywords that NumPy's functions have in common, and the values that change nothing.
+# Keywords that NumPy's functions share, and their values that have no effect.
 _HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, "like": None}
 
 
 def dispatch(function: Any) -> Callable[..., Any]:
-    """What to call when NumPy's `function` meets a Tensor.  Raises TypeError, naming the nearest that there is."""
+    """The function to call when NumPy's `function` gets a Tensor.  Raises TypeError, with the nearest name."""
     for load in (None, *LOADERS):
         if load is not None:
             load()
@@ -30,12 +29,12 @@ def dispatch(function: Any) -> Callable[..., Any]:
 
 
 def needed(params: dict[str, Any]) -> dict[str, Any]:
-    """The keywords that say something."""
+    """The keywords that have an effect."""
     return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x == _HARMLESS[key]))}
 
 
 def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Sort the arguments of a call into the op's arrays and its params, as `op.call` or NumPy's own signature says."""
+    """Split the arguments of a call into the op's arrays and its params, by `op.call` or NumPy's own signature."""
     try:
         if op.call is not None:
             arrays, given = op.call(*inputs, **params)
@@ -57,7 +56,7 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
 
 
 def signature(op: Any) -> inspect.Signature:
-    """NumPy's signature of an op if it tells one, else its arrays and the keywords that its rules know."""
+    """NumPy's signature of an op if there is one, else its arrays and the keywords of its rules."""
     for function in (*op.numpy, op.forward):
         if not isinstance(function, np.ufunc):
             try:

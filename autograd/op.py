@@ -1,4 +1,4 @@
-"""`differentiable`: a NumPy function plus one rule per input becomes an op that records itself."""
+"""`differentiable`: turn a NumPy function and one rule per input into an op that records itself."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def differentiable(
     `rule(g, out, *inputs, **params)` returns the gradient of its input, given the gradient `g` of the output; written
     in NumPy, it also runs on Tensors, which gives higher derivatives.  It must not change its arguments, and may
     return an array that broadcasting made larger than the input: the walk sums it back.  An argument whose name begins
-    with `_` is not read: its array need not be kept, and only its `shape` and `dtype` may be asked for.  None stands
-    in for the rule of an input that has no gradient.  Arrays are positional, everything else is keyword-only.
+    with `_` is not read: its array need not be kept, and only its `shape` and `dtype` are available.  Pass None for
+    an input that has no gradient.  Arrays are positional, everything else is keyword-only.
 
-    An op of any number of arrays has `every(g, out, *inputs, **params)` in place of rules, which is called once and
-    returns a function of i, the gradient of input i; and `call`, a function with the signature that people use, which
+    An op of any number of arrays has, instead of rules, `every(g, out, *inputs, **params)`, which is called once and
+    returns a function of i that returns the gradient of input i; and `call`, a function with the public signature that
     returns `(inputs, params)`.  A call with keywords that no rule takes goes to `beyond`, a function written with other
     ops; without one it is refused.
 
-    `numpy` are the NumPy functions that the op stands for when they meet a Tensor (by default `forward`, if it is one
-    that has no op yet); `operator` is a Python operator ("mul"), `methods` are methods of Tensor besides those that
-    NumPy's arrays have under the op's name.  `view` says that the result may lie in the memory of an input.
+    `numpy` lists the NumPy functions that call the op on a Tensor (by default `forward`, if it is one that has no op
+    yet); `operator` is a Python operator ("mul"); `methods` are methods of Tensor besides the one that NumPy's arrays
+    have under the op's name.  `view` means that the result may share the memory of an input.
 
     >>> cube = differentiable(lambda x: x ** 3, lambda g, _y, x: g * 3 * x ** 2, name="cube")
     >>> x = Tensor(2.0, requires_grad=True)
@@ -69,7 +69,7 @@ ndarray = np.ndarray
 
 
 def _of_one(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of an op of one input; calls that are not quite so go to the general one."""
+    """The function of an op of one input; other calls go to the general one."""
     forward, known = op.forward, op.params
 
     def function(x: Any = _ABSENT, /, *more: Any, **params: Any) -> Any:
@@ -92,7 +92,7 @@ def _of_one(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_two(op: Op, general: Callable[..., Any]) -> Callable[..., Any]:
-    """Likewise for two inputs."""
+    """The same for two inputs."""
     forward, known = op.forward, op.params
 
     def function(x: Any = _ABSENT, y: Any = _ABSENT, /, *more: Any, **params: Any) -> Any:
@@ -159,10 +159,10 @@ def _of_any_number(op: Op) -> Callable[..., Any]:
 
 
 def record(op: Op, mode: Mode, data: Any, inputs: Any, kept: Any, edges: Any, needs: int, params: Any) -> Tensor:
-    """The Tensor of what an op made of `kept[1:]`, and the node that leads back from it: all nodes are made here.
+    """Wrap the result of an op on `kept[1:]` in a Tensor, with a node that leads back; all nodes are made here.
 
-    `edges` are the nodes of the `inputs`, and `needs` is 0 if there are none; else bit i says whether there is one of
-    input i, or for an op of any number of inputs it is 1.
+    `edges` are the nodes of the `inputs`.  `needs` is 0 if there are none; otherwise bit i is set if input i has one,
+    and for an op of any number of inputs it is 1.
     """
     if data.__class__ is not ndarray:
         data = one_array(op, data)

@@ -1,4 +1,4 @@
-"""Who holds an array: the one place where reference counts are asked."""
+"""Whether an array has other owners: the one place that reads reference counts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from numpy import empty, ndarray
 
 
 def is_ours(array: Any) -> bool:
-    """Whether a dict and one variable are all that holds an array and its memory, so that it may be written to.
+    """Whether only a dict and one variable refer to an array and its memory, so that it may be written to.
 
-    A view is as good as an array of its own if nothing else holds the memory and no element occurs twice.
+    A view counts too, if nothing else refers to its memory and no element occurs twice.
     """
     if array.__class__ is not ndarray or getrefcount(array) > _ALONE:
         return False
@@ -21,7 +21,7 @@ def is_ours(array: Any) -> bool:
     return bool(flags.writeable and flags.forc) and base.__class__ is ndarray and getrefcount(base) <= _OF_A_VIEW
 
 
-# What `getrefcount` says in `is_ours` of an array that is held like that; interpreters count differently.
+# What `getrefcount` returns in `is_ours` for such an array; it is measured, because interpreters count differently.
 
 
 def _count(array: Any) -> int:

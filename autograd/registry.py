@@ -1,4 +1,4 @@
-"""What is known of every op, and where NumPy's functions and Tensors find it."""
+"""The registry of ops, in which NumPy's functions and Tensors find them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .signatures import Shown
 from .tensor import Tensor, tensor_of
 from .tree import flatten
 
-Plan = tuple[bool, tuple[int, ...] | None]  # whether the output is kept, and which inputs are not (None: not one is)
+Plan = tuple[bool, tuple[int, ...] | None]  # whether the output is kept, and which inputs are not (None: none is kept)
 
 
 class Operation(Protocol):
-    """An op as people call it."""
+    """An op as users call it."""
 
     op: Op
     __name__: str
@@ -33,7 +33,7 @@ class Operation(Protocol):
 
 @dataclass(eq=False, repr=False)
 class Op:
-    """All that is known of an op: one entry of the registry `OPS`.  See `differentiable` for the arguments."""
+    """An op: one entry of the registry `OPS`.  See `differentiable` for the arguments."""
 
     name: str
     forward: Callable[..., Any]
@@ -47,7 +47,7 @@ class Op:
     view: bool = False
     plans: dict[int, Plan] = field(default_factory=dict)  # by which inputs need gradients
     function: Any = None
-    place: str = ""  # the file and the line of the statement that made it
+    place: str = ""  # file and line of the statement that made it
 
     def __post_init__(self) -> None:
         rules = [*self.rules, *filter(None, [self.every])]
@@ -60,7 +60,7 @@ class Op:
         return f"<op {self.name}>"
 
     def plan(self, needs: int) -> Plan:
-        """What to keep when the inputs in the bit set `needs` need gradients, as the names of rules' arguments say."""
+        """What to keep when the inputs in the bit set `needs` need gradients, by the names of the rules' arguments."""
         if self.every is not None:
             names, _, star = arguments_of(self.every)
             out = (*names, star, star)[1]
@@ -85,7 +85,7 @@ OPS: dict[str, Op] = {}
 
 
 def arguments_of(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
-    """The positional, the keyword-only and the starred (or "") argument names of a rule."""
+    """The positional, keyword-only and starred (or "") argument names of a rule."""
     if not inspect.isfunction(rule):
         raise TypeError(
             f"a rule is a function written with def or lambda, whose arguments say what it reads; got {rule!r}"
@@ -97,7 +97,7 @@ def arguments_of(rule: Any) -> tuple[tuple[str, ...], tuple[str, ...], str]:
 
 
 def _check_rules(op: Op) -> None:
-    """TypeError for a rule that does not take the gradient, the output and every input."""
+    """Raise TypeError for a rule that does not take the gradient, the output and every input."""
     for i, rule in enumerate(op.rules):
         names, _, star = arguments_of(rule)
         count, needed = len(op.rules) + 2, len(names) - len(rule.__defaults__ or ())
@@ -109,19 +109,19 @@ def _check_rules(op: Op) -> None:
 
 
 def zero(like: Any, *_: Any) -> Any:
-    """`0`: the rule of a step, and zeros of any shape (np.zeros_like would take the Tensor away)."""
+    """`0`: the rule of a step function, and zeros of any shape (np.zeros_like would not return a Tensor)."""
     return np.where(False, like, 0.0)
 
 
 def no_gradient(i: int) -> Callable[..., Any]:
-    """The rule of an input without a gradient, should somebody ask for one."""
+    """The rule of an input without a gradient, in case it is called."""
     return lambda g, out, *inputs, **params: zero(inputs[i])
 
 
 def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -> Operation:
-    """Put an op into the registry, and its function where NumPy and Tensors find it.
+    """Add an op to the registry, and its function to the places where NumPy and Tensors find it.
 
-    A statement that is run again replaces its op; another one of that name raises ValueError.
+    Running a statement again replaces its op; another statement with the same name raises ValueError.
     """
     if not op.name.isidentifier():
         refuse("no name", op.name, error=ValueError)
@@ -145,11 +145,11 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
     if op.numpy and callable(getattr(np.ndarray, op.name, None)):
         methods = {op.name: function, **methods}
     elif op.numpy and not hasattr(Array, op.name):  # t.exp() of other libraries
-        setattr(Array, op.name, Absent(op.name, f"here that is np.{op.name}(t)"))
+        setattr(Array, op.name, Absent(op.name, f"use np.{op.name}(t)"))
     for name, method in methods.items():
         if method is not None:
             setattr(Array, name, method)
-    return function  # type: ignore[no-any-return]  # an Operation now, by its attributes
+    return function  # type: ignore[no-any-return]  # its attributes make it an Operation
 
 
 def _statement() -> tuple[str, str]:
@@ -161,14 +161,14 @@ def _statement() -> tuple[str, str]:
 
 
 def _is_file(place: str) -> bool:
-    """Whether a statement stands in a file: what is typed in, in a notebook say, may be typed in again, changed."""
+    """Whether a statement is in a file; one typed into a notebook, say, may be changed and run again."""
     return os.path.exists(place.rpartition(":")[0])
 
 
 def by_numpy(function: Any, numpy: Sequence[Any]) -> Any:
-    """`function`, but of Tensors of whole numbers what NumPy's own makes of them, for these have no gradient.
+    """`function`, except that Tensors of whole numbers go to NumPy's own, because they have no gradient.
 
-    Written with other ops, `function` would compute in another dtype than NumPy does.
+    `function` is written with other ops, and would return another dtype than NumPy's.
     """
     if not numpy or isinstance(numpy[0], tuple):
         return function
@@ -189,7 +189,7 @@ def by_numpy(function: Any, numpy: Sequence[Any]) -> Any:
 
 
 def _all_whole(values: Sequence[Any]) -> bool:
-    """Whether the Tensors among these are arrays of whole numbers, and no list hides others."""
+    """Whether all Tensors here hold whole numbers, and no list contains more Tensors."""
     for x in values:
         if isinstance(x, Tensor):
             if x.data.dtype.kind not in "iub":

@@ -1,4 +1,4 @@
-"""The arguments that an op says it takes: what `help()` and tooltips show, and what stubs are written from."""
+"""The signatures of ops, which `help()` and tooltips show and the stubs contain."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 
 from .numpy_calls import signature
 
-_HIDDEN = {"out", "subok", "overwrite_input"}  # which change nothing, or are refused
+_HIDDEN = {"out", "subok", "overwrite_input"}  # without effect, or refused
 
 
 class Shown(inspect.Signature):
-    """The signature of an op, which is made when somebody asks: the import need not wait for it."""
+    """The signature of an op, computed on access to keep the import fast."""
 
     __slots__ = ("_op",)
 
@@ -23,12 +23,12 @@ class Shown(inspect.Signature):
 
     @property
     def parameters(self) -> Any:
-        """The arguments by their names."""
+        """The arguments by name."""
         return shown(self._op).parameters
 
 
 def shown(op: Any) -> inspect.Signature:
-    """The arguments of an op as it is called: NumPy's names, without those that it refuses."""
+    """The signature of an op: NumPy's argument names, without those that the op refuses."""
     kinds = inspect.Parameter
     if isinstance(op.forward, np.ufunc) and op.call is None:
         names = ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
@@ -55,14 +55,14 @@ def shown(op: Any) -> inspect.Signature:
     for p in given:
         if p.name in _HIDDEN:
             hidden = True
-        else:  # what comes after a hidden argument is not in its place
+        else:  # an argument after a hidden one cannot be positional
             kind = p.KEYWORD_ONLY if hidden and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
             bare.append(p.replace(kind=kind, annotation=p.empty))
     return inspect.Signature(sorted(bare, key=lambda p: p.kind))
 
 
 def _keywords(op: Any) -> list[inspect.Parameter]:
-    """The keywords of an op, with the defaults that its rules and its `beyond` say."""
+    """The keywords of an op, with the defaults in its rules and its `beyond`."""
     functions = [op.rules[0], *([op.beyond] if op.beyond else [])]
     found = [p for function in functions for p in inspect.signature(function).parameters.values()]
     return [p.replace(kind=p.KEYWORD_ONLY) for p in found if p.default is not p.empty]

@@ -1,4 +1,4 @@
-"""Tensor: an array that remembers how it was made, and speaks NumPy."""
+"""Tensor: an array that remembers how it was computed, and works with NumPy's functions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .updating import accumulate, assign_all, replace
 
 
 class Tensor(Array):
-    """An array with a memory of how it was computed.
+    """An array that remembers how it was computed.
 
-    `data` is the array, `grad` the gradient that `backward()` leaves on a leaf (a Tensor, or None before), `node` the
+    `data` is the array, `grad` the gradient that `backward()` stores on a leaf (a Tensor, or None before), `node` the
     place in the graph (a Node for the result of an op, a Leaf for a tensor with `requires_grad` that you made, None for
-    a constant), and `name` what pictures call it.  `Tensor(data)` copies; `as_tensor(data)` shares.
-    `requires_grad=True` on an integer or boolean array raises TypeError, for such a tensor has no gradient.
+    a constant), and `name` its label in pictures.  `Tensor(data)` copies; `as_tensor(data)` shares.
+    `requires_grad=True` on an integer or boolean array raises TypeError: such a tensor has no gradient.
 
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> loss = (x * x).sum()
@@ -52,7 +52,7 @@ class Tensor(Array):
 
     @property
     def data(self) -> Any:
-        """The array; another one takes its place without a copy, see `assign`."""
+        """The array; setting it replaces the array without a copy (see `assign`)."""
         return self._data
 
     @data.setter
@@ -61,7 +61,7 @@ class Tensor(Array):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients are computed for this Tensor; of a leaf, it can be set."""
+        """Whether gradients are computed for this Tensor; can be set on a leaf."""
         return self.node is not None
 
     @requires_grad.setter
@@ -75,12 +75,12 @@ class Tensor(Array):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether you made this Tensor, and no op did."""
+        """Whether you made this Tensor, rather than a recorded op."""
         return self.node.__class__ is not Node
 
     @property
     def grad(self) -> Tensor | None:
-        """The sum of the gradients that `backward()` has brought here, or None; only leaves keep one."""
+        """The sum of the gradients from `backward()`, or None; only leaves keep one."""
         node = self.node
         return node.grad if node.__class__ is Leaf else None
 
@@ -101,12 +101,12 @@ class Tensor(Array):
     def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False) -> None:
         """Add d(self)/d(leaf) to `leaf.grad` for every leaf with `requires_grad` that this tensor was computed from.
 
-        `gradient` has the shape of this tensor and may be left out when it has one element (it is 1 then).  The graph
-        is let go of on the way unless `retain_graph`; with `create_graph` the gradients are themselves recorded, so
-        they can be differentiated again.  Either every leaf is updated or, after an error, none.
+        `gradient` has the shape of this tensor and may be left out when it has one element (it is then 1).  The graph
+        is freed on the way unless `retain_graph`; with `create_graph` the gradients are themselves recorded, so they
+        can be differentiated again.  Either every leaf is updated or, after an error, none.
 
         Raises ValueError for a missing or wrongly shaped `gradient`, and GraphError (a RuntimeError) when this tensor
-        records nothing or its graph was let go of.
+        records nothing or its graph was freed.
 
         >>> x = Tensor(2.0, requires_grad=True)
         >>> (x ** 3).backward()
@@ -121,14 +121,14 @@ class Tensor(Array):
         accumulate(gradients)
 
     def detach(self) -> Tensor:
-        """The same array as a constant: what is computed from it sends no gradient back through here."""
+        """The same array as a constant: no gradient flows back through it."""
         return constant_of(self, "detach()")
 
     def assign(self, value: Any) -> None:
-        """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how a weight is updated.
+        """Replace the value of a leaf by a copy of `value`, which must have its shape; this is how to update a weight.
 
-        The copy lies in memory as the old value does, row by row or column by column.  A graph recorded before refuses
-        to be walked afterwards if it read the old value.
+        The copy has the memory order of the old value, by rows or by columns.  A graph that read the old value can no
+        longer be walked.
         """
         data, flags = value.data if isinstance(value, Tensor) else value, self.data.flags
         order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
@@ -140,19 +140,19 @@ class Tensor(Array):
         return type(self), (self.data, self.requires_grad), (None, {"name": self.name, "grad": self.grad})
 
 
-TENSORS = {Tensor}  # and its subclasses: what a class is in is known sooner than what an object is an instance of
+TENSORS = {Tensor}  # and its subclasses: looking up a class in a set is faster than isinstance()
 _new: Any = object.__new__
 
 
 def tensor_of(data: Any, node: Any = None) -> Tensor:
-    """The Tensor of an op: `data` as it is, made by `node` (None: a constant)."""
+    """Wrap `data` in a Tensor, without a copy, as the result of `node` (None: a constant)."""
     tensor: Tensor = _new(Tensor)
     tensor._data, tensor.node, tensor.name = data, node, None
     return tensor
 
 
 def constant_of(tensor: Tensor, how: str) -> Tensor:
-    """The same array without its history; `how` the gradient was cut off is what `why` will say."""
+    """The same array without its history; `why` reports `how` the gradient was cut off."""
     observer = MODE.get().observer
     if observer is not None and tensor.node is not None:
         observer.cut([tensor.node], how)
@@ -160,7 +160,7 @@ def constant_of(tensor: Tensor, how: str) -> Tensor:
 
 
 def as_tensor(data: Any, dtype: Any = None) -> Tensor:
-    """`data` as a Tensor that shares its memory (a Tensor is returned as it is): changing the array changes both.
+    """`data` as a Tensor that shares its memory (a Tensor is returned unchanged): changing the array changes both.
 
     >>> array = np.zeros(2)
     >>> as_tensor(array).data is array
@@ -181,7 +181,7 @@ _NOBODY = Observer()
 
 
 def _seed(tensor: Tensor, gradient: Any) -> Tensor:
-    """The gradient that a walk from `tensor` begins with: 1, if none is given."""
+    """The gradient at the start of a walk from `tensor`: 1 if none is given."""
     data = tensor._data
     if gradient is None:
         if data.size != 1 or data.dtype.kind == "c":
@@ -201,10 +201,10 @@ def _seed(tensor: Tensor, gradient: Any) -> Tensor:
 def differentiate(
     seeds: dict[Tensor, Tensor], *, wanted: Any = None, retain_graph: bool | None = None, create_graph: bool = False
 ) -> dict[Any, Tensor]:
-    """Walk back from the keys of `seeds` with their gradients; {leaf or wanted node: gradient}, each its own memory.
+    """Walk back from the keys of `seeds` with their gradients; return {leaf or wanted node: gradient}.
 
-    The gradient of a complex z = x + iy is d/dx + i d/dy, as in PyTorch; the walk sends its conjugate, since then the
-    rules of holomorphic functions are those of real ones.
+    Without `create_graph`, each gradient has its own memory.  The gradient of a complex z = x + iy is d/dx + i d/dy,
+    as in PyTorch; the walk sends its conjugate, because then the rules of holomorphic functions are those of real ones.
     """
     observer = MODE.get().observer or _NOBODY
     retain = create_graph if retain_graph is None else retain_graph
@@ -221,7 +221,7 @@ def differentiate(
                 arrived = {node: g.conj() for node, g in found.items()}
         else:
             arrived = walk(starts, retain=retain, wanted=wanted, visit=visit)
-            starts.clear()  # so that nobody else holds what is handed over
+            starts.clear()  # so that no other reference to the gradients remains
             for node in arrived:
                 g = arrived[node]
                 arrived[node] = tensor_of((g if is_ours(g) else _own(g)).conj())
@@ -232,12 +232,12 @@ def differentiate(
 
 
 def _lift(node: Node) -> list[Any]:
-    """The kept arrays of `node` as the Tensors that they were, so that a rule run on them records itself."""
+    """Turn the kept arrays of `node` back into Tensors, so that a rule run on them records itself."""
     assert node.kept is not None and node.edges is not None
     pairs = zip(node.kept, [node, *node.edges], strict=True)
     return [a if edge is None or a is edge or a is None else tensor_of(a, edge) for a, edge in pairs]
 
 
 def _own(gradient: Any) -> Any:
-    """A copy of a gradient that others hold, or whose memory they hold."""
+    """A copy of a gradient whose array or memory is shared."""
     return np.asarray(gradient) if isinstance(gradient, np.generic) else gradient.copy()

@@ -1,4 +1,4 @@
-"""Nested lists, tuples and dicts of arrays, taken apart and put together again."""
+"""Flatten nested lists, tuples and dicts of arrays, and rebuild them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
-    """The leaves of `tree` in order, and a function that builds the same tree of other leaves.
+    """The leaves of `tree` in order, and a function that builds the same tree with other leaves.
 
     >>> leaves, build = flatten({"w": 1.0, "rest": [2.0, (3.0,)]})
     >>> leaves, build(x * 10 for x in leaves)
@@ -20,7 +20,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
 
 
 class _Leaf:
-    """Stands where a leaf was."""
+    """Marks the place of a leaf."""
 
 
 def _take(tree: Any, leaves: list[Any]) -> Any:
@@ -34,7 +34,7 @@ def _take(tree: Any, leaves: list[Any]) -> Any:
 
 
 def _with(tree: Any, values: dict[Any, Any]) -> Any:
-    """A dict like `tree`, an OrderedDict for one, with other values."""
+    """A dict like `tree` (an OrderedDict, say) with other values."""
     if type(tree) is dict:
         return values
     made = copy.copy(tree)

@@ -1,4 +1,4 @@
-"""Changing the values of leaves: all at once or, after an error or an interrupt, none of them."""
+"""Change the values of leaves: all of them or, after an error or an interrupt, none."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic acro
 
 
 def set_all(objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
-    """Set an attribute of many objects in one call of C: an interrupt falls before or after it, never between."""
-    any(map(setattr, objects, repeat(name), values))  # to the end, for setattr returns None
+    """Set an attribute of many objects in one C call: an interrupt comes before or after it, never in between."""
+    any(map(setattr, objects, repeat(name), values))  # runs to the end, because setattr returns None
 
 
 def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any, str, Any]) -> None:
-    """Give each leaf its array, without a copy: all at once, or after an error or an interrupt none of them.
+    """Set the array of each leaf, without a copy: all of them or, after an error or an interrupt, none.
 
     For optimisers, which made the arrays themselves; see `Tensor.assign`.  `others` are attributes of other objects
-    that are set in the same moment: (object, name, value).
+    to set at the same time: (object, name, value).
 
     >>> from autograd import Tensor
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
@@ -40,12 +40,12 @@ def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any,
     number = next_number()
     for leaf in leaves:
         if leaf.node is not None:
-            leaf.node.stamp = number  # one too many, after an interrupt, only refuses a graph
+            leaf.node.stamp = number  # a needless one, after an interrupt, only invalidates a graph
     any(chain(map(setattr, leaves, repeat("_data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
 
 def _checked(leaf: Any, new: Any) -> Any:
-    """`new` in the dtype of this leaf, if it can be its value."""
+    """`new` in the dtype of this leaf; raises an error if it does not fit."""
     if not leaf.is_leaf:
         refuse("no leaf", "assign()", leaf.node.op.name)
     if new.shape != leaf.shape:
@@ -56,7 +56,7 @@ def _checked(leaf: Any, new: Any) -> Any:
 
 
 def convert_all(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
-    """`assign_all` with arrays of any shape and dtype; gradients are forgotten.
+    """`assign_all` with arrays of any shape and dtype; clears the gradients.
 
     >>> from autograd import Tensor
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
@@ -74,9 +74,9 @@ def convert_all(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
 
 
 def replace(tensor: Any, array: Any) -> None:
-    """What `tensor.data = array` does: another array, without a copy; graphs that read the old one refuse to be walked.
+    """Set `tensor.data = array`, without a copy; graphs that read the old array can no longer be walked.
 
-    With another shape or dtype, the gradient is forgotten.
+    A new shape or dtype clears the gradient.
     """
     if not tensor.is_leaf:
         refuse("no leaf", "another .data", tensor.node.op.name)
@@ -87,7 +87,7 @@ def replace(tensor: Any, array: Any) -> None:
 
 
 def accumulate(gradients: dict[Leaf, Any]) -> None:
-    """Add to the gradients of leaves new ones that nobody has seen yet: in place, unless something records."""
+    """Add new, unshared gradients to those of the leaves: in place, unless one of them is recorded."""
     number = next_number()
     with accumulating:
         for leaf, new in gradients.items():
@@ -102,7 +102,7 @@ def accumulate(gradients: dict[Leaf, Any]) -> None:
 
 
 def clear_gradients(leaves: Iterable[Any]) -> None:
-    """Forget the gradients of leaves; those that have none (frozen ones, say) are passed over.
+    """Clear the gradients of leaves; leaves without one (frozen ones, say) are skipped.
 
     >>> from autograd import Tensor
     >>> w = Tensor(3.0, requires_grad=True)
@@ -117,9 +117,9 @@ def clear_gradients(leaves: Iterable[Any]) -> None:
 
 
 def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
-    """The number of a step that uses the gradients of these leaves, given that of the step before, or 0.
+    """Number a step that uses the gradients of these leaves; `last` is the number of the previous step, or 0.
 
-    And whether a gradient is the sum of one that the step before has used and of newer ones.
+    Also return whether a gradient still contains an older one, which the previous step has used, besides newer ones.
 
     >>> from autograd import Tensor
     >>> w, last = Tensor(1.0, requires_grad=True), 0

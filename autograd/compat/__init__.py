@@ -1,1 +1,1 @@
-"""The names that users of other packages know, made of the public ones."""
+"""Names that users of other packages know, built from the public ones."""

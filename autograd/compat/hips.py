@@ -1,4 +1,4 @@
-"""The names that HIPS's autograd has and this package spells otherwise, so that code written for it runs here."""
+"""Names of HIPS autograd that this package spells differently, so that code written for it runs here."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _makers: dict[Function, dict[int, Function | None]] = {}
 
 
 def primitive(function: Function) -> Function:
-    """A function whose gradient `defvjp` will say: inside it, arrays are plain.
+    """A function whose gradient `defvjp` sets; inside it, arrays are plain.
 
     >>> cube = primitive(lambda x: x ** 3)
     >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x ** 2)
@@ -114,7 +114,7 @@ def primitive(function: Function) -> Function:
 
 
 def defvjp(fun: Function, *vjpmakers: Function | None, argnums: Sequence[int] | None = None) -> None:
-    """Say the gradient of a `primitive`: for each argument (ans, *args) -> (g -> gradient), or None for 0."""
+    """Set the gradient of a `primitive`: for each argument (ans, *args) -> (g -> gradient), or None for 0."""
     _makers[fun] = dict(zip(argnums or range(len(vjpmakers)), vjpmakers, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""Finding faults: `detect_anomaly` names the op that made a NaN, `why` says why a gradient is missing."""
+"""Find faults: `detect_anomaly` names the op that made a NaN, `why` explains why a gradient is missing."""
 
 from .anomaly import AnomalyError as AnomalyError
 from .anomaly import detect_anomaly as detect_anomaly

@@ -1,4 +1,4 @@
-"""`detect_anomaly`: the first operation that makes a number which is not finite, and where in the program it stands."""
+"""`detect_anomaly`: find the first operation that makes a non-finite number, and its place in the program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AnomalyError(ArithmeticError):
     """An operation made a NaN or an infinity out of finite numbers, or backward() began with one.
 
     `op` is its name, `phase` "forward" or "backward", `index` the place of the first such element, `values` the numbers
-    that it was made of, `line` the line of the program and `module` the module that ran, if any.
+    that it was computed from, `line` the line of the program and `module` the running module, if any.
     """
 
     op: str
@@ -43,13 +43,13 @@ class Cut:
 class detect_anomaly(Switch):
     """Inside this block, the first operation that makes a NaN or an infinity out of finite numbers raises AnomalyError.
 
-    Forward and backward are checked, second derivatives too; the message names the operation, the numbers, the line of
-    the program, the module, and what usually helps.  A NaN that came in with the data is let pass until a backward()
-    begins with it: then the error names the operation that took it in.  Recorded arrays are locked against writing
-    until the block ends, so that `t.data[0] = ...` between forward and backward raises at once; a write through a view
-    that was made before raises GraphError in backward, as does a new `t.data`, and a rule that writes into what it was
-    given.  Places where gradients are cut off (detach, no_grad, casts to integers, functions without a gradient) are
-    noted for `why`.  Several times slower, and for this thread or asyncio task only.
+    It checks the forward and backward passes, including second derivatives; the message names the operation, the
+    numbers, the line of the program, the module, and the usual remedy.  A NaN that came in with the data passes until a
+    backward() begins with it; the error then names the operation that took it in.  Recorded arrays are locked against
+    writing until the block ends, so that `t.data[0] = ...` between forward and backward raises at once; a write through
+    an older view raises GraphError in backward, as do a new `t.data` and a rule that writes into its arguments.  Places
+    where gradients are cut off (detach, no_grad, casts to integers, functions without a gradient) are noted for `why`.
+    The block runs several times slower, and applies to this thread or asyncio task only.
 
     >>> from autograd import Tensor
     >>> x = Tensor([1.0, 0.0], requires_grad=True)
@@ -68,7 +68,7 @@ class detect_anomaly(Switch):
         self._errors: list[np.errstate] = []
 
     def __enter__(self) -> Switch:
-        self._errors.append(np.errstate(all="ignore"))  # our own message is the better one
+        self._errors.append(np.errstate(all="ignore"))  # our own message is better
         self._errors[-1].__enter__()
         return super().__enter__()
 
@@ -78,7 +78,7 @@ class detect_anomaly(Switch):
         self.observer.locks.unlock()
 
 
-cuts: deque[Cut] = deque(maxlen=1000)  # the latest of the latest block
+cuts: deque[Cut] = deque(maxlen=1000)  # the latest ones of the latest block
 
 
 class _Detective(Observer):
@@ -88,10 +88,10 @@ class _Detective(Observer):
         self.places: WeakKeyDictionary[Node, tuple[str, str]] = WeakKeyDictionary()
         self.inputs: WeakKeyDictionary[Node, Sequence[Any]] = WeakKeyDictionary()
         self.fingerprints: WeakKeyDictionary[Node, list[int | None]] = WeakKeyDictionary()
-        self.entered: WeakKeyDictionary[Node, str] = WeakKeyDictionary()  # what took in a number that is not finite
-        self.tainted: WeakSet[Node] = WeakSet()  # what has such a number in its result
+        self.entered: WeakKeyDictionary[Node, str] = WeakKeyDictionary()  # nodes that took in a non-finite number
+        self.tainted: WeakSet[Node] = WeakSet()  # nodes with such a number in their result
         self.senders: WeakKeyDictionary[Node, set[str]] = WeakKeyDictionary()  # the ops that sent a gradient there
-        self.excused: WeakSet[Any] = WeakSet()  # whose gradient cannot be finite
+        self.excused: WeakSet[Any] = WeakSet()  # nodes whose gradient cannot be finite
         self.names: WeakKeyDictionary[Leaf, str] = WeakKeyDictionary()
         self.locks = Locks()
         self.cuts = cuts
@@ -144,12 +144,12 @@ class _Detective(Observer):
                 self._passed(tensor, start)
 
     def _passed(self, tensor: Any, start: Any) -> None:
-        """A backward() that begins with a number that is not finite, and no operation here made it."""
+        """Raise for a backward() that begins with a non-finite number that no operation here made."""
         nodes = [node for node in behind(start) if node in self.entered]
         first = min(nodes, key=lambda node: node.number, default=None)
         index = _first(tensor.data)
         if first is not None:
-            source = f"{self.entered[first]}; look at the data, and at what was computed outside of autograd"
+            source = f"{self.entered[first]}; look at the data, and at what was computed outside autograd"
         elif start.__class__ is Node:
             source = "it was computed before detect_anomaly() began: put the forward pass inside the block too"
         else:
@@ -162,7 +162,7 @@ class _Detective(Observer):
         _raise(message, name, "forward", index, (), place)
 
     def backward(self, node: Node, gradient: Any) -> None:
-        """Run the rules that the walk is about to run, and look at what each returns."""
+        """Run the rules that the walk is about to run, and check what each returns."""
         assert node.kept is not None and node.edges is not None
         self._changed(node)
         g = gradient.data if hasattr(gradient, "requires_grad") else gradient
@@ -200,7 +200,7 @@ class _Detective(Observer):
             _fail(what, "backward", node.op.name, gx[index], index, values, place, hint)
 
     def _changed(self, node: Node) -> None:
-        """Whether what the node read is still what it was."""
+        """Raise GraphError if an array that the node read has changed."""
         assert node.kept is not None and node.edges is not None
         if node in self.fingerprints and self.fingerprints[node] != list(map(fingerprint, node.kept)):
             raise GraphError(
@@ -219,7 +219,7 @@ class _Detective(Observer):
         self.excused.update(edge for edge in edges if edge is not None)
 
     def _arrives(self, edge: Any, g: Any, what: str, place: tuple[str, str]) -> None:
-        """A gradient that is not finite, made by a hook or by adding up, unless one came that was not."""
+        """Raise for a non-finite gradient made by a hook or a sum, unless a non-finite one came in."""
         if edge in self.excused:
             return
         index, hooked = _first(g), edge.hooks
@@ -230,15 +230,15 @@ class _Detective(Observer):
 
 @contextmanager
 def _reading(node: Node, i: int) -> Iterator[None]:
-    """GraphError for a rule that writes into what it is given to read."""
+    """Raise GraphError if a rule writes into its arguments."""
     try:
         yield
     except ValueError as error:
         if "read-only" not in str(error):
             raise
         raise GraphError(
-            f"the rule of {node.op.name} for its input {i} writes into an array that it was given, which others "
-            f"hold too; return a new one (g * 2, not np.multiply(g, 2, out=g))"
+            f"the rule of {node.op.name} for its input {i} writes into an array that it was given, which is "
+            f"shared; return a new one (g * 2, not np.multiply(g, 2, out=g))"
         ) from error
 
 
@@ -262,17 +262,17 @@ def _where(line: str, module: str) -> str:
 
 
 def finite(a: Any) -> bool:
-    """Whether all numbers of an array or scalar are finite; what holds no such numbers is."""
+    """Whether all numbers of an array or scalar are finite; True for anything else."""
     return not isinstance(a, np.ndarray | np.number | float | complex) or bool(np.isfinite(a).all())
 
 
 def _first(a: Any) -> tuple[int, ...]:
-    """Where the first number stands that is not finite."""
+    """The index of the first non-finite number."""
     return tuple(int(i) for i in np.argwhere(~np.isfinite(a))[0])
 
 
 def _operand(op: Any, a: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    """The number that element `index` of a result was made of, if the op works element by element; else the range."""
+    """The number that element `index` of a result was computed from, if the op is elementwise; else the range."""
     a = np.asarray(a)
     if a.size == 1:
         return a.item()
@@ -286,19 +286,19 @@ def _operand(op: Any, a: Any, index: tuple[int, ...], shape: tuple[int, ...]) ->
 
 
 def cuts_of(leaf: Any) -> Iterator[Cut]:
-    """The noted cuts of what was computed from `leaf`."""
+    """The noted cuts of values computed from `leaf`."""
     for cut in list(cuts):
         if reaches(cut.edge, leaf):
             yield cut
 
 
 def reaches(edge: Any, leaf: Any) -> bool:
-    """Whether the node or leaf `leaf` is behind `edge` in the graph that is still there."""
+    """Whether the node or leaf `leaf` is behind `edge` in what remains of the graph."""
     return edge is leaf or any(e is leaf for node in behind(edge) for e in node.edges or ())
 
 
 def behind(edge: Any) -> Iterator[Node]:
-    """Every node of the graph that is still there behind `edge`, and itself."""
+    """Every remaining node of the graph behind `edge`, including itself."""
     stack, seen = [edge], set()
     while stack:
         edge = stack.pop()

@@ -1,4 +1,4 @@
-"""What usually helps where a number became infinite or no number at all: the hints of `detect_anomaly`."""
+"""The hints of `detect_anomaly`: the usual remedies where a number became infinite or NaN."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MASKS = {"where", "select", "choose", "piecewise", "clip", "maximum", "minimum",
 
 
 def of_result(op: str, made: Any, numbers: Sequence[Any]) -> str:
-    """Of an op that made the number `made` out of `numbers` (those that are known)."""
+    """The hint for an op that made the number `made` out of `numbers` (the known ones)."""
     x = numbers[0] if numbers else None
     if isinstance(x, complex):
         x = None if x else 0.0
-    masked = f"if a where() masks this output, the slope of {op} is infinite all the same: select a safe input first"
+    masked = f"if a where() masks this output, the slope of {op} is still infinite: select a safe input first"
     if op in ("log", "log2", "log10") and x is not None and x <= 0:
         return (
             f"the logarithm of {x}: add a small number, or compute in logarithms (nn.functional.log_softmax); {masked}"
@@ -27,7 +27,7 @@ def of_result(op: str, made: Any, numbers: Sequence[Any]) -> str:
     if op in ("divide", "reciprocal", "remainder", "floor_divide") and len(numbers) and numbers[-1] == 0:
         return f"a division by 0: add a small number to the divisor; {masked}"
     if op in ("exp", "expm1", "exp2", "sinh", "cosh") and x is not None:
-        return f"{x} is too large for it in this dtype: subtract the largest first (autograd.logsumexp)"
+        return f"{x} is too large for {op} in this dtype: subtract the largest first (autograd.logsumexp)"
     if op == "power" and x is not None and x < 0:
         return f"a negative number to a power that is not whole; {masked}"
     if op == "power" and x == 0:
@@ -39,12 +39,12 @@ def of_result(op: str, made: Any, numbers: Sequence[Any]) -> str:
 
 
 def of_slope(op: str, arriving: Any, senders: Sequence[str]) -> str:
-    """Of a rule of `op`, to which the gradient `arriving` (None if not known) came from the ops `senders`."""
+    """The hint for a rule of `op` that got the gradient `arriving` (None if not known) from the ops `senders`."""
     if arriving is None or arriving != 0:
         return f"the slope of {op} is infinite or not defined at this point"
     masks = [name for name in senders if name in MASKS]
     what = f"the {' and '.join(masks)}() masks the output" if masks else "the gradient that comes here is 0"
     return (
-        f"{what}, but the slope of {op} is infinite, and 0 * inf is no number: select a safe input with autograd.where "
+        f"{what}, but the slope of {op} is infinite, and 0 * inf is NaN: select a safe input with autograd.where "
         f"before {op}"
     )

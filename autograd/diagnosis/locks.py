@@ -1,4 +1,4 @@
-"""Locking recorded arrays against writing, by several blocks and threads at once."""
+"""Lock recorded arrays against writing, for several blocks and threads at once."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class _Held:
 
 
 _guard = threading.Lock()
-_held: dict[int, _Held] = {}  # by the id of the array, which is held here and so stays its own
+_held: dict[int, _Held] = {}  # by the id of the array, which is kept here so that the id stays unique
 
 
 class Locks:
     """The arrays that one block has locked: each with the arrays that own its memory.
 
-    NumPy keeps no list of an array's views, so a view that was made before the block stays writable; `fingerprint` of
-    what was recorded tells whether it was written to.
+    NumPy keeps no list of an array's views, so a view that was made before the block stays writable; `fingerprint`
+    detects writes through it.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Locks:
                         a.flags.writeable = False
 
     def unlock(self) -> None:
-        """Give back what this block holds; what no other block holds can be written to again."""
+        """Release the locks of this block; arrays that no other block has locked become writable again."""
         with _guard:
             for key in self.mine:
                 _held[key].blocks -= 1
@@ -50,8 +50,8 @@ class Locks:
             free = [key for key, held in _held.items() if held.blocks <= 0]
             for key in sorted(free, key=lambda key: len(_owners(_held[key].array))):  # a view only after its owner
                 array = _held[key].array
-                if not any(id(owner) in _held for owner in _owners(array)[1:]):  # else with its owner, later
-                    with contextlib.suppress(ValueError):  # its owner was locked by somebody else meanwhile
+                if not any(id(owner) in _held for owner in _owners(array)[1:]):  # otherwise later, with its owner
+                    with contextlib.suppress(ValueError):  # other code has locked its owner meanwhile
                         array.flags.writeable = True
                     del _held[key]
 
@@ -66,7 +66,7 @@ def _owners(array: Any) -> list[Any]:
 
 
 def fingerprint(array: Any) -> int | None:
-    """A number that changes when the array does; None for what is no array."""
+    """A number that changes when the array does; None for anything but an array."""
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         return None
     return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -14,12 +14,12 @@ from .anomaly import behind, cuts_of, reaches
 
 
 def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) -> str:
-    """Why the gradient of `parameter` is None, zero or not finite, as far as it can be known, in one sentence.
+    """Explain in one sentence why the gradient of `parameter` is None, zero or not finite, as far as it can be known.
 
-    With the `loss` (whose graph must still be there: `backward(retain_graph=True)`) the graph itself is asked; with the
-    `optimizer`, whether it holds the parameter.  What was cut off inside the latest `detect_anomaly` block, by detach,
-    no_grad, a cast to integers or a function without a gradient, is found with its line.  Raises TypeError for what is
-    no Tensor and no optimizer.
+    With the `loss` (whose graph must still exist: `backward(retain_graph=True)`), the graph is searched too; with the
+    `optimizer`, it is checked for the parameter.  Cuts inside the latest `detect_anomaly` block, by detach, no_grad, a
+    cast to integers or a function without a gradient, are reported with their line.  Raises TypeError for arguments
+    that are not Tensors or an optimizer.
 
     >>> w, x = Tensor(2.0, requires_grad=True), Tensor(-3.0)
     >>> loss = np.maximum(w * x, 0.0)
@@ -34,12 +34,10 @@ def why(parameter: Tensor, loss: Tensor | None = None, optimizer: Any = None) ->
     if optimizer is not None and not hasattr(optimizer, "params"):
         raise TypeError(f"why() takes an optimizer, whose params it looks at; got {type(optimizer).__name__}")
     if not parameter.requires_grad:
-        return (
-            "it has no gradient, for it was made without requires_grad=True (or frozen, detached, or under no_grad())"
-        )
+        return "it has no gradient: it was made without requires_grad=True (or frozen, detached, or under no_grad())"
     if not parameter.is_leaf:
         return (
-            f"it is no leaf but the result of {parameter.node.op.name}, and gradients are kept for leaves only; "
+            f"it is not a leaf but the result of {parameter.node.op.name}, and gradients are kept for leaves only; "
             f"use register_hook, or autograd.watch"
         )
     if optimizer is not None and not any(p is parameter for p in optimizer.params):
@@ -62,7 +60,7 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
     cut = f"what was computed from it was cut off by {cuts[0].how} in {cuts[0].line}" if cuts else ""
     if loss is None:
         if grad is not None:
-            return "all paths pass factors that are 0; pass the loss (and retain_graph=True) to learn which"
+            return "all paths contain factors of 0; pass the loss (and retain_graph=True) to learn which"
         return cut or (
             "no backward() has reached it yet; if one was called, its loss does not depend on it through recorded "
             "ops (.data and .item() leave none): pass the loss, or run the step inside autograd.detect_anomaly(), to "
@@ -71,7 +69,7 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
     if not loss.requires_grad:
         return cut or "the loss records nothing, so it does not depend on any parameter"
     if loss.node.edges is None:
-        freed = "the graph of the loss was already let go of by backward(); pass retain_graph=True to ask afterwards"
+        freed = "the graph of the loss was already freed by backward(); pass retain_graph=True to ask afterwards"
         return f"{cut}, or {freed}" if cut and grad is None else freed
     if not reaches(loss.node, parameter.node):
         return cut or "the loss does not depend on it: no path of recorded ops leads from it to the loss"
@@ -81,7 +79,7 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
 
 
 class _Trail(Observer):
-    """The gradients that nodes were given, where these were not zero."""
+    """Collects the gradients of nodes that are not zero."""
 
     def __init__(self) -> None:
         self.alive: dict[Node, Any] = {}
@@ -92,14 +90,14 @@ class _Trail(Observer):
 
 
 def _killer(parameter: Tensor, loss: Tensor) -> str:
-    """The op after which the gradient was zero."""
+    """Name the op after which the gradient is zero."""
     trail = _Trail()
     try:
         with Switch(observer=trail):
             differentiate({loss: Tensor(np.ones_like(loss.data))}, retain_graph=True)
     except GraphError as error:
         return str(error)
-    leading: set[Any] = {parameter.node}  # from where the parameter is reached; a node is younger than its inputs
+    leading: set[Any] = {parameter.node}  # nodes that lead to the parameter; a node is newer than its inputs
     for node in sorted(behind(loss.node), key=lambda node: node.number):
         if any(edge in leading for edge in node.edges or () if edge is not None):
             leading.add(node)

@@ -28,13 +28,13 @@ from .describe import describe
 
 
 def functions_of(module: ModuleType) -> dict[str, Any]:
-    """The functions of a module of NumPy's that have ops here, under all the names that they have there."""
+    """The functions of a NumPy module that have ops, under all the names that they have in it."""
     found = {name: NUMPY.get(f) for name, f in vars(module).items() if callable(f) and not isinstance(f, type)}
     return {name: f for name, f in found.items() if hasattr(f, "op") and not name.startswith("_")}
 
 
 def publish(module: str, functions: dict[str, Any]) -> list[str]:
-    """Put these functions into a public module, and return their names; those without another place are named by it."""
+    """Put these functions into a public module and return their names; those without another home take its name."""
     for name, f in functions.items():
         setattr(sys.modules[module], name, f)
         if getattr(sys.modules[f.__module__], f.__qualname__, None) is not f:  # where pickle would look
@@ -43,7 +43,7 @@ def publish(module: str, functions: dict[str, Any]) -> list[str]:
 
 
 def _scipy() -> None:
-    """Register the rules of scipy.special, once it has been imported by whoever gave a Tensor to one of its ufuncs."""
+    """Register the rules of scipy.special, if the program has imported it."""
     if "scipy.special" in sys.modules:
         from . import special as special
 

@@ -1,7 +1,7 @@
-"""Rules of the parts of complex numbers.
+"""Rules of real and imaginary parts, conjugates and angles.
 
 The walk sends the conjugate of a gradient (see `differentiate`), so the rule of a holomorphic function is that of the
-real one; the functions here are those that are not holomorphic.
+real one; the functions here are not holomorphic.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ angle = composite(_angle, np.angle)
 
 
 def _conj_unless_real(x: Tensor):
-    """As an array's method does, return a real x itself."""
+    """Like the method of arrays, return a real x itself."""
     return conjugate(x) if x.dtype.kind == "c" else x
 
 

@@ -1,7 +1,7 @@
 """Rules of the decompositions of np.linalg: cholesky, eigh, eig, svd, qr.
 
-A decomposition has several results; its op returns them packed as the rows of one array, and a function written with
-ops takes them apart again.  So the rule sees the gradients of all of them at once.  The formulas are those of
+A decomposition has several results; its op packs them as the rows of one array, and a function written with ops unpacks
+them.  So the rule sees all their gradients at once.  The formulas are those of
 M. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008), and
 J. Townsend, "Differentiating the singular value decomposition" (2016).
 """
@@ -24,7 +24,7 @@ def only_real(name: str, x) -> None:
 
 
 def _cholesky_rule(g, y, _x):
-    """NumPy reads the lower triangle alone; the gradient is the symmetric one."""
+    """NumPy reads only the lower triangle; this gradient is symmetric."""
     s = transposed(y) @ g
     half = np.tril(s) - 0.5 * _diagonal_part(s)
     back = transposed(np.linalg.solve(transposed(y), transposed(np.linalg.solve(transposed(y), half))))
@@ -36,13 +36,13 @@ def _diagonal_part(x):
 
 
 def _inverse_gaps(w):
-    """1 / (w[j] - w[i]), and 0 where these are equal: a function of the subspace alone has nothing to divide there."""
+    """1 / (w[j] - w[i]), and 0 where these are equal: a function of the subspace alone has no term there."""
     gaps = w[..., None, :] - w[..., :, None]
     return np.where(gaps == 0, 0.0, 1.0 / np.where(gaps == 0, 1.0, gaps))
 
 
 def _spread(w, x):
-    """The diagonal matrices of the rows of w."""
+    """Diagonal matrices with the rows of w."""
     return w[..., None, :] * np.eye(x.shape[-1], dtype=x.dtype)
 
 
@@ -88,7 +88,7 @@ def _eig_forward(x):
 
 
 def _eig_rule(g, y, _x):
-    """The eigenvectors have length 1, so a change along themselves is taken out of gv first."""
+    """Eigenvectors have length 1, so the part of gv along each eigenvector is removed first."""
     w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
     gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
     inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
@@ -100,7 +100,7 @@ _EIG = type(np.linalg.eig(np.eye(1)))
 
 
 def _as_numpys(x, function):
-    """Since NumPy 2.5 the results of eig and eigvals are complex also where they are real numbers."""
+    """Since NumPy 2.5, eig and eigvals return complex arrays even for real results."""
     return x.astype(np.result_type(x.dtype, np.complex64)) if np.iscomplexobj(function(np.eye(1))[0]) else x
 
 
@@ -181,7 +181,7 @@ _QR = type(np.linalg.qr(np.eye(1)))
 
 
 def _qr(a, mode: str = "reduced"):
-    """A wide matrix is [x, z] with x square: its q is that of x, and r is q transposed times all of it."""
+    """A wide matrix is [x, z] with x square: q is that of x, and r is q transposed times the whole matrix."""
     only_real("qr", a)
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
@@ -195,11 +195,11 @@ def _qr(a, mode: str = "reduced"):
 
 qr = composite(_qr, np.linalg.qr)
 
-# ---- test data: matrices made of any numbers
+# ---- test data: valid matrices from arbitrary numbers
 
 
 def well_conditioned(x):
-    """Any square matrix, moved away from singular ones."""
+    """A square matrix, moved away from singular ones."""
     return x + 3.0 * np.eye(x.shape[-1], dtype=x.dtype)
 
 

@@ -1,4 +1,4 @@
-"""What `help()` says of NumPy's functions here: NumPy's summary, which arguments have gradients, and what is chosen."""
+"""What `help()` shows of NumPy's functions: NumPy's summary, the arguments with gradients, and the gradients chosen."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..registry import OPS, Op, arguments_of
 from .register import cases_of
 from .singular import CHOICES
 
-_said: set[Op] = set()  # what is described
+_said: set[Op] = set()  # the ops already described
 
 
 def describe() -> None:
-    """Describe every op that stands for a function of NumPy or SciPy, and has registered since the last call."""
+    """Describe every op of a NumPy or SciPy function that was registered since the last call."""
     for op in OPS.values():
         if op.numpy and op not in _said:
             _said.add(op)
@@ -43,7 +43,7 @@ def _summary(function: Any) -> str:
 
 
 def differentiated(op: Op) -> list[str]:
-    """The names of the arguments that have gradients: those with rules, or that cases give arrays for."""
+    """The names of the arguments that have gradients: those with rules, or those for which cases give arrays."""
     numpys = op.numpy[0] if op.numpy and op.rules else op.forward
     if op.call is None and isinstance(numpys, np.ufunc):
         return ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
@@ -59,7 +59,7 @@ def differentiated(op: Op) -> list[str]:
 
 
 def _is_array(x: Any) -> bool:
-    """Whether a case gives a shape, or floating-point numbers, here."""
+    """Whether an input of a case is a shape or a floating-point array."""
     if isinstance(x, list):
         return bool(x) and all(map(_is_array, x))
     return isinstance(x, tuple) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")

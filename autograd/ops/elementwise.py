@@ -1,4 +1,4 @@
-"""Rules of the functions that work element by element."""
+"""Rules of elementwise functions: arithmetic, powers, exponentials and logarithms."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ positive = elementwise(np.positive, lambda g, *_: g, operator="pos")
 
 
 def _power_base(g, _z, x, y):
-    """`g * y * x ** (y - 1)`, which is 0 where y is 0, also at x = 0 and at infinity.
+    """`g * y * x ** (y - 1)`, which is 0 where y is 0, even at x = 0 and at infinity.
 
-    (Elsewhere y = 0 is no special case: the derivative of this by y is 1/x there.)
+    (Elsewhere y = 0 is not a special case: the derivative of this by y is 1/x there.)
     """
     if y.__class__ in (int, float):
         return zero(g) if y == 0 else g * 2.0 * x if y == 2 else g * float(y) * x ** (y - 1)
@@ -82,7 +82,7 @@ log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0))
 
 
 def _below(z, x, y, half: float):
-    """x - z for z = logaddexp(x, y); where all are the same infinity, `half`: each has half of the gradient."""
+    """x - z for z = logaddexp(x, y), or `half` where all are the same infinity: each gets half of the gradient."""
     same = x == z
     return np.where(same, np.where(y == z, half, 0.0), np.where(same, 0.0, x) - np.where(same, 0.0, z))
 
@@ -106,7 +106,7 @@ divmod = composite(_divmod, np.divmod)
 def _bessel(x, order: int):
     """The modified Bessel function I_n, the mean of exp(x cos t) cos(n t) over the circle: Abramowitz & Stegun 9.6.19.
 
-    The mean of N points converges faster than any power of N; NumPy itself has I_0 alone.
+    The mean of N points converges faster than any power of N; NumPy itself has only I_0.
     """
     n = 48 + 2 * int(np.max(np.abs(x), initial=0.0))
     t = np.pi * (np.arange(n) + 0.5) / n

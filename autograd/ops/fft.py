@@ -1,6 +1,6 @@
 """Rules of np.fft.  A Fourier transform is its own transpose, so the rule of fft is an fft.
 
-(The walk sends the conjugate of a gradient, see `differentiate`; with the gradient itself it would be the inverse one.)
+(The walk sends the conjugate of a gradient, see `differentiate`; with the gradient itself, it would be an inverse fft.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .sequence import part
 
 
 def _resize(x, n: int, axis: int):
-    """x cut to length n along an axis, or filled up with zeros."""
+    """x cut to length n along an axis, or padded with zeros."""
     have = x.shape[axis]
     if have >= n:
         return part(x, axis, 0, n) if have > n else x
@@ -40,7 +40,7 @@ def _rfft_rule(g, _y, _x, *, n: int | None = None, axis: int = -1, norm=None):
 
 
 def _irfft_rule(g, _y, _x, *, n: int | None = None, axis: int = -1, norm=None):
-    """Every frequency but 0 and the highest of an even length stands for itself and its mirror image."""
+    """Every frequency except 0 and the highest of an even length represents itself and its mirror image."""
     n = g.shape[axis]
     half = n // 2 + 1
     twice = np.full(half, 2.0)
@@ -77,7 +77,7 @@ def _sizes(a, s, axes, half: bool = False) -> list[tuple[int, int | None]]:
 
 
 def _over_axes(transform: Operation, first: Operation | None = None, last: Operation | None = None):
-    """A transform along several axes, one after the other; of real numbers, the last axis is the halved one."""
+    """A transform along several axes in turn; for real numbers, the last axis is the halved one."""
 
     def function(a, s=None, axes=None, norm=None, out: None = None):
         sizes = _sizes(a, s, axes)

@@ -1,4 +1,4 @@
-"""Rules of indexing, of its reverse, and of what picks elements: take, diagonals, sorting."""
+"""Rules of indexing, its reverse, and functions that pick elements: take, diagonals, sorting."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .register import CASES, Case, composite
 
 
 def array_of(x):
-    """The array of a Tensor, any other array as it is, and a list as NumPy reads it."""
+    """The array of a Tensor; another array unchanged; a list converted by NumPy."""
     return x.data if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def own(index):
-    """The index with its arrays copied, so that nobody can change it before the backward pass reads it again."""
+    """The index with its arrays copied, so that it cannot change before the backward pass reads it again."""
     if isinstance(index, tuple):
         return tuple(map(own, index))
     if isinstance(index, Tensor):
         index = index.data
     if isinstance(index, list):
         return np.array(index, dtype=np.intp if not index else None)
-    return index.copy("K") if isinstance(index, np.ndarray) else index  # its layout decides that of results
+    return index.copy("K") if isinstance(index, np.ndarray) else index  # its memory layout decides that of the result
 
 
 def _is_basic(index) -> bool:
-    """Whether NumPy answers with a view, in which no element can come twice."""
+    """Whether NumPy returns a view, in which no element can occur twice."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or type(i) is int or isinstance(i, slice | np.integer) for i in parts)
 
@@ -58,7 +58,7 @@ def _replace(x, value, index):
     """A copy of x with `value` at `index`, the functional form of `x[index] = value`.
 
     `value` broadcasts to the shape of `x[index]`; the result has the shape of x.  Gradients go to both.  Raises
-    ValueError for an index that names an element twice, and IndexError for one outside of x.
+    ValueError for an index that names an element twice, and IndexError for one outside x.
 
     >>> set_at(np.zeros(3), 1, 5.0)
     array([0., 5., 0.])
@@ -87,7 +87,7 @@ def _add_at(x, index, value):
     """A copy of x with `value` added at `index`, as often as the index names an element; see np.add.at.
 
     `value` broadcasts to the shape of `x[index]`; the result has the shape of x.  Gradients go to both.  Raises
-    IndexError for an index outside of x.
+    IndexError for an index outside x.
 
     >>> add_at(np.zeros(3), np.array([0, 0, 2]), 1.0)
     array([2., 0., 1.])
@@ -103,7 +103,7 @@ add_at = composite(_add_at, name="add_at")
 
 
 def _along(x, axis: int) -> list[Any]:
-    """Index arrays that name every element of x in its place, except along `axis`."""
+    """Index arrays that select every element of x in its place, for all axes except `axis`."""
     shape = np.shape(x)
     grids = [np.arange(n).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)]
     return grids[:axis] + grids[axis + 1 :]
@@ -119,7 +119,7 @@ def _take_along_axis(arr, indices, axis: int | None = -1):
 
 
 def _take(a, indices, axis: int | None = None, out: None = None, mode: str = "raise"):
-    """a[..., indices, ...] along an axis; outside, mode "wrap" begins again and "clip" stays on the last element."""
+    """a[..., indices, ...] along an axis; out of range, mode "wrap" wraps around and "clip" clips."""
     if axis is None:
         a, axis = np.reshape(a, -1), 0
     axis %= np.ndim(a)
@@ -151,7 +151,7 @@ def _diag(v, k: int = 0):
 
 def _triangle(lower: bool):
     def function(m, k: int = 0):
-        rows, columns = (np.shape(m)[-2:] * 2)[:2]  # of a row, NumPy makes a square
+        rows, columns = (np.shape(m)[-2:] * 2)[:2]  # NumPy turns a row into a square matrix
         below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
         return np.where(below if lower else ~below, m, 0)
 
@@ -181,7 +181,7 @@ def _unique(
     equal_nan: bool = True,
     sorted: bool = True,
 ):
-    """The sorted different elements (or slices along `axis`); the gradient goes to the first of equal ones."""
+    """The sorted unique elements (or slices along `axis`); the gradient goes to the first of equal ones."""
     plain = ar.data if isinstance(ar, Tensor) else ar
     unique_of: Any = np.unique
     _, index, *others = unique_of(plain, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
@@ -191,7 +191,7 @@ def _unique(
 
 
 def _bincount(x, /, weights=None, minlength: int = 0):
-    """How often each integer occurs in x, or the sum of the weights at its places."""
+    """How often each integer occurs in x, or the sum of its weights."""
     x = array_of(x)
     if weights is None:
         return np.bincount(x, minlength=minlength)

@@ -1,4 +1,4 @@
-"""Rules of the functions that join arrays, split them, and pad them."""
+"""Rules of the functions that join, split and pad arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .sequence import part
 
 
 def _parts(g, _y, *_arrays, axis: int | None):
-    """`g[start:stop]`, along the axis: for every array the part that it filled."""
+    """`g[start:stop]`, along the axis: for each array, the part that it filled."""
     if axis is None:
         ends = list(accumulate(math.prod(a.shape) for a in _arrays))
         return lambda i: np.reshape(g[ends[i] - math.prod(_arrays[i].shape) : ends[i]], _arrays[i].shape)
@@ -24,7 +24,7 @@ def _parts(g, _y, *_arrays, axis: int | None):
 
 
 def _layers(g, _y, *_arrays, axis: int):
-    """`g[i]`, along the axis: for every array the layer that it is."""
+    """`g[i]`, along the axis: for each array, its layer."""
     before = (slice(None),) * (axis % g.ndim)
     return lambda i: g[(*before, i)]
 
@@ -61,7 +61,7 @@ def _column_stack(tup):
 
 
 def _block(arrays):
-    """Nested lists: the innermost are joined along the last axis, the next along the one before."""
+    """Join nested lists: the innermost along the last axis, the next level along the axis before it."""
 
     def depth(x) -> int:
         return 1 + max(map(depth, x)) if isinstance(x, list) else 0
@@ -86,7 +86,7 @@ def _append(arr, values, axis: int | None = None):
 
 
 def _insert(arr, obj, values, axis: int | None = None):
-    """NumPy's own insert, asked about 0, 1, 2, ..., says which element goes where."""
+    """NumPy's own insert, called on 0, 1, 2, ..., shows which element goes where."""
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
     axis %= arr.ndim
@@ -132,7 +132,7 @@ meshgrid = composite(_meshgrid, np.meshgrid)
 
 
 def _array_split(ary, indices_or_sections, axis: int = 0):
-    """Views between the given places, or as many parts of nearly equal length."""
+    """Views between the given indices, or the given number of nearly equal parts."""
     n = ary.shape[axis]
     if np.ndim(indices_or_sections) == 0:
         sections = int(indices_or_sections)
@@ -146,7 +146,7 @@ def _array_split(ary, indices_or_sections, axis: int = 0):
 def _split(ary, indices_or_sections, axis: int = 0):
     if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
         raise ValueError(
-            f"split: {ary.shape[axis]} elements are not {indices_or_sections} equal parts; use array_split"
+            f"split: {ary.shape[axis]} elements cannot be split into {indices_or_sections} equal parts; use array_split"
         )
     return _array_split(ary, indices_or_sections, axis)
 
@@ -169,10 +169,10 @@ _EDGE: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, 
 
 
 def _pad_axis(x, axis: int, width, mode, options: dict[str, Any]):
-    """Pad one axis.  What NumPy's pad does to 0, 1, 2, ... says which element goes where."""
+    """Pad one axis.  NumPy's pad, called on 0, 1, 2, ..., shows which element goes where."""
     n = x.shape[axis]
     if mode in ("reflect", "symmetric", "wrap", "edge"):
-        if options.get("reflect_type") == "odd":  # linear in x: the columns of a matrix say how
+        if options.get("reflect_type") == "odd":  # linear in x: a matrix times x
             matrix = np.pad(np.eye(n), [(0, 0), width], mode=mode, reflect_type="odd").astype(x.dtype)
             return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)
         return x[(slice(None),) * axis + (np.pad(np.arange(n), width, mode=mode),)]
@@ -197,7 +197,7 @@ def _pad_axis(x, axis: int, width, mode, options: dict[str, Any]):
 
 
 def _per_axis(x, ndim: int) -> list[tuple[Any, Any]]:
-    """One number, a pair, or a pair for each axis, as a pair for each axis."""
+    """Expand one number, a pair, or a pair for each axis to a pair for each axis."""
     if isinstance(x, dict):
         given: list[Any] = [x.get(i, x.get(i - ndim, 0)) for i in range(ndim)]
         return [tuple(w) if np.ndim(w) else (w, w) for w in given]
@@ -208,7 +208,7 @@ def _per_axis(x, ndim: int) -> list[tuple[Any, Any]]:
 
 
 def _pad(array, pad_width, mode="constant", **kwargs):
-    """Axis by axis, as NumPy does."""
+    """Pad axis by axis, as NumPy does."""
     if callable(mode):
         raise TypeError("pad: a function as mode has no derivative rule; use one of NumPy's named modes")
     known = {"constant": "constant_values", "linear_ramp": "end_values", "reflect": "reflect_type"}

@@ -26,7 +26,7 @@ def _solve_left(g, y, a, _b):
 
 
 def _solve_right(g, _y, a, _b):
-    """A b of one dimension is a vector, and the result a vector for each matrix."""
+    """A one-dimensional b is a vector, and the result is a vector for each matrix."""
     if g.ndim < a.ndim:
         return np.linalg.solve(transposed(a), g[..., None])[..., 0]
     return np.linalg.solve(transposed(a), g)
@@ -36,7 +36,7 @@ solve = differentiable(np.linalg.solve, _solve_left, _solve_right, numpy=[np.lin
 
 
 def _cofactors(x, y):
-    """d det / dx: det * inverse transposed, or, where the determinant is 0, the determinants of the minors."""
+    """d det / dx: det * inverse transposed, or the minors if a determinant is 0."""
     if np.all(y != 0):
         return y[..., None, None] * transposed(np.linalg.inv(x))
     n = x.shape[-1]
@@ -116,7 +116,7 @@ pinv = differentiable(np.linalg.pinv, _pinv_rule, numpy=[np.linalg.pinv])
 
 
 def _lstsq(a, b, rcond=None):
-    """The solution, the residuals and the singular values have gradients; the rank is plain."""
+    """The solution, the residuals and the singular values have gradients; the rank does not."""
     m, n = a.shape
     rank = np.linalg.lstsq(array_of(a), array_of(b), rcond)[2]
     rtol = np.finfo(a.dtype).eps * max(m, n) if rcond is None else rcond
@@ -132,7 +132,7 @@ lstsq = composite(_lstsq, np.linalg.lstsq)
 
 
 def _cond(x, p=None):
-    """How much a matrix can magnify relative errors."""
+    """The condition number: how much a matrix can magnify relative errors."""
     if p in (None, 2, -2):
         s = svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

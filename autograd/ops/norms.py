@@ -13,7 +13,7 @@ from .register import CASES, Case, composite
 
 
 def _unit(g, y, axis, keepdims: bool) -> tuple[Any, Any]:
-    """g and y with the reduced axes back, and a y that can be divided by."""
+    """g and y with the reduced axes restored, and y safe to divide by."""
     if axis is not None and not keepdims:
         g, y = np.expand_dims(g, axis), np.expand_dims(y, axis)
     return g, np.where(y == 0, 1.0, y)
@@ -60,7 +60,7 @@ def _vector_norm(x, /, *, axis=None, keepdims: bool = False, ord=2):
 
 
 def _matrix_norm(x, /, *, keepdims: bool = False, ord="fro"):
-    """Of the last two axes."""
+    """The norm over the last two axes."""
     if ord == "fro":
         return _norm2(x, axis=(-2, -1), keepdims=keepdims)
     extreme = np.max if ord in ("nuc", 2, 1, np.inf) else np.min

@@ -1,4 +1,4 @@
-"""Functions whose result is no smooth number of the input: Tensors in, plain arrays out, no gradient."""
+"""Functions whose result is not smooth in the input: they take Tensors, return plain arrays, and have no gradient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of products of vectors and matrices: matmul, einsum, and what is written with them."""
+"""Rules of products of vectors and matrices: matmul, einsum, and functions written with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def transposed(x):
 
 
 def _matmul_left(g, _z, _x, y):
-    """`g @ y.T`, of matrices; a vector counts as a matrix of one row."""
+    """`g @ y.T`, for matrices; a vector counts as a matrix of one row."""
     if g.ndim == y.ndim == 2:
         return np.dot(g, y.T)
     if y.ndim == 1:
@@ -33,20 +33,20 @@ def _matmul_left(g, _z, _x, y):
 
 
 def _matmul_right(g, _z, x, _y):
-    """`x.T @ g`, of matrices; a vector counts as a matrix of one column."""
+    """`x.T @ g`, for matrices; a vector counts as a matrix of one column."""
     if g.ndim == x.ndim == 2:
         return np.dot(x.T, g)
     if x.ndim == 1:
         return g * x if len(_y.shape) == 1 else x[:, None] * g[..., None, :]
     if len(_y.shape) == 1:
         return (transposed(x) @ g[..., None])[..., 0]
-    if len(_y.shape) == 2:  # one matrix for the whole batch: a single product, not one to sum per item
+    if len(_y.shape) == 2:  # one matrix for the whole batch: a single product instead of a sum of products
         return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
     return transposed(x) @ g
 
 
 def _matmul(x1, x2):
-    """np.matmul; for two matrices, np.dot is the shorter way to the same product (0.25 us less)."""
+    """np.matmul; for two matrices, np.dot gives the same product 0.25 us faster."""
     return (np.dot if getattr(x1, "ndim", 0) == getattr(x2, "ndim", 0) == 2 else np.matmul)(x1, x2)
 
 
@@ -56,7 +56,7 @@ matmul = differentiable(
 
 
 def _dot_ops(a, b):
-    """NumPy's dot: the last axis of a with the last but one of b; a product when either is 0-d."""
+    """NumPy's dot: sum over the last axis of a and the last but one of b; multiply if either is 0-d."""
     shapes = np.shape(a), np.shape(b)
     if () in shapes:
         return np.multiply(a, b)
@@ -197,7 +197,7 @@ def _einsum_call(*operands, optimize=False) -> tuple[tuple[Any, ...], dict[str, 
 
 
 def _einsum_rule(g, _out, *inputs, subscripts: str, optimize):
-    """`einsum(g, others)`: the other operands with the gradient in the place of the result."""
+    """`einsum(g, others)`: the other operands, with the gradient in place of the result."""
     terms, result = _parse(subscripts, [x.shape for x in inputs])
     return lambda i: _einsum_gradient(i, g, inputs, terms, result, optimize)
 
@@ -206,7 +206,7 @@ def _einsum_gradient(i: int, g, inputs, terms: list[str], result: str, optimize)
     """An einsum of g with the other operands gives the gradient for each distinct letter of operand i.
 
     A letter that occurs nowhere else was only summed over, so its gradient repeats: an operand of ones carries it.
-    Letters that operand i repeats ("ii") name a diagonal: the gradient is put on it.
+    Letters that operand i repeats ("ii") name a diagonal: the gradient goes there.
     """
     mine, shape = terms[i], inputs[i].shape
     letters = "".join(dict.fromkeys(mine))

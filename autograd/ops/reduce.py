@@ -37,12 +37,12 @@ sum: Operation = differentiable(np.sum, _sum_rule, beyond=_sum_beyond)
 
 
 def share(_x, count: int) -> float:
-    """What each element has in a mean of `count`: a Python float, so that float16 does not overflow."""
+    """The weight of each element in `count` means: a Python float, so that float16 does not overflow."""
     return count / (math.prod(_x.shape) or 1)
 
 
 def _mean_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
-    """`g / n`, for each of the n elements that a mean is of."""
+    """`g / n`, for each of the n elements of a mean."""
     return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), axis, keepdims), _x.shape)
 
 
@@ -62,7 +62,7 @@ mean: Operation = differentiable(np.mean, _mean_rule, beyond=_mean_beyond)
 
 
 def _prod_rule(g, _y, x, *, axis=None, keepdims: bool = False):
-    """For each element the product of all others: of those before it and those after it, so zeros do no harm."""
+    """For each element, the product of those before it and those after it, so zeros do no harm."""
     axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(a % x.ndim for a in axes)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
@@ -83,7 +83,7 @@ prod: Operation = differentiable(np.prod, _prod_rule, beyond=_prod_beyond)
 
 
 def _extreme_rule(g, y, x, *, axis=None, keepdims: bool = False):
-    """`where(x == y, g, 0)`, shared equally if several are equal to the extreme (or, if that is nan, are nan)."""
+    """`where(x == y, g, 0)`, shared equally if several equal the extreme (or are nan, if it is nan)."""
     chosen = (x == restore(y, axis, keepdims)) | (x != x)
     shared = restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(chosen, shared, 0.0)
@@ -115,7 +115,7 @@ ptp = composite(
 )
 
 
-@np.errstate(divide="ignore")  # the logarithm of 0 is -inf, and rightly so
+@np.errstate(divide="ignore")  # the logarithm of 0 is -inf, as intended
 def _logsumexp(a, axis=None, keepdims: bool = False):
     """log(sum(exp(a))) along `axis` (all axes, if None), shifted by the largest finite a, so that nothing overflows.
 
@@ -142,11 +142,11 @@ def _logsumexp_rule(g, y, x, *, axis=None, keepdims: bool = False):
 
 logsumexp: Operation = differentiable(_logsumexp, _logsumexp_rule, name="logsumexp")
 
-# ---- without what is not a number
+# ---- reductions that ignore NaN
 
 
 def _filled(reduce, fill: float):
-    """A sum or product with `fill` in the place of NaN."""
+    """A sum or product with `fill` in place of NaN."""
 
     def function(a, axis=None, dtype=None, out: None = None, keepdims: bool = False, initial=None, where=True):
         a = cast(a, dtype)
@@ -156,7 +156,7 @@ def _filled(reduce, fill: float):
 
 
 def _extreme_number(reduce, fill: float):
-    """An extreme of what is not NaN, with `fill` in its place; NaN where there is nothing else."""
+    """An extreme with `fill` in place of NaN; NaN where all elements are NaN."""
 
     def function(a, axis=None, out: None = None, keepdims: bool = False, initial=None, where=True):
         number = ~np.isnan(a)
@@ -167,12 +167,12 @@ def _extreme_number(reduce, fill: float):
 
 
 def _given(initial, where):
-    """The keywords that differ from their defaults; with others, a reduction is written with more ops."""
+    """The keywords that differ from their defaults; with these, a reduction takes more ops."""
     return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
 
 
 def _numbers(a, dtype, where):
-    """`a` with 0 for NaN, and where it was none: the gradient of what is only left out would be NaN * 0."""
+    """`a` with 0 for NaN, and a mask of the rest; with the mask alone, gradients would be NaN * 0."""
     number = ~np.isnan(a)
     return np.where(number, cast(a, dtype), 0.0), number & where
 
@@ -211,7 +211,7 @@ def _var_rule(g, _y, x, *, axis=None, keepdims: bool = False, ddof=0):
 
 
 def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):
-    """That of the variance over 2y; 0 where nothing varies."""
+    """The rule of the variance, divided by 2y; 0 where nothing varies."""
     return _var_rule(g * 0.5 / np.where(y == 0, 1.0, y), y, x, axis=axis, keepdims=keepdims, ddof=ddof)
 
 

@@ -1,4 +1,4 @@
-"""How the tables of rules are written: ops, functions written with ops, functions without a gradient, and test data."""
+"""Statements for the tables of rules: ops, functions written with ops, functions without a gradient, and test data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Case:
     """One sample call of an op, from which its tests are made.
 
     A tuple of integers is an array of that shape, drawn from the op's domain; anything else (an array, a list of
-    shapes, None) is itself; `params` are keywords.
+    shapes, None) is passed unchanged; `params` are keywords.
     """
 
     __slots__ = ("inputs", "params")
@@ -39,14 +39,14 @@ class Cases(list[Case]):
     domain: Any = REAL
 
 
-# {op: its Cases}; an op without an entry that works element by element has the usual shapes.
+# {op: its Cases}; an elementwise op without an entry has the usual shapes.
 CASES: dict[Any, Any] = {}
 
 
 def domain(numbers: Any, *cases: Case) -> Cases:
     """Cases (the usual ones, if none are given) whose numbers are drawn from an interval, or from one per input.
 
-    In place of an interval there may be a function that makes any numbers valid.
+    Instead of an interval, there may be a function that turns arbitrary numbers into valid ones.
 
     >>> cases = domain((0.1, 0.9), Case((2, 3)), Case(()))
     >>> len(cases), cases.domain
@@ -75,7 +75,7 @@ _USUAL: dict[int, list[tuple[Any, ...]]] = {
 
 
 def elementwise(ufunc: Any, *rules: Callable[..., Any] | None, **about: Any) -> Operation:
-    """`differentiable` for a function that works element by element and broadcasts; its cases are known.
+    """`differentiable` for an elementwise function that broadcasts; it has the usual test cases.
 
     >>> softplus = elementwise(lambda x: np.log1p(np.exp(x)), lambda g, _y, x: g / (1 + np.exp(-x)), name="softplus1")
     >>> softplus(Tensor(0.0))
@@ -88,9 +88,9 @@ def elementwise(ufunc: Any, *rules: Callable[..., Any] | None, **about: Any) -> 
 
 
 def _selected(function: Operation, *inputs: Any, where: Any = True, dtype: Any = None, **others: Any) -> Any:
-    """The keywords of every ufunc: compute in `dtype`, and only `where`; elsewhere the result is 0.
+    """Handle the keywords of every ufunc: compute in `dtype`, and only `where`; elsewhere the result is 0.
 
-    (NumPy leaves those elements as they are in memory.)
+    (NumPy leaves those elements uninitialised.)
     """
     if others:
         raise TypeError(f"{function.op.name} has no derivative rule for the argument {', '.join(others)}")
@@ -101,7 +101,7 @@ def _selected(function: Operation, *inputs: Any, where: Any = True, dtype: Any =
     shape = np.broadcast_shapes(np.shape(where), *map(np.shape, inputs))
     where = np.broadcast_to(where, shape)
     chosen = function(*(np.broadcast_to(x, shape)[where] if np.ndim(x) else x for x in inputs))
-    scatter = OPS["scatter"].function  # of index.py, which is written with this file
+    scatter = OPS["scatter"].function  # of index.py, which imports this file
     return scatter(np.broadcast_to(chosen, (int(np.count_nonzero(where)),)), shape=shape, index=where)
 
 
@@ -112,10 +112,10 @@ def composite(
     methods: Mapping[str, Any] | None = None,
     spelled: Mapping[Any, Callable[..., Any]] | None = None,
 ) -> Operation:
-    """Register a function that is written with ops, and so needs no rules of its own.
+    """Register a function that is written with ops, so it needs no rules of its own.
 
-    `spelled` are other functions of NumPy that it can compute, with a function that has their signature: ops of their
-    own, named `linalg_trace` and the like.
+    `spelled` maps other NumPy functions that it can compute to functions with their signatures; these become separate
+    ops, named `linalg_trace` and the like.
     """
     for other, spelling in (spelled or {}).items():
         composite(spelling, other, name=f"{other.__module__.rpartition('.')[2]}_{other.__name__}")

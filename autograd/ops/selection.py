@@ -1,7 +1,7 @@
-"""Rules of the functions that choose or step: maximum, where, clip, abs, floor and their like.
+"""Rules of the functions that choose or step: maximum, where, clip, abs, floor and the like.
 
-docs/singular_points.md says which of the possible gradients is taken at a kink.  A mask selects and never multiplies,
-for infinity times 0 is not 0.
+docs/singular_points.md lists the gradient chosen at each kink.  A mask selects and never multiplies, because infinity
+times 0 is not 0.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
 def _keep_where(x, *, mask):
     """np.where(mask, x, 0), without a branch per element: the bits of x, read as an integer, are multiplied by 1 or 0.
 
-    np.where takes 15 times as long where the mask follows no pattern, as after a ReLU.
+    np.where takes 15 times as long if the mask has no pattern, as after a ReLU.
     """
     word = _WORDS.get(x.dtype)
     if word is None or not x.shape or mask.shape != x.shape:
@@ -35,10 +35,10 @@ _kept: Operation = differentiable(_keep_where, lambda g, _y, _x, *, mask: keep_w
 
 
 def keep_where(x: Any, *, mask: Any) -> Any:
-    """x where the mask is true, and 0 elsewhere, also in place of infinity and NaN.
+    """x where the mask is true, and 0 elsewhere, even in place of infinity and NaN.
 
-    `mask` has the shape of x, or one that broadcasts with it (ValueError otherwise); of one shape it is fastest: no
-    branch is taken per element.
+    `mask` has the shape of x, or one that broadcasts with it (ValueError otherwise); the shape of x is fastest, because
+    it needs no branch per element.
 
     >>> keep_where(np.array([1.0, np.inf]), mask=np.array([True, False]))
     array([1., 0.])
@@ -56,7 +56,7 @@ def _abs_rule(g, y, x):
 
 
 def _sign_rule(g, _y, x):
-    """Of a complex number the sign is x / abs(x), and only its length does not matter."""
+    """The sign of a complex number is x / abs(x), which does not depend on its length."""
     if x.dtype.kind != "c":
         return zero(g)
     size = np.abs(x)
@@ -84,7 +84,7 @@ heaviside = elementwise(np.heaviside, zero, lambda g, _z, x, _y: np.where(x == 0
 
 # ---- choices
 
-maximum = elementwise(  # NaN goes to both, as the value does
+maximum = elementwise(  # if either is NaN, so is the result, and both get the gradient
     np.maximum,
     lambda g, _z, x, y: np.where(x < y, 0.0, np.where(x == y, g * 0.5, g)),
     lambda g, _z, x, y: np.where(y < x, 0.0, np.where(x == y, g * 0.5, g)),
@@ -106,7 +106,7 @@ where = differentiable(
 
 
 def _less(x, y):
-    """x < y, where None bounds nothing."""
+    """x < y, where None is not a bound."""
     return False if x is None or y is None else x < y
 
 
@@ -152,7 +152,7 @@ select = composite(_select, np.select)
 
 
 def _choose(a, choices, out: None = None, mode: str = "raise"):
-    """Element by element, the one of `choices` that the integer in `a` names."""
+    """For each element, the one of `choices` that the integer in `a` selects."""
     n = len(choices)
     a = np.asarray(a)
     if mode == "raise" and ((a < 0) | (a >= n)).any():
@@ -165,7 +165,7 @@ choose = composite(_choose, np.choose)
 
 
 def _piecewise(x, condlist, funclist, *args, **kw):
-    """The function (or number) of the last condition that holds, evaluated there alone."""
+    """The function (or number) of the last condition that holds, evaluated only there."""
     conditions = [np.asarray(c) for c in ([condlist] if np.ndim(condlist) == np.ndim(x) else condlist)]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.logical_or.reduce(conditions))

@@ -52,7 +52,7 @@ def before(x):
 
 
 def _cumprod_rule(g, _y, x, *, axis: int | None = None):
-    """Never a division by x, so zeros are as good as other numbers."""
+    """There is no division by x, so zeros need no special case."""
     if axis is None:
         return np.reshape(_cumprod_rule(g, _y, np.reshape(x, -1), axis=0), x.shape)
     g, x = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
@@ -69,7 +69,7 @@ cumprod: Operation = differentiable(
 
 def _cumulative(scan, identity: float):
     def cumulative(x, /, *, axis: int | None = None, dtype=None, out: None = None, include_initial: bool = False):
-        """NumPy 2's spelling: the axis may be left out for one dimension only."""
+        """NumPy 2's spelling: the axis may be left out only for one dimension."""
         if axis is None and np.ndim(x) != 1:
             raise ValueError("the axis is needed for an array that is not one-dimensional")
         axis = 0 if axis is None else axis
@@ -87,7 +87,7 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 
 
 def _skip_nan(scan, fill: float):
-    """What is not a number counts as nothing."""
+    """Replace NaN by `fill`, which has no effect."""
 
     def function(a, axis: int | None = None, dtype=None, out: None = None):
         return scan(np.where(np.isnan(a), fill, _cast(a, dtype)), axis=axis)
@@ -176,7 +176,7 @@ gradient = composite(_gradient, np.gradient)
 
 
 def _whole(g, n: int, m: int, mode: str):
-    """The gradient of a convolution in `mode` as that of a full one, of length n + m - 1."""
+    """The gradient of a convolution in `mode`, padded to that of a full one, of length n + m - 1."""
     start = {"full": 0, "same": (min(n, m) - 1) // 2, "valid": min(n, m) - 1}[mode]
     left, right = np.zeros_like(g, shape=start), np.zeros_like(g, shape=n + m - 1 - start - g.shape[0])
     return np.concatenate([left, g, right])
@@ -252,7 +252,7 @@ interp = composite(_interp, np.interp)
 
 
 def _unwrap(p, discont=None, axis: int = -1, *, period: float = 2 * math.pi):
-    """p plus the multiples of the period that make its jumps small; these do not depend on p smoothly."""
+    """p plus the multiples of the period that make its jumps small; these do not depend smoothly on p."""
     plain = p.data if hasattr(p, "requires_grad") else p
     return p + (np.unwrap(plain, discont=discont, axis=axis, period=period) - plain)
 

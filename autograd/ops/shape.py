@@ -43,7 +43,7 @@ broadcast_to = differentiable(np.broadcast_to, lambda g, *_, shape: g, view=True
 
 
 def _cast(x, dtype, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
-    """A cast to integers or booleans has no gradient: its input counts as a constant."""
+    """A cast to integers or booleans has no gradient: its input is treated as a constant."""
     dtype = np.dtype(dtype)
     if dtype.kind not in "fciub":
         raise TypeError(f"astype: a Tensor holds numbers; got {dtype}")
@@ -54,7 +54,7 @@ def _cast(x, dtype, *, copy: bool = True) -> tuple[tuple[Any], dict[str, Any]]:
 
 astype = differentiable(
     lambda x, dtype: x.astype(dtype),
-    lambda g, *_, dtype: g,  # the walk gives every gradient its input's dtype
+    lambda g, *_, dtype: g,  # the walk casts every gradient to its input's dtype
     call=_cast,
     name="astype",
     numpy=[np.astype] if hasattr(np, "astype") else [],
@@ -81,7 +81,9 @@ def _moveaxis(a, source, destination):
     sources = [i % np.ndim(a) for i in ([source] if isinstance(source, int) else source)]
     places = [i % np.ndim(a) for i in ([destination] if isinstance(destination, int) else destination)]
     if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
-        raise ValueError(f"moveaxis: {source} and {destination} are not as many different axes")
+        raise ValueError(
+            f"moveaxis: source and destination need equally many distinct axes; got {source} and {destination}"
+        )
     order = [i for i in range(np.ndim(a)) if i not in sources]
     for place, i in sorted(zip(places, sources, strict=True)):
         order.insert(place, i)
@@ -165,7 +167,7 @@ roll = differentiable(
 
 
 def _tile(A, reps):
-    """The whole array side by side, reps[i] times along axis i."""
+    """Repeat the whole array side by side, reps[i] times along axis i."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
     ndim = max(np.ndim(A), len(reps))
     reps = (1,) * (ndim - len(reps)) + reps
@@ -189,7 +191,7 @@ def _repeat(a, repeats, axis: int | None = None):
 
 
 def _resize(a, new_shape):
-    """As many elements as are asked for, from the beginning again when they run out."""
+    """Fill `new_shape` with the elements, starting again when they run out."""
     shape = (new_shape,) if np.ndim(new_shape) == 0 else tuple(new_shape)
     return np.reshape(np.reshape(a, -1)[np.arange(math.prod(shape)) % max(math.prod(a.shape), 1)], shape)
 
@@ -212,7 +214,7 @@ def _full_like(a, fill_value, dtype=None, shape=None):
 
 
 full_like = composite(_full_like, name="full_like")
-NUMPY[np.full_like] = full_like  # which asks a Tensor only if it is the first argument
+NUMPY[np.full_like] = full_like  # np.full_like dispatches only on its first argument
 
 # ---- test data
 

@@ -1,6 +1,6 @@
-"""The gradients that are chosen where a function has no derivative, or more than one value could serve as one.
+"""The gradients chosen where a function has no derivative, or where more than one value is possible.
 
-docs/singular_points.md is written from this table, and so is what `help()` says of a function.
+docs/singular_points.md and the `help()` of a function are written from this table.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Choice(NamedTuple):
-    """At a point of these functions (ops, by name), the gradient is this, and why."""
+    """The gradient of these functions (ops, by name) at a point, and the reason."""
 
     functions: str
     where: str
@@ -20,8 +20,8 @@ class Choice(NamedTuple):
 CHOICES = [
     Choice("abs fabs", "at 0", "0", "the middle of all slopes between -1 and 1"),
     Choice("maximum minimum fmax fmin", "where x1 = x2", "half to each", "neither is preferred; the sum is right"),
-    Choice("max min ptp", "at several equal extremes", "shared equally", "as for two, for any number of them"),
-    Choice("clip", "on a bound", "1", "a value on the bound has not been cut"),
+    Choice("max min ptp", "at several equal extremes", "shared equally", "as for two, for any number"),
+    Choice("clip", "on a bound", "1", "a value on the bound is not clipped"),
     Choice(
         "sign floor ceil trunc rint fix round floor_divide heaviside",
         "everywhere",
@@ -31,9 +31,9 @@ CHOICES = [
     Choice("power float_power", "at 0 to the power 0", "0", "it is the constant 1"),
     Choice("power float_power", "at 0, with respect to the exponent", "0", "the limit of x**y log(x) for y > 0"),
     Choice("hypot arctan2", "where both are 0", "0", "the middle of all slopes"),
-    Choice("copysign", "at x1 = 0, and everywhere with respect to x2", "0", "as abs; only the sign of x2 enters"),
-    Choice("norm vector_norm matrix_norm", "at 0", "0", "the middle of all slopes; so for abs of a complex number"),
-    Choice("std nanstd", "where nothing varies", "0", "as the norm, of the deviations"),
+    Choice("copysign", "at x1 = 0, and everywhere with respect to x2", "0", "as for abs; only the sign of x2 matters"),
+    Choice("norm vector_norm matrix_norm", "at 0", "0", "the middle of all slopes; also for abs of a complex number"),
+    Choice("std nanstd", "where nothing varies", "0", "as for the norm, of the deviations"),
     Choice("prod cumprod", "at zeros", "exact", "the product of the others; nothing is divided by x"),
     Choice("det", "at a singular matrix", "exact", "the minors, where the inverse does not exist"),
     Choice("sinc", "at 0", "0, and -pi²/3 for the second", "the limits; derivatives of every order are exact there"),
@@ -55,10 +55,10 @@ CHOICES = [
         "nansum nanprod nanmax nanmin nanmean nanvar nancumsum nancumprod",
         "at NaN",
         "0",
-        "the element does not enter",
+        "the element is skipped",
     ),
     Choice("xlogy xlog1py", "at x1 = 0, with respect to x2", "0", "the limit"),
-    Choice("relu", "at 0", "0", "a unit that does not fire sends nothing back"),
+    Choice("relu", "at 0", "0", "an inactive unit sends nothing back"),
     Choice(
         "sqrt",
         "at 0",

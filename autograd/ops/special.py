@@ -1,4 +1,4 @@
-"""Rules of scipy.special, loaded only where SciPy is (`autograd.special`, or a Tensor given to one of its ufuncs)."""
+"""Rules of scipy.special, loaded only when needed (`autograd.special`, or a Tensor passed to one of its ufuncs)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ betaln = _special(
 
 
 def _quotient(g, x, y):
-    """g x / y, and 0 where x is 0, also where y is."""
+    """g x / y, and 0 where x is 0, even if y is 0."""
     return np.where(x == 0, 0.0, g * x / np.where(x == 0, 1.0, y))
 
 
@@ -77,7 +77,7 @@ rel_entr = _special(
     special.rel_entr, lambda g, _z, x, y: g * (np.log(x / y) + 1.0), lambda g, _z, x, y: -_quotient(g, x, y)
 )
 
-# ---- Bessel functions: every derivative is made of the orders next to it (Abramowitz & Stegun 9.1.27 and 9.6.26)
+# ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
 
 _jv: Operation = differentiable(
     lambda x, order: np.asarray(special.jv(order, x)),
@@ -94,7 +94,7 @@ j1 = _special(special.j1, lambda g, _y, x: g * 0.5 * (_jv(x, order=0) - _jv(x, o
 i0e = _special(special.i0e, lambda g, y, x: g * (_ive(x, order=1) - np.sign(x) * y))
 i1e = _special(special.i1e, lambda g, y, x: g * (0.5 * (_ive(x, order=0) + _ive(x, order=2)) - np.sign(x) * y))
 
-# ---- functions that SciPy writes in Python, so that it does not ask a Tensor: call them from here
+# ---- functions that SciPy writes in Python, which do not dispatch on Tensors: call these instead
 
 
 def _logsumexp_of_weighted(a, axis=None, b=None, keepdims: bool = False):

@@ -12,7 +12,7 @@ from .register import CASES, Case, composite
 
 
 def _average(a, axis=None, weights=None, returned: bool = False, *, keepdims: bool = False):
-    """The mean with weights, which have the shape of `a` or that of its `axis`."""
+    """The weighted mean; weights have the shape of `a` or that of its `axis`."""
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)
         total: Any = np.full_like(result, math.prod(np.shape(a)) / (math.prod(result.shape) or 1))
@@ -37,12 +37,12 @@ average = composite(_average, np.average)
 
 
 def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
-    """Between two neighbours in the sorted order; NumPy itself, asked about 0, 1, 2, ..., says which and how far.
+    """Interpolate between two neighbours in sorted order; NumPy's quantile of 0, 1, 2, ... shows which and how far.
 
-    The gradient goes to these two elements, and none to q, which is `exact` if it was given as a number of Python.
+    The gradient goes to these two elements, and not to q; `exact` means that q was given as a Python number.
     """
     if np.iscomplexobj(a):
-        raise TypeError("quantile: complex numbers have no order that means anything; take np.abs first")
+        raise TypeError("quantile: complex numbers have no order; take np.abs first")
     ndim = np.ndim(a)
     axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(i % ndim for i in axes)
@@ -54,7 +54,7 @@ def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     high = np.minimum(low + 1, row.shape[-1] - 1)
     part = (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q))
     result = row[..., low] * (1.0 - part) + row[..., high] * part
-    holes = np.isnan(row[..., -1:])  # sorting puts what is not a number last
+    holes = np.isnan(row[..., -1:])  # sorting puts NaN last
     if holes.any():
         result = np.where(np.reshape(holes, holes.shape[:-1] + (1,) * q.ndim), np.nan, result)
     result = np.moveaxis(result, range(len(rest), len(rest) + q.ndim), range(q.ndim)) if q.ndim else result

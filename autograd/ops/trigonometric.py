@@ -18,7 +18,7 @@ arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
 arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
 sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
-tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # not g - g*y*y: inf - inf
+tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # g - g*y*y could be inf - inf
 arcsinh = elementwise(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
 arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)))
 arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
@@ -47,7 +47,7 @@ atan2 = arctan2
 
 
 def _sinc(x, order: int):
-    """The `order`-th derivative of sin(pi x) / (pi x), whole at 0 too, where every quotient would be 0/0.
+    """The `order`-th derivative of sin(pi x) / (pi x), exact at 0 too, where every quotient would be 0/0.
 
     With u = pi x it is pi**n f_n(u), f_n = d^n/du^n (sin u / u): near 0 from the power series of sin u / u, elsewhere
     from u f_n + n f_(n-1) = d^n/du^n sin u.

@@ -231,9 +231,3 @@ def test_complex_gradients_are_those_of_pytorch():
     assert gradcheck(lambda z: np.fft.fft(z) * np.exp(z), z, order=2)
     with pytest.raises(ValueError, match="complex"):
         grad(np.exp)(1j)
-
-
-# ---- backward passes of one's own
-
-
-# ---- code written for HIPS's autograd

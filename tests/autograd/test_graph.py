@@ -136,9 +136,3 @@ def test_graphs_are_freed_by_reference_counting_alone():
             assert gc.collect() == 0
     finally:
         gc.enable()
-
-
-# ---- modes
-
-
-# ---- the Tensor

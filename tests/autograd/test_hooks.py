@@ -1,4 +1,4 @@
-"""Hooks of tensors: functions that see, and may replace, a gradient on its way."""
+"""Hooks of tensors: functions that see, and may replace, a gradient."""
 
 from __future__ import annotations
 

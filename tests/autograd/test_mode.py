@@ -49,7 +49,7 @@ def test_no_grad_as_a_decorator():
     generator = steps()
     for _ in range(2):
         assert not next(generator).requires_grad
-        assert (x * x).requires_grad  # between the steps of a generator its caller's mode holds
+        assert (x * x).requires_grad  # between the steps of a generator its caller's mode applies
     assert not asyncio.run(later()).requires_grad
 
 
@@ -69,7 +69,7 @@ def test_a_block_around_a_yield_holds_for_the_caller_and_a_decorated_generator_d
     assert next(steps) is True and autograd.is_grad_enabled() is True
     steps = leaking()
     next(steps)
-    steps.close()  # as when it is garbage
+    steps.close()  # as when it is garbage-collected
     assert autograd.is_grad_enabled()
     for inside in tight():
         assert inside is False and autograd.is_grad_enabled() is True

@@ -254,7 +254,7 @@ def test_the_page_of_coverage_is_fresh():
         assert written.get(name, kind) == kind, name
 
 
-# What a function is called with beside a Tensor, where one or two Tensors alone are no call.
+# Other arguments, for functions that cannot be called with one or two Tensors alone.
 CALLS = {
     "np.apply_along_axis": lambda f, x: f(np.sum, 0, x), "np.apply_over_axes": lambda f, x: f(np.sum, x, 0),
     "np.place": lambda f, x: f(x, [True] * 4, [1.0]), "np.put": lambda f, x: f(x, [0], [1.0]),

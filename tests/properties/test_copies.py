@@ -102,7 +102,7 @@ def test_modules_and_optimisers_with_graphs_refuse_and_without_do_not(way):
         with pytest.raises(TypeError, match=r"holds a graph; use its .detach\(\)"):
             way(thing)
     optimizer.zero_grad()
-    model.last = model(x)  # a result that somebody keeps
+    model.last = model(x)  # a result that is kept
     with pytest.raises(TypeError, match=r"made by linear .*holds a graph"):
         way(model)
     model.last = model.last.detach()
@@ -150,7 +150,7 @@ def test_modules_nested_far_deeper_than_python_recurses_are_walked_and_freed():
     assert len(model.parameters()) == 2 and len(list(model.modules())) == 3_002
     model.zero_grad()
     assert not model.eval().training and len(model.state_dict()) == 2
-    with pytest.raises(RecursionError):  # each layer of modules is a call of Python's
+    with pytest.raises(RecursionError):  # each layer of modules is a Python call
         model(np.ones((1, 1), np.float32))
     del model
 

@@ -44,7 +44,7 @@ def test_astype_stays_in_the_graph():
 
 def test_a_second_backward_adds_the_same_again():
     x = leaf(3.0)
-    y = x * x  # what is in between keeps nothing of the first pass
+    y = x * x  # intermediate nodes keep nothing from the first pass
     z = y * 2 + y * y
     z.backward(retain_graph=True)
     once = x.grad.item()
@@ -237,7 +237,7 @@ def test_a_state_is_taken_over_whole_or_not_at_all():
         assert all(array is before[name] for name, array in model.state_dict().items())
 
 
-# ---- numbers that are none
+# ---- NaN
 
 
 def test_a_nan_loss_does_not_pass_for_its_gradients_are_finite():

@@ -27,7 +27,7 @@ def network():
 
 
 def attempt(tmp_path, suffix, content, limit=10**7):
-    """Load these bytes into a network: it fits and is taken over whole, or is refused and nothing has changed."""
+    """Load these bytes into a network: they fit and are loaded whole, or are refused and nothing changes."""
     if suffix == ".safetensors":
         pytest.importorskip("safetensors")
     path, model = tmp_path / f"model{suffix}", network()
@@ -226,7 +226,7 @@ X, Y = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32), np.array
 
 
 def resumed(folder, epochs):
-    """The numbers of a run that took up what is in the folder, or that was refused and has changed nothing."""
+    """The numbers of a run that resumed from the folder, or that was refused and changed nothing."""
     nn.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
     optimizer = nn.Adam(model.parameters())
@@ -299,7 +299,7 @@ def test_a_checkpoint_with_values_changed_is_refused_before_anything_changes(tmp
     place_in[key] = data.draw(VALUES)
     folder = tmp_path / "altered"
     nn.save(nn.checkpoint.pack(state), folder / "last.npz")
-    resumed(folder, 2)  # nothing is left to do: what is in the file is only taken over
+    resumed(folder, 2)  # no epochs are left: the file is only loaded
 
 
 TREES = [b"[" * 200_000, b"5", b"\xff\xfe", b'{"epoch": NaN}', b'{"\\u0000array": "array0"}', b""]

@@ -1,4 +1,4 @@
-"""Values and gradients beside PyTorch's, wherever it has the op (extra `oracle`)."""
+"""Values and gradients compared with PyTorch's, wherever it has the op (extra `oracle`)."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_gradients_are_pytorchs(name, i):
 
 
 def third_derivatives(f, x):
-    """Of a function written for both libraries, along a fixed direction: ours and PyTorch's."""
+    """Our result and PyTorch's, of a function written for both libraries, along a fixed direction."""
     v = np.linspace(-1.0, 1.0, x.size).reshape(x.shape)
     mine = x
     g = lambda t: f(t, np)

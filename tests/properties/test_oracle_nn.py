@@ -1,4 +1,4 @@
-"""Layers, activations, losses and initial values beside PyTorch's (extra `oracle`)."""
+"""Layers, activations, losses and initial values compared with PyTorch's (extra `oracle`)."""
 
 from __future__ import annotations
 

@@ -121,13 +121,13 @@ def check_walk():
     BAD[:] = [np.ones(())]
     raises(GraphError, r"shape \(\)", bad(x).sum().backward)
     BAD[:] = [5]
-    raises(TypeError, "which is no array", bad(x).sum().backward)
+    raises(TypeError, "which is not an array", bad(x).sum().backward)
     BAD[:] = [np.ones((4, 2))]
     assert grads(bad(x).sum(), x) == [[4, 4]]
     fresh = []
     noted = autograd.differentiable(lambda a: a * 1.0, lambda g, _z, _a: note(g * 1.0, fresh), name="noted")
     assert grads((noted(x) + noted(x)).sum(), x) == [[2, 2]]
-    assert id(x.grad.data) == fresh[0]  # the second gradient was added to the first, which nobody else holds
+    assert id(x.grad.data) == fresh[0]  # the second gradient was added to the first, which has no other owner
     a = leaf(1.0)
     long = a
     for _ in range(3000):
@@ -148,7 +148,7 @@ def check_walk():
     assert list(found) == [v.node] and np.allclose(found[v.node].data, 2 * v.data)
     both = autograd.tensor.differentiate({deeper: Tensor(1.0)}, wanted=frozenset({v.node, u.node}), retain_graph=True)
     assert set(both) >= {v.node}
-    other = (v * y).sum()  # beside the wanted node is a leaf
+    other = (v * y).sum()  # a leaf besides the wanted node
     found = autograd.tensor.differentiate({other: Tensor(1.0)}, wanted=frozenset({v.node}), retain_graph=True)
     assert list(found) == [v.node] and np.allclose(found[v.node].data, y.data)
     wide = Tensor(np.ones((1, 5, 2)), requires_grad=True)
@@ -169,7 +169,7 @@ def check_walk():
         assert grads(x + x + x + x + x, x, create_graph=create_graph, gradient=np.ones(2)) == [[5.0, 5.0]]
     itself = autograd.tensor.differentiate({v: Tensor(np.ones(2))}, wanted=frozenset({v.node}), retain_graph=True)
     assert itself[v.node].tolist() == [1, 1]
-    found = autograd.tensor.differentiate(seeds)  # every node is walked once, when all has come to it
+    found = autograd.tensor.differentiate(seeds)  # every node is walked once, when all gradients have arrived
     assert np.allclose(found[x.node].data, 2 + 6 * (2 + 2 * v.data))
 
 
@@ -179,16 +179,16 @@ SOURCES = {
     path: (ROOT / path).read_text().splitlines()
     for path in ("autograd/graph.py", "nn/optim/first_order.py", "nn/optim/lr_scheduler.py")
 }
-# What changes nothing that can be seen, by the line and what was planted there; and why.
+# Errors without a visible effect, by the line and what was planted there; and why.
 EQUIVALENT = {
     ("if extra > 0:", "extra >= 0"): "a sum over no axes is the array itself",
     ("gradients: Mapping[Any, Any], *, retain: bool = False", "True"): "differentiate() always says which",
-    ("return gradient.astype(like.dtype, copy=False)", "True"): "a copy of an array that is let go of",
-    ("oldest = 0 if wanted is None", "1"): "no node is older than 1 but a leaf, which is skipped in both",
-    ("if kept is None or edges is None:", "kept is None and edges is None"): "both are let go of together",
+    ("return gradient.astype(like.dtype, copy=False)", "True"): "a copy of an array that is discarded",
+    ("oldest = 0 if wanted is None", "1"): "only a leaf is older than 1, and is skipped in both",
+    ("if kept is None or edges is None:", "kept is None and edges is None"): "both are freed together",
     ("continue", "pass"): "the walk goes on to what cannot lead to a wanted node: the same result, later",
     ("if not edge.number and edge.stamp >", "edge.stamp >= -number"): "no two stamps and numbers are equal",
-    ("owned.add(edge)", "pass"): "the sum is made anew instead of in place: the same result, later",
+    ("owned.add(edge)", "pass"): "the sum is a new array instead of in place: the same result, later",
     ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
     ("self.best, self.bad, self.resting = math.inf, 0, 0", "1"): "the first number is better than inf, which sets both",
@@ -296,7 +296,7 @@ def check_schedules(library):
 
 
 def test_the_right_ones_pass():
-    # written anew, as those with errors are: were it not for this, errors that come of that would pass for noticed ones
+    # rewritten like the files with errors: otherwise errors from the rewriting would count as noticed ones
     check_optimisers(module(right("nn/optim/first_order.py"), "nn.optim"))
     check_schedules(module(right("nn/optim/lr_scheduler.py"), "nn.optim"))
 

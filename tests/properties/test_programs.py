@@ -1,4 +1,4 @@
-"""A few of the random programs that `make soak` runs by the hundred thousand, and the check that they are a check."""
+"""A few of the random programs that `make soak` runs by the hundred thousand, and a test that the check can fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimisers and schedules beside what PyTorch was recorded to do."""
+"""Optimisers and schedules compared with recorded results of PyTorch."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_bare_optimizer_and_a_bare_schedule_say_what_is_missing():
         nn.optim.Optimizer(params, lr=0.1).step()
     with pytest.raises(TypeError, match=r"Schedule has no factor\(\)"):
         nn.optim.lr_scheduler.Schedule(optimizer())
-    nn.clip_grad_value_(params, 0.25)  # a parameter without a gradient is passed over
+    nn.clip_grad_value_(params, 0.25)  # a parameter without a gradient is skipped
     assert params[0].grad.item() == 0.25 and params[1].grad is None
 
 

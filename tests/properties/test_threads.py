@@ -213,7 +213,7 @@ def test_an_error_leaves_everything_as_it_was(program, around, create_graph):
     assert x.grad is None and other.grad is None
     assert autograd.is_grad_enabled() and not accumulating.locked() and np.geterr() == errors
     assert x.data.flags.writeable and other.data.flags.writeable
-    y = np.log(Tensor([0.5], requires_grad=True) * 2.0)  # nobody watches any more
+    y = np.log(Tensor([0.5], requires_grad=True) * 2.0)  # no observer is active any more
     y.data[0] = 7.0
 
 
@@ -254,7 +254,7 @@ def test_views_made_inside_are_read_only_and_those_made_before_are_noticed():
         z = (p * p).sum()
         locked(lambda: p.data[:, 1].__setitem__(0, 9.0))
         locked(lambda: p.data.T[::-1].__setitem__((0, 0), 9.0))
-        before[0] = 9.0  # NumPy has no list of an array's views
+        before[0] = 9.0  # NumPy keeps no list of an array's views
         with pytest.raises(GraphError, match=r"multiply read .in test_threads.py.* was written to since"):
             z.backward()
     assert p.grad is None

@@ -1,4 +1,4 @@
-"""Tensors of whole numbers and truth values: what NumPy makes of the arrays, in value and dtype, for every op."""
+"""Tensors of integers and booleans: the value and dtype that NumPy gives for the arrays, for every op."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autograd import OPS, Tensor
 from samples import CALLS, sample
 
 CHOSEN = [(name, i) for name, i in CALLS if OPS[name].numpy and not isinstance(OPS[name].numpy[0], tuple)]
-OURS_ARE_WIDER = {("choose", np.bool_)}  # np.choose of truth values gives these, and not numbers
+OURS_ARE_WIDER = {("choose", np.bool_)}  # np.choose of booleans gives booleans, not numbers
 
 
 def converted(x, kind, wrap):

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of pages: what is written there is what a reader sees."""
+"""A headless Chromium for the tests of pages, which check what a reader sees."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FLAGS = (
 
 
 def chromium():
-    """A driver, or None where there is no Chromium."""
+    """A driver, or None without Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not program or not driver:

@@ -1,4 +1,4 @@
-"""Random programs compiled: value, gradient and second derivative beside those of the same program run eagerly."""
+"""Random programs compiled: value, gradient and second derivative compared with the same program run eagerly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _modes() -> dict[str, dict[str, Any]]:
     try:
         autograd.compile(lambda x: x, exact=False)
     except ValueError:
-        return modes  # there are no rewrites that change rounding
+        return modes  # no rewrites change rounding
     return modes | {"not exact": {"exact": False}}
 
 
@@ -82,7 +82,7 @@ def _compare(compiled: Any, function: Any, inputs: list[Any], exact: bool) -> st
 
 
 def _same(a: Any, b: Any, exact: bool, largest: float) -> bool:
-    """Bit for bit, or to rounding beside the largest number."""
+    """Whether they agree bit for bit, or to rounding relative to the largest number."""
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     if exact:

@@ -1,4 +1,4 @@
-"""Compiled functions beside the same functions as they are written: how they are compared, and what is trained."""
+"""Compare compiled functions with the same functions run eagerly, in training steps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from autograd import Tensor, compile
 
 
 def same(a, b):
-    """Bit for bit, NaN included, and of one dtype."""
+    """Assert equality bit for bit, NaN included, and of dtypes."""
     a, b = (x.data if isinstance(x, Tensor) else np.asarray(x) for x in (a, b))
     assert a.dtype == b.dtype and a.shape == b.shape
     np.testing.assert_array_equal(a, b)
 
 
 def close(a, b):
-    """To a few units in the last place of the largest number, NaN and infinity included, and of one dtype."""
+    """Assert equality to a few last-place units of the largest number, NaN and infinity included, and of dtypes."""
     a, b = (x.data if isinstance(x, Tensor) else np.asarray(x) for x in (a, b))
     assert a.dtype == b.dtype and a.shape == b.shape
     if a.dtype.kind not in "fc" or not a.size:
@@ -92,7 +92,7 @@ def weight(value=(0.0, 0.0), **options):
 
 
 def in_file(file, text, **arrays):
-    """What `out` is after `text` has run in a process of its own that imports `file` as `saved`, and knows `arrays`."""
+    """The value of `out` after `text` has run in a new process that imports `file` as `saved` and knows `arrays`."""
     np.savez(file.parent / "given.npz", **arrays)
     program = (
         "import sys, numpy as np; sys.path.insert(0, sys.argv[1]); import saved\n"

@@ -12,7 +12,7 @@ from leaves import leaf
 
 
 def boxes(picture):
-    """{title: box}; a box without a title goes by its kind."""
+    """{title: box}; a box without a title is named by its kind."""
     return {box.title or box.kind: box for box in picture.snapshot.boxes}
 
 

@@ -8,7 +8,7 @@ import sys
 
 
 def run(*command, ok=True, cwd=None):
-    """What a command prints, where nothing of this environment is seen."""
+    """The output of a command that sees nothing of this environment."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     result = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=cwd, env=environment)
     assert (result.returncode == 0) == ok, result.stdout + result.stderr

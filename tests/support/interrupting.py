@@ -20,7 +20,7 @@ class Interrupt:
         self.left = n
 
     def __enter__(self):
-        self.before = sys.gettrace()  # that of a debugger, or of what measures the coverage
+        self.before = sys.gettrace()  # that of a debugger or a coverage tool
         sys.settrace(self.trace)
         return self
 

@@ -8,5 +8,5 @@ from autograd import Tensor
 
 
 def leaf(*numbers, dtype=float, name=None):
-    """A Tensor of these numbers that records; of one number, without axes."""
+    """A Tensor of these numbers that requires a gradient; 0-d for one number."""
     return Tensor(np.array(numbers if len(numbers) != 1 else numbers[0], dtype), requires_grad=True, name=name)

@@ -1,4 +1,4 @@
-"""Test the tests: plant errors in the engine, the rules and the optimisers, one by one, and list those nobody notices.
+"""Test the tests: plant errors in the engine, the rules and the optimisers, one by one, and list the unnoticed ones.
 
 `python tests/support/mutants.py [--count 400] [--seed 0] [--only autograd/graph.py]`.  Of all errors that can be
 planted `--count` are drawn, evenly from all files, and each is written into a copy of the project in which the tests of
@@ -30,7 +30,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CPU = 150  # seconds of computing for one run of tests; how long it takes depends on what else runs
-ASLEEP = 60  # seconds without computing, after which threads are taken to wait for each other
+ASLEEP = 60  # seconds without computing, after which threads are assumed to wait for each other
 MEMORY = 8 * 2**30
 # The tests of each file, those that notice most errors first.
 ENGINE = (
@@ -83,7 +83,7 @@ class Mutant(NamedTuple):
 
 
 def _changes(node: ast.AST) -> Iterator[ast.AST]:
-    """What this node could wrongly have been."""
+    """Wrong versions of this node."""
     new = copy.deepcopy(node)
     match new:
         case ast.BinOp(op=op) if type(op) in SWAPS:
@@ -121,7 +121,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _skipped(node: ast.AST) -> bool:
-    """What no error is planted in: messages, samples, types, documentation."""
+    """Whether no error is planted here: messages, samples, types, documentation."""
     match node:
         case ast.Raise() | ast.JoinedStr() | ast.Assert() | ast.Import() | ast.ImportFrom() | ast.arg():
             return True
@@ -167,7 +167,7 @@ def mutants(path: str) -> list[Mutant]:
 
 
 def right(path: str) -> Mutant:
-    """The file as it is, only written by the same hand."""
+    """The file without an error, rewritten like those with one."""
     return Mutant(path, 0, "", "", ast.unparse(ast.parse((ROOT / path).read_text())))
 
 
@@ -224,7 +224,7 @@ def survives(mutant: Mutant, stages: list[list[str]]) -> bool:
 
 
 def pass_without_errors(paths: list[str], stages: dict[str, list[list[str]]]) -> bool:
-    """Whether all tests pass when the files are only written anew, as those with errors are."""
+    """Whether all tests pass when the files are only rewritten, like those with errors."""
     originals = {path: (HOMES[0] / path).read_text() for path in paths}
     for path in paths:
         (HOMES[0] / path).write_text(right(path).text)
@@ -237,7 +237,7 @@ def pass_without_errors(paths: list[str], stages: dict[str, list[list[str]]]) ->
 
 
 def passes(arguments: list[str]) -> bool:
-    """Run tests in a process of their own, which is forked off this one and so need not import everything again."""
+    """Run tests in a process forked off this one, which need not import everything again."""
     with tempfile.TemporaryFile() as output:
         child = os.fork()
         if child == 0:
@@ -274,7 +274,7 @@ def sleeps(process: int) -> bool:
     """Whether every thread of the process waits for something other than the processor."""
     try:
         states = [Path(task, "stat").read_text().rpartition(")")[2].split()[0] for task in tasks(process)]
-    except FileNotFoundError:  # it has just ended, or this is no Linux
+    except FileNotFoundError:  # it has just ended, or this is not Linux
         return not Path("/proc").exists()
     return all(state == "S" for state in states)
 

@@ -1,6 +1,6 @@
 """What PyTorch computes, recorded in `recorded.json` so that the suite compares with it where PyTorch is not installed.
 
-`python tests/support/recorded.py` (with the extra `oracle`) writes the file anew; a test says whether it is still
+`python tests/support/recorded.py` (with the extra `oracle`) rewrites the file; a test checks that it is still
 PyTorch's.
 """
 
@@ -49,7 +49,7 @@ PLATEAUS: list[dict[str, Any]] = [
 
 
 def loss(a: Any, b: Any) -> Any:
-    """Of arrays, Tensors or torch's tensors: curved, and not the same in every direction."""
+    """A loss of arrays, Tensors or torch's tensors: curved, and different in every direction."""
     return (a * a * a * a).sum() * 0.1 + (a * a).sum() + ((b - 0.7) * (b - 0.7)).sum() * 2 + (b[0] * a[0]).sum() * 0.3
 
 
@@ -71,7 +71,7 @@ def rates(optimizer: Any, schedule: Any, groups: Any, metrics: Any = None) -> li
     found = []
     for epoch in range(11 if metrics is None else len(metrics)):
         found.append(float(groups[0]["lr"]))
-        with warnings.catch_warnings():  # nothing moves, but PyTorch wants a step before that of the schedule
+        with warnings.catch_warnings():  # nothing moves, but PyTorch requires a step before that of the schedule
             warnings.filterwarnings("ignore", r"step\(\) found no gradient")
             optimizer.step()
         schedule.step(*([] if metrics is None else [metrics[epoch]]))

@@ -59,7 +59,7 @@ def check(job: tuple[int, bool]) -> Checked:
 
 
 def programs(count: int, first: int, workers: int, every: int) -> bool:
-    """Check `count` programs, and every so manyth compiled; whether all agree."""
+    """Check `count` programs, and each `every`-th one compiled; whether all agree."""
     begun, total, compiled, refused = time.perf_counter(), 0, 0, 0
     wrong: Counter[str] = Counter()
     kinds, ops = set(), set()
@@ -117,7 +117,7 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--compiled", type=int, default=10, help="compile every so manyth program")
+    parser.add_argument("--compiled", type=int, default=10, help="compile every n-th program")
     given = parser.parse_args()
     agree = programs(given.programs, given.first, given.workers, given.compiled)
     sys.exit(not (agree & training(given.steps)))

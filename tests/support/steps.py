@@ -16,7 +16,7 @@ from autograd import special
 
 
 def _narrow(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """LAPACK and SciPy know no longdouble: there the function is computed in float64."""
+    """LAPACK and SciPy do not support longdouble: compute the function in float64."""
     return lambda x: function(x.astype(np.float64) if x.dtype == np.longdouble else x)
 
 

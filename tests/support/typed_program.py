@@ -1,4 +1,4 @@
-"""A program of a user's, with types: `mypy --strict` finds nothing in it (see test_types.py), and it runs."""
+"""A user's program, with types: `mypy --strict` finds nothing in it (see test_types.py), and it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the errors say: what was given, what was expected, and what to do."""
+"""Error messages: what was given, what was expected, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More wrong programs of the engine: each raises words that name what was given, and its repair runs."""
+"""More wrong programs of the engine: each error names what was given, and its repair runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Recording:
         return NotImplemented
 
     def backward(self):
-        """Has one."""
+        """The method that gives it away."""
 
 
 def defined(*rules, forward=lambda x: x * 2.0):
@@ -67,7 +67,7 @@ def written(x):
 TABLE = [
     # what a Tensor is made of
     (lambda: Tensor(leaf(1.0) * 2), TypeError, r"t.detach\(\)", lambda: Tensor((leaf(1.0) * 2).detach())),
-    (lambda: Tensor(leaf(1.0)), TypeError, "would drop it", lambda: Tensor(leaf(1.0), requires_grad=True)),
+    (lambda: Tensor(leaf(1.0)), TypeError, "would drop the gradient", lambda: Tensor(leaf(1.0), requires_grad=True)),
     (lambda: Tensor(A, np.float32), TypeError, "a dtype is given as dtype=", lambda: Tensor(A, dtype=np.float32)),
     (lambda: Tensor(A, requires_grad="yes"), TypeError, "True or False", lambda: Tensor(A, requires_grad=True)),
     (
@@ -91,7 +91,7 @@ TABLE = [
     (lambda: leaf(1.0).astype(str), TypeError, "holds numbers; got <U0", lambda: leaf(1.0).astype(np.float32)),
     (lambda: len(leaf(1.0)[0]), TypeError, "0-d Tensor has no length", lambda: len(leaf(1.0))),
     # names of other libraries
-    (lambda: leaf(1.0).numpy(), AttributeError, "t.data is the array", lambda: leaf(1.0).data),
+    (lambda: leaf(1.0).numpy(), AttributeError, "use t.data, which is the array", lambda: leaf(1.0).data),
     (lambda: leaf(1.0).clone(), AttributeError, r"t.copy\(\)", lambda: leaf(1.0).copy()),
     (lambda: leaf(1.0).view(-1), AttributeError, "t.reshape", lambda: leaf(1.0).reshape(-1)),
     (lambda: leaf(1.0).zero_grad(), AttributeError, r"t.grad = None", lambda: setattr(leaf(1.0), "grad", None)),
@@ -99,7 +99,7 @@ TABLE = [
     (lambda: leaf(1.0).backwards(), AttributeError, "no attribute 'backwards'", lambda: leaf(1.0).backward()),
     # foreign arrays
     (lambda: leaf(1.0) + Foreign(), TypeError, r"cannot read this .*Foreign", lambda: leaf(1.0) + np.ones(1)),
-    (lambda: leaf(1.0) + Recording(), TypeError, "records gradients of its own", lambda: leaf(1.0) + np.ones(1)),
+    (lambda: leaf(1.0) + Recording(), TypeError, "records its own gradients", lambda: leaf(1.0) + np.ones(1)),
     (lambda: leaf(1.0) * [[1], [2, 3]], TypeError, "cannot read this list", lambda: leaf(1.0) * [[1], [2]]),
     (lambda: np.sum([leaf(1.0), leaf(2.0)]), TypeError, "autograd.stack for a list", lambda: np.sum(stacked())),
     (lambda: leaf(1.0) + None, TypeError, "an input is None; .* lack its `return`", lambda: leaf(1.0) + 1.0),
@@ -115,7 +115,7 @@ TABLE = [
         lambda: leaf(1.0).sum().backward(retain_graph=True),
     ),
     # functions
-    (lambda: grad(np.sum, 1.0)(A), TypeError, "a tuple of such numbers", lambda: grad(np.sum, 0)(A)),
+    (lambda: grad(np.sum, 1.0)(A), TypeError, "a tuple of indices", lambda: grad(np.sum, 0)(A)),
     (lambda: grad(np.sum, "x")(A), TypeError, "got 'x'", lambda: grad(np.sum)(A)),
     (lambda: grad(lambda x: None)(1.0), TypeError, "lack its `return`", lambda: grad(lambda x: x)(1.0)),
     (lambda: grad(lambda x, y: x)(x=1.0, y=1.0), TypeError, "0 positional", lambda: grad(lambda x, y: x)(1.0, y=1.0)),
@@ -134,7 +134,7 @@ TABLE = [
         (
             lambda f=f: jacobian(f, vectorize=True)(A),
             ValueError,
-            "results that depend on the other rows: leave out vectorize",
+            "results that depend on the other rows; leave out vectorize",
             lambda f=f: jacobian(f)(A),
         )
         for f in (
@@ -155,7 +155,7 @@ TABLE = [
     (
         lambda: autograd.gradcheck(lambda x: x * np.random.default_rng().random(), A),
         ValueError,
-        "two calls differ: draw random numbers outside",
+        "two calls differ; draw random numbers outside",
         lambda: autograd.gradcheck(lambda x: x * np.random.default_rng(0).random(), A),
     ),
     (lambda: autograd.gradcheck(written, A), ValueError, "read-only", lambda: autograd.gradcheck(np.sin, A)),

@@ -25,7 +25,7 @@ class Foreign:
 
 # A call of t = Tensor(X), its error, and words of the message.
 REFUSED = [
-    (lambda t: np.split(t, 2, axis=1), ValueError, "3 elements are not 2 equal parts; use array_split"),
+    (lambda t: np.split(t, 2, axis=1), ValueError, "3 elements cannot be split into 2 equal parts; use array_split"),
     (lambda t: np.pad(t, 1, mode="of_my_own"), ValueError, "mode 'of_my_own' is not supported"),
     (lambda t: np.pad(t, 1, mode=lambda *_: None), TypeError, "one of NumPy's named modes"),
     (lambda t: np.pad(t, 1, mode="edge", constant_values=0), ValueError, "'edge' does not take constant_values"),
@@ -44,7 +44,7 @@ REFUSED = [
     (lambda t: np.gradient(t, axis=0, edge_order=2), ValueError, "at least 3 elements .* got 2"),
     (lambda t: np.gradient(t, edge_order=3), ValueError, "edge_order is 1 or 2; got 3"),
     (lambda t: np.gradient(t, 1.0, 2.0, 3.0), TypeError, "3 spacings for 2 axes"),
-    (lambda t: np.moveaxis(t, (0, 1), (0,)), ValueError, "not as many different axes"),
+    (lambda t: np.moveaxis(t, (0, 1), (0,)), ValueError, "equally many distinct axes"),
     (lambda t: np.average(t, weights=np.ones(3)), TypeError, "the axis is needed"),
     (lambda t: np.average(t, axis=0, weights=np.ones(3)), ValueError, r"weights of shape \(3,\) do not fit axis 0"),
     (lambda t: np.quantile(t, 0.5, out=np.empty(())), TypeError, "weights and out"),
@@ -71,7 +71,7 @@ REFUSED = [
     (
         lambda t: autograd.differentiable(lambda x: x, lambda g, *_: g, name="exp"),
         ValueError,
-        "'exp' is already the name of an op",
+        "'exp' is already the name of the op",
     ),
     (lambda t: no_grad(agen), TypeError, "use `with` inside its body"),
 ]
@@ -213,11 +213,11 @@ def test_the_nearest_function_is_named_if_there_is_one():
 
 
 def expp():
-    """No function of NumPy's, though its name is near one."""
+    """Not a NumPy function, though its name is near one."""
 
 
 def xyzzyq():
-    """Nor is this."""
+    """Not one either."""
 
 
 def test_correlations():
@@ -270,8 +270,8 @@ def test_a_generator_under_no_grad_passes_errors_and_its_result_on():
 def test_several_observers_are_told_of_cuts():
     x = Tensor(ROW, requires_grad=True)
     with autograd.watch(), autograd.detect_anomaly():
-        (x * 2).detach()  # both watch here
-    assert "# both watch here" in autograd.why(x)
+        (x * 2).detach()  # both observe this
+    assert "# both observe this" in autograd.why(x)
 
 
 def test_the_last_axis_is_taken_along_if_none_is_given():

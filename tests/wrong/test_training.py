@@ -78,7 +78,7 @@ def fitted(*args, **options):
 
 
 class Samples:
-    """A dataset whose samples are what they are given as."""
+    """A dataset of the given samples."""
 
     def __init__(self, *samples):
         self.samples = samples
@@ -148,7 +148,7 @@ TABLE = [
     (
         lambda: stepped(np.ones((2, 3))),
         TypeError,
-        "a ndarray of shape .2, 3., and must be",
+        "got ndarray of shape .2, 3.",
         lambda: stepped(ones(2, 3)),
     ),
     (lambda: stepped(ones(3, 2)), TypeError, "must be a Tensor of shape .2, 3.", lambda: stepped(ones(2, 3))),
@@ -198,7 +198,7 @@ TABLE = [
     (lambda: nn.Subset(DATA, [-1]), IndexError, "sample -1: the samples are 0 .. 5", lambda: nn.Subset(DATA, [5])),
     (lambda: nn.Subset(DATA, [6]), IndexError, "sample 6", lambda: nn.Subset(DATA, [5])),
     (lambda: nn.Subset(DATA, [0.5]), TypeError, "numbers of samples, or a mask", lambda: nn.Subset(DATA, Y == 0)),
-    # training and asking
+    # training and inference
     (lambda: fitted(X, Y, network()), TypeError, "takes a module first; got ndarray", lambda: fitted(network(), X, Y)),
     (lambda: fitted(nn.Linear, X, Y), TypeError, "got the class Linear", lambda: fitted(nn.Linear(3, 2), X, Y)),
     (lambda: fitted(loss="mse"), TypeError, "loss is a function", lambda: fitted(loss=nn.CrossEntropyLoss())),

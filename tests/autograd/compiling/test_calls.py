@@ -40,7 +40,7 @@ def test_results_are_nested_as_the_function_nests_them():
             return super().__new__(cls, float(x) if isinstance(x, str) else x, y)
 
     def deep(x):
-        for _ in range(250):  # more brackets than Python reads
+        for _ in range(250):  # more brackets than Python can parse
             x = [x]
         return x
 
@@ -124,7 +124,7 @@ def test_a_run_that_comes_to_nothing_draws_nothing():
 
 
 class InterruptInside(Interrupt):
-    """Raise KeyboardInterrupt at the n-th line of what runs a program and makes its changes."""
+    """Raise KeyboardInterrupt at the n-th line of the code that runs a program and makes its changes."""
 
     def trace(self, frame, event, arg):
         name = frame.f_code.co_filename
@@ -159,7 +159,7 @@ def test_an_interrupt_of_a_compiled_step_leaves_all_or_nothing(make, calls, held
         step(X, Y)
     allowed.append(numbers(model, optimizer))
     lines, found = 10**9 - clock.left, set()
-    some = np.random.default_rng(0).integers(1, lines, 20 if calls else 3)  # compiling takes long while it is watched
+    some = np.random.default_rng(0).integers(1, lines, 20 if calls else 3)  # compiling is slow while it is traced
     for n in sorted({*some.tolist(), *range(lines - (20 if calls else 10), lines + 1)}):
         step, model, optimizer = begun()
         kept = [p.data for p in model.parameters()][::2] if held else []

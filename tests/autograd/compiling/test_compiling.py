@@ -1,4 +1,4 @@
-"""Compiled functions: every op of the registry, training steps and random programs, bit for bit what they replace."""
+"""Compiled functions: every op of the registry, training steps and random programs, bit for bit equal to eager."""
 
 from __future__ import annotations
 
@@ -169,12 +169,12 @@ def test_a_graph_recorded_before_a_compiled_step_knows_that_weights_were_replace
     step()
     before, kept = (w * w).sum(), w.data
     step()
-    assert kept.tolist() == pytest.approx([0.8, 1.6])  # what others hold is not written into
+    assert kept.tolist() == pytest.approx([0.8, 1.6])  # a shared array is not written to
     with pytest.raises(autograd.GraphError, match="was replaced"):
         before.backward()
 
 
-# ---- what is compiled anew, and what is not compiled
+# ---- what is compiled again, and what is not compiled
 
 
 def test_new_shapes_dtypes_and_arguments_compile_anew_and_the_cache_is_bounded():

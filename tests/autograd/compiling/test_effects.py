@@ -1,4 +1,4 @@
-"""What a function does besides computing is put back and refused, with the line that does it."""
+"""Side effects of a function are undone and refused, with the line that has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs saved as files: they need NumPy alone, and go on where the function is; what a file cannot hold is named."""
+"""Programs saved as files: they need only NumPy and go on where the function is; errors name what cannot be saved."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_arguments_parameters_and_functions_of_any_name_are_saved(tmp_path, name
 
 
 def test_results_in_a_file(tmp_path):
-    """Nested as the function nests them, if in plain tuples, lists and dicts: a file has no other types."""
+    """Results are nested as in the function, but in plain tuples, lists and dicts: a file has no other types."""
     P, E = collections.namedtuple("P", "x y"), enum.IntEnum("E", "A B")
     f = compile(lambda x: ({(1, "k"): x * 2, None: [x * 3, 1.5, "s"]}, P(x * 4, x), collections.OrderedDict(a=x * 5)))
     f(np.ones(2))

@@ -1,4 +1,4 @@
-"""Compiled programs whose arrays do not lie in memory row by row: sums round as they do in the function itself."""
+"""Compiled programs with arrays that are not in C order: sums round as they do in the function itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYOUTS = {
 
 
 def leaves(arrays):
-    """Tensors that lie in memory as the arrays do."""
+    """Tensors with the memory layout of the arrays."""
     made = [Tensor(x, requires_grad=True) for x in arrays]
     for leaf, x in zip(made, arrays, strict=True):
         leaf.data = x
@@ -33,13 +33,13 @@ def leaves(arrays):
 
 
 def has_order(x):
-    """Whether more than one way to lie in memory is possible."""
+    """Whether more than one memory layout is possible."""
     return x.size and sum(n > 1 for n in x.shape) > 1
 
 
 @pytest.fixture
 def seen(monkeypatch):
-    """What is said of every line of compiled programs: "", or that it does not lie in memory as in the traced run."""
+    """For every line of compiled programs: "", or how its memory layout differs from the traced run."""
     said = []
     step = Main._step
 

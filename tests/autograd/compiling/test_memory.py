@@ -1,4 +1,4 @@
-"""Whose memory it is: weights, gradients, states and results of a compiled function beside those of the function."""
+"""Who owns memory: weights, gradients, states and results of a compiled function, compared with the function."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_frozen_weight_stays_where_it_is():
 
         v.grad = Tensor(ONE)
         step(ONE)
-        v.requires_grad = False  # and its gradient is forgotten
+        v.requires_grad = False  # which clears its gradient
         step(ONE), step(ONE)
         v.requires_grad = True
         step(ONE)

@@ -1,4 +1,4 @@
-"""The memory that a program moves weights to, and lets go of: arrays that begin with a line of the cache."""
+"""The memory that a program moves weights to, and releases: arrays that begin at a cache line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from compiled_steps import ONE, same, weight
 def test_arrays_begin_with_a_line_of_the_cache():
     ones = np.ones(1000)
     w, _, step = weight(ones * 0)
-    for _ in range(2):  # are traced, for the first begins without a gradient
+    for _ in range(2):  # both are traced, because the first begins without a gradient
         step(ones)
     for i in range(3, 6):
         step(ones)
@@ -40,19 +40,19 @@ def test_no_array_outlives_what_takes_its_place(make, size):
         optimizer.step()
 
     held = []
-    step(ones)  # its program is for a step without a gradient before, and keeps what it was made for
+    step(ones)  # its program is for a step that begins without a gradient
     for _ in range(6):
         step(ones)
         held += [w.data, *(x for x in optimizer.state[0].values() if np.ndim(x))]
         held = [weakref.ref(x) if isinstance(x, np.ndarray) else x for x in held]
     alive = {id(x()) for x in held if x() is not None}
     now = {id(x) for x in (w.data, *optimizer.state[0].values())}
-    assert len(alive - now) <= len(optimizer.state[0])  # those that the next states will lie in
+    assert len(alive - now) <= len(optimizer.state[0])  # those for the next states
 
 
 def test_arrays_that_somebody_puts_in_the_place_of_a_weight_are_written_over():
     w, _, step = weight()
-    for _ in range(4):  # two are traced, for the first begins without a gradient, and two are the program's first
+    for _ in range(4):  # two are traced, because the first begins without a gradient, and two are the program's first
         step(ONE)
     for _ in range(3):
         w.data = np.zeros(2)

@@ -1,4 +1,4 @@
-"""Every layer, activation, loss and optimiser of nn, and programs that hypothesis makes: compiled beside as written."""
+"""Every layer, activation, loss and optimiser of nn, and programs from hypothesis, compiled and eager."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_optimisers(i, exact, same):
     assert runs[0][0].stats.eager == 0 and runs[0][0].stats.compiles <= 2
 
 
-# ---- programs that hypothesis makes
+# ---- programs from hypothesis
 
 ONE = [np.tanh, np.exp, np.sin, np.abs, np.square, lambda x: x.T, lambda x: x[:1], lambda x: x.sum(axis=0), np.negative]
 ONE += [lambda x: np.maximum(x, 0.0), lambda x: x.mean(), lambda x: x * 0.5, lambda x: np.where(x > 0, x, 0.1 * x)]
@@ -220,7 +220,7 @@ def test_close_is_not_blind():
 
 
 def test_large_products_and_small_ones():
-    """np.matmul and np.dot: as written, bit for bit, whichever it is."""
+    """np.matmul and np.dot: either one gives the eager result, bit for bit."""
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(130, 40)), rng.normal(size=(40, 140))
     f = lambda a, b: (a @ b, np.dot(a, b), np.dot(b.T, a.T) * 2, a[:4] @ b, np.dot(a[:4], b))

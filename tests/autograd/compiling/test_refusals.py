@@ -1,4 +1,4 @@
-"""What a program would not do again is refused, with the line that does it, and leaves nothing behind."""
+"""Effects that a program would not repeat are refused, with their line, and leave nothing behind."""
 
 from __future__ import annotations
 

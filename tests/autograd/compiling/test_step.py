@@ -1,4 +1,4 @@
-"""What a compiled function reads, changes, shares and notices, beside the same function as it is written."""
+"""What a compiled function reads, changes, shares and notices, compared with the same function run eagerly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_others_hold_is_never_written_into(optimizer):
     for i in range(9):
         step(X, Y), eager(X, Y)
         agree(model, other)
-        if i % 2:  # at every other step somebody looks
+        if i % 2:  # every other step, other code keeps references
             weight = model[0].weight
             states = model.state_dict()
             kept.append((states["0.weight"], states["0.weight"].copy()))

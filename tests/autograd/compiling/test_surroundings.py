@@ -1,4 +1,4 @@
-"""What a compiled function finds around it: where that changes it is compiled anew, and what cannot be watched is
+"""The surroundings of a compiled function: it is compiled again when they change, and what cannot be watched is
 refused."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a traced array stands for: programs that compute as NumPy does, or are refused at the line that a program cannot
+"""What a traced array represents: programs compute as NumPy does, or are refused at the line that a program cannot
 follow."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from compiled_steps import same
 
 X = np.array([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 KEPT = deque()
-HIDDEN = weakref.ref(KEPT)  # what a weak reference leads to is not found
+HIDDEN = weakref.ref(KEPT)  # an object behind a weak reference is not found
 
 
 def total(x):

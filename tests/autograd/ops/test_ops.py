@@ -87,7 +87,7 @@ def test_float32_stays_float32(name, i):
 
 
 def layouts(a):
-    """The same numbers, laid out in memory in each way that NumPy knows."""
+    """The same numbers, in each memory layout that NumPy knows."""
     spread = np.zeros(tuple(2 * n for n in a.shape), a.dtype)
     spread[tuple(slice(None, None, 2) for _ in a.shape)] = a
     locked = a.copy()
@@ -164,7 +164,7 @@ def _tensors(x):
 
 
 def planted(gradient):
-    """A gradient that is wrong by a thousandth of itself, or, if it is 0, of the one that comes in."""
+    """A gradient that is wrong by a thousandth of itself, or, if it is 0, of the incoming one."""
     return gradient * 1.001 if np.any(gradient) or not np.size(gradient) else gradient + 0.001
 
 
@@ -174,7 +174,7 @@ def caught(name, i, rules):
     call, arrays = closed(name, i)
     right = op.rules, op.every
     op.rules, op.every = (rules, None) if isinstance(rules, list) else ((), rules)
-    op.plans.clear()  # of what to keep, which the rules' arguments say
+    op.plans.clear()  # what to keep depends on the rules' arguments
     try:
         gradcheck(call, arrays, directions=2, rtol=2e-6)
     except GradcheckError:
@@ -217,7 +217,7 @@ def test_no_rule_runs_for_an_input_that_needs_no_gradient(name, i):
     call, arrays = closed(name, i)
     right = op.rules
     if len(right) != len(arrays):
-        return  # an input of this case is no floating-point array
+        return  # an input of this case is not a floating-point array
 
     def unwanted(*args, **params):
         raise AssertionError("nobody needs this gradient")
