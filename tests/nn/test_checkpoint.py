@@ -104,10 +104,10 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
         fitted(tmp_path, extra=[nn.EarlyStopping()])
     assert other[0].weight.data is before
     (tmp_path / "last.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no whole file"):
+    with pytest.raises(ValueError, match="not a complete file"):
         fitted(tmp_path)
     nn.save({"a": np.zeros(2)}, tmp_path / "last.npz")
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(ValueError, match="not a checkpoint"):
         fitted(tmp_path)
 
 
