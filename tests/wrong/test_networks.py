@@ -175,7 +175,7 @@ TABLE = [
     (
         lambda: F.mse_loss(PAIR, P),
         ValueError,
-        "there is cross_entropy, with integer",
+        "use cross_entropy with integer",
         lambda: F.mse_loss(PAIR[:, 0], P),
     ),
     (
