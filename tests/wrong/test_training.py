@@ -144,7 +144,12 @@ TABLE = [
         lambda: trained("zero backward step"),
     ),
     (lambda: trained("step backward zero"), UserWarning, "found no gradient", lambda: trained("zero backward step")),
-    (lambda: trained_with(lambda m: network()), UserWarning, "the model has now", lambda: trained_with(lambda m: None)),
+    (
+        lambda: trained_with(lambda m: network()),
+        UserWarning,
+        "the model's current parameters",
+        lambda: trained_with(lambda m: None),
+    ),
     (
         lambda: stepped(np.ones((2, 3))),
         TypeError,
@@ -157,10 +162,10 @@ TABLE = [
     (
         lambda: nn.SGD(parameters()).load_state_dict(network().state_dict()),
         ValueError,
-        r"what its state_dict\(\) gave",
+        r"as its state_dict\(\) returns",
         lambda: nn.SGD(parameters()).load_state_dict(nn.SGD(parameters()).state_dict()),
     ),
-    (lambda: lbfgs(backward=False), ValueError, "no gradient is there", lambda: lbfgs()),
+    (lambda: lbfgs(backward=False), ValueError, "left no gradients", lambda: lbfgs()),
     (lambda: lbfgs(returns=False), TypeError, "returns the loss, .* NoneType", lambda: lbfgs()),
     (lambda: nn.StepLR(0.1, 2), TypeError, "takes an optimiser; got float", lambda: nn.StepLR(nn.SGD(parameters()), 2)),
     (lambda: nn.StepLR(sgd(), 0), ValueError, "step_size must be", lambda: nn.StepLR(sgd(), 1)),
