@@ -1,4 +1,4 @@
-"""Datasets, the loader, images in folders, and training on data that stays on the disk."""
+"""Datasets, the loader, images in folders, and training on data that stays on disk."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_wrong_arguments_say_so(tmp_path):
         nn.Dataset()[0]
 
 
-# ---- on the disk
+# ---- on disk
 
 
 def test_mapped_data_is_read_by_the_batch_and_trains(tmp_path):

@@ -1,4 +1,4 @@
-"""Files of weights: kept whole, read with distrust."""
+"""Files of weights: written whole, and checked when read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nn.draw, nn.Film, the loss surface and the words on a run's health."""
+"""nn.draw, nn.Film, the loss surface and the report on a run's health."""
 
 from __future__ import annotations
 
