@@ -1,4 +1,4 @@
-"""Dense networks on the engine's public names alone: layers, losses, initial values, optimisers, training, saving."""
+"""Dense networks, built on the engine's public names: layers, losses, initial values, optimisers, training, saving."""
 
 from types import ModuleType as _ModuleType
 
@@ -6,9 +6,9 @@ try:
     from autograd import Tensor as _Tensor  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        "`import autograd` did not find plaingrad's engine but another distribution that has the same import name "
+        "`import autograd` found another distribution with the same import name instead of plaingrad's engine "
         f"({error}): either `pip uninstall autograd` and `pip install --force-reinstall plaingrad`, or install each "
-        "into a virtual environment of its own"
+        "into its own virtual environment"
     ) from error
 
 from . import functional as functional

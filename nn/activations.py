@@ -64,7 +64,7 @@ class GLU(FunctionModule, function=F.glu): ...
 
 
 class PReLU(Module):
-    """x where it is positive, else weight * x, where the weight is learned: one, or one per channel; He et al. 2015."""
+    """x where it is positive, else weight * x, with one learned weight, or one per channel; He et al. 2015."""
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
         self.weight = Parameter(np.full(num_parameters, init), dtype=dtype)

@@ -1,4 +1,4 @@
-"""Callbacks: what is told of a training run, and may stop it."""
+"""Callbacks: objects that follow a training run and may stop it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Callback", "EarlyStopping", "LRSchedule", "TrackPredictions", "Train
 
 
 class TrainingRun:
-    """A training run under way, as callbacks see it.
+    """A training run in progress, as callbacks see it.
 
-    `X` and `y` are what is learned from, without what is held out (of a Dataset, its first samples); `epoch` counts
-    from 1, `rng` shuffles, `split` is the order in which samples were held out, and `callbacks` are all of them.
+    `X` and `y` are the training samples, without those held out (for a Dataset, only the first ones).  `epoch` counts
+    from 1, `rng` shuffles, and `split` is the order of the samples from which the first were held out.
     """
 
     def __init__(
@@ -33,25 +33,25 @@ class TrainingRun:
 
 
 class Callback:
-    """What is told of the beginning of a run and of the end of every epoch, where it may stop the run."""
+    """Base of callbacks: called when a run begins and after every epoch, where it may stop the run."""
 
     def on_resume(self, run: TrainingRun) -> None:
-        """Before anything else: a run that ended before may be taken up here."""
+        """Called before anything else; may resume an earlier run."""
 
     def on_begin(self, run: TrainingRun) -> None:
-        """Before the first epoch."""
+        """Called before the first epoch."""
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
-        """What `run` is by now, with `run.epoch` from 1; return a reason to stop, or None."""
+        """Called after each epoch, with `run.epoch` counting from 1; return a reason to stop, or None."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a Checkpoint keeps of this callback: numbers, strings, arrays, and lists and dicts of these."""
+        """The state that a Checkpoint saves: numbers, strings, arrays, and lists and dicts of these."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave; ValueError for anything else."""
+        """Restore the result of `state_dict`; ValueError for anything else."""
         if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
-            raise ValueError(f"this is no state of {type(self).__name__}: {state!r:.60}")
+            raise ValueError(f"this is not a state of {type(self).__name__}: {state!r:.60}")
         for name, now in self.state_dict().items():
             if _kind(state[name]) != _kind(now):
                 raise ValueError(f"{type(self).__name__}.{name} is {now!r:.40}, and in this state {state[name]!r:.40}")
@@ -60,12 +60,12 @@ class Callback:
 
 
 def _kind(value: Any) -> str:
-    """What a value is in a file, where a number may come back as another kind of number."""
+    """The kind of a value; numbers are one kind, because a file may return another type of number."""
     return "number" if isinstance(value, float | int) else type(value).__name__
 
 
 class EarlyStopping(Callback):
-    """Stop when `monitor` has not become smaller (larger with mode="max") for `patience` epochs; keep the best weights.
+    """Stop when `monitor` has not decreased (increased with mode="max") for `patience` epochs; keep the best weights.
 
     `monitor` is a column of the history, by default "val_loss", or "loss" without validation.
     """
@@ -90,9 +90,9 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch, self.weights = value, run.epoch, run.model.state_dict()
         if run.epoch - self.best_epoch < self.patience:
             return None
-        if self.restore and self.weights:  # there are none if no epoch had a number
+        if self.restore and self.weights:  # empty if every epoch gave NaN
             run.model.load_state_dict(self.weights)
-        return f"{name} has not become better for {self.patience} epochs; the best was epoch {self.best_epoch}"
+        return f"{name} has not improved for {self.patience} epochs; the best was epoch {self.best_epoch}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": dict(self.weights)}
@@ -106,19 +106,19 @@ def sign_of(mode: str) -> int:
 
 
 def monitored(history: History) -> str:
-    """The column that says how good a model is."""
+    """The column to judge a model by, if none is named."""
     return "val_loss" if "val_loss" in history else "loss"
 
 
 def latest(history: History, name: str, who: Callback) -> float:
-    """The last number of a column."""
+    """The latest value of a column."""
     if name not in history:
-        raise KeyError(f"{type(who).__name__} watches {name!r}, and the history has {', '.join(history)}")
+        raise KeyError(f"{type(who).__name__} watches {name!r}, but the history has {', '.join(history)}")
     return history[name][-1]
 
 
 class LRSchedule(Callback):
-    """Move a learning-rate schedule on after every epoch; ReduceLROnPlateau gets the column `monitor`."""
+    """Advance a learning-rate schedule after every epoch; ReduceLROnPlateau gets the column `monitor`."""
 
     def __init__(self, schedule: Any, monitor: str | None = None) -> None:
         self.schedule, self.monitor = schedule, monitor
@@ -135,9 +135,9 @@ class LRSchedule(Callback):
 
 
 class TrackPredictions(Callback):
-    """The probabilities that the model gives to a few samples, epoch by epoch.
+    """Record the predicted probabilities of a few samples after every epoch.
 
-    `probabilities` is a list with an array (samples, classes) per epoch: for a cat, as the network learns, from
+    `probabilities` is a list with one array (samples, classes) per epoch: as the network learns, a cat may go from
     [0.75, 0.25] to [0.94, 0.06] and towards [1, 0].
     """
 

@@ -1,4 +1,4 @@
-"""Checkpoint: a run that was killed goes on where its last whole epoch ended, and ends with the same bits."""
+"""Checkpoint: resume a killed run after its last complete epoch, and end with the same bits."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Checkpoint"]
 class Checkpoint(Callback):
     """Keep the best and the last state of a run in `folder`: `best.npz`, the model alone, and `last.npz`, everything.
 
-    When `fit` is called again with the same arguments and a folder that holds a `last.npz`, it goes on from there: with
-    the model, the optimiser, the random generators, the schedules and callbacks, the history and the samples that were
-    held out.  A run killed at any moment and taken up again so ends with the same weights, bit for bit, as one that
-    was not.  `monitor` and `mode` say which epoch is the best, as for EarlyStopping.
+    When `fit` is called again with the same arguments and `folder` holds a `last.npz`, it resumes from there: it
+    restores the model, the optimiser, the random generators, the schedules and callbacks, the history and the
+    held-out samples.  A run killed at any moment and resumed ends with the same weights, bit for bit, as an
+    uninterrupted one.  `monitor` and `mode` define the best epoch, as for EarlyStopping.
 
-    Raises ValueError for a file that is damaged or of another model, before anything has changed.
+    Raises ValueError for a file that is damaged or from another model, before anything changes.
     """
 
     def __init__(self, folder: str | Path, monitor: str | None = None, mode: str = "min") -> None:
@@ -36,14 +36,14 @@ class Checkpoint(Callback):
             return
         state = unpack(load(last))
         if faults := list(_faults(state, run)):
-            raise ValueError(f"{last} is no checkpoint of this run: {'; '.join(faults)}; remove the file to begin anew")
+            raise ValueError(f"{last} is not a checkpoint of this run: {'; '.join(faults)}; remove it to start over")
         before, model = _state(run), run.model.state_dict()
         try:
             _take_over(run, state)
         except Exception as error:
             if any(array is not model[name] for name, array in run.model.state_dict().items()):
                 _take_over(run, before)
-            raise ValueError(f"{last} is no checkpoint of this run: {error}") from error
+            raise ValueError(f"{last} is not a checkpoint of this run: {error}") from error
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
         name = self.monitor or monitored(run.history)
@@ -55,7 +55,7 @@ class Checkpoint(Callback):
         return None
 
     def on_epoch_done(self, run: TrainingRun) -> None:
-        """When all callbacks have seen the epoch: everything that the next one depends on, in one file."""
+        """Save everything that the next epoch depends on; called after all callbacks have seen this one."""
         save(pack(_state(run)), self.folder / "last.npz")
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Checkpoint(Callback):
 
 
 def _generators(run: TrainingRun) -> list[np.random.Generator]:
-    """Every generator that the run draws from, each once."""
+    """All generators that the run draws from, each once."""
     own = [value for module in run.model.modules() for value in vars(module).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
     return list({id(generator): generator for generator in found}.values())
@@ -84,7 +84,7 @@ def _state(run: TrainingRun) -> dict[str, Any]:
 
 
 def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
-    """What `_state` gave."""
+    """Restore the result of `_state`."""
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
@@ -97,7 +97,7 @@ def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
 
 
 def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
-    """What in this state cannot be of this run, in words."""
+    """The reasons why this state cannot belong to this run."""
     if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
         return
@@ -109,7 +109,7 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     if (split is None) != (known is None) or (known is not None and np.shape(split) != np.shape(known)):
         yield "it held out other samples"
     elif known is not None and sorted(split.tolist()) != sorted(known.tolist()):
-        yield "it held out samples that are not there"
+        yield "it held out samples that do not exist"
     names = [type(callback).__name__ for callback in run.callbacks]
     given = state["callbacks"] if isinstance(state["callbacks"], list) else []
     theirs = [str(one[0]) if isinstance(one, list) and len(one) == 2 else "?" for one in given]
@@ -121,7 +121,7 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
 
 
 def pack(tree: Any) -> dict[str, Any]:
-    """Nested dicts and lists of numbers, strings and arrays as {name: array}: the arrays, and the rest as JSON text.
+    """Convert nested dicts and lists of numbers, strings and arrays to {name: array}, with the structure as JSON text.
 
     >>> unpack(pack({"a": [1, 2.5, np.arange(3)], "b": {"c": None}}))
     {'a': [1, 2.5, array([0, 1, 2])], 'b': {'c': None}}
@@ -143,7 +143,7 @@ def pack(tree: Any) -> dict[str, Any]:
 
 
 def unpack(arrays: Mapping[str, Any]) -> Any:
-    """What `pack` was given; tuples have become lists.  Raises ValueError for arrays that it did not make."""
+    """The inverse of `pack`, except that tuples become lists; ValueError for arrays that `pack` did not make."""
 
     def part(value: Any) -> Any:
         if isinstance(value, dict):
@@ -153,4 +153,4 @@ def unpack(arrays: Mapping[str, Any]) -> Any:
     try:
         return part(json.loads(arrays["tree"].tobytes().decode("utf-8")))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"these arrays are no checkpoint: {error}") from error
+        raise ValueError(f"these arrays are not a checkpoint: {error}") from error

@@ -20,7 +20,7 @@ def _module(module: Any, place: Any, kind: Any) -> Module:
 
 
 class _Numbered(Module):
-    """Modules that are named 0, 1, 2, ..."""
+    """Modules named 0, 1, 2, ..."""
 
     items: list[Module] = Missing()  # type: ignore[assignment]  # raises until it is set
 
@@ -70,7 +70,7 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of modules; a plain list does as well, and this one has PyTorch's name.
+    """A list of modules, under PyTorch's name; a plain list works as well.
 
     >>> import nn
     >>> [name for name, _ in ModuleList([nn.Linear(2, 3), nn.ReLU()]).named_parameters()]
@@ -92,7 +92,7 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """Modules by name; a plain dict does as well, and this one has PyTorch's name.
+    """A dict of modules, under PyTorch's name; a plain dict works as well.
 
     >>> import nn
     >>> [name for name, _ in ModuleDict({"cat": nn.Linear(2, 1)}).named_parameters()]

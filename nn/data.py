@@ -1,4 +1,4 @@
-"""Data by the batch: datasets in memory, mapped from disk or in folders of images, and the loader that walks them."""
+"""Data in batches: datasets in memory, mapped from disk or in folders of images, and the loader that reads them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["DataLoader", "Dataset", "ImageFolder", "MappedDataset", "Subset", "T
 
 
 class Dataset:
-    """Samples by number: subclasses have `len(dataset)` and `dataset[i]`, a tuple such as (x, y)."""
+    """Base of datasets: subclasses define `len(dataset)` and `dataset[i]`, a tuple such as (x, y)."""
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} has no __len__()")
@@ -30,13 +30,13 @@ class Dataset:
         raise TypeError(f"{type(self).__name__} has no __getitem__()")
 
     def batch(self, rows: Any) -> tuple[Any, ...]:
-        """The samples whose numbers are in `rows`, stacked: one array per element of a sample."""
+        """The samples numbered `rows`, stacked: one array per element of a sample."""
         samples = [self[int(i)] for i in rows]
         for sample in samples:
             if not isinstance(sample, tuple | list):
                 raise TypeError(
-                    f"a sample is a tuple such as (x, y), or (x,); dataset[i] gave {type(sample).__name__} (arrays of "
-                    f"rows become samples by nn.TensorDataset(X, y))"
+                    f"a sample is a tuple such as (x, y), or (x,); dataset[i] gave {type(sample).__name__} (for arrays "
+                    f"of rows, use nn.TensorDataset(X, y))"
                 )
         columns = [[np.asarray(part) for part in parts] for parts in zip(*samples, strict=True)]
         for i, column in enumerate(columns):
@@ -66,7 +66,7 @@ class TensorDataset(Dataset):
         if not all(np.ndim(a) for a in self.arrays):
             raise ValueError("a TensorDataset takes arrays of samples, with one row per sample; got a single number")
         if len({len(a) for a in self.arrays}) != 1:
-            raise ValueError(f"all arrays need one length; got {', '.join(str(len(a)) for a in self.arrays)}")
+            raise ValueError(f"all arrays need the same length; got {', '.join(str(len(a)) for a in self.arrays)}")
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -79,9 +79,9 @@ class TensorDataset(Dataset):
 
 
 class MappedDataset(TensorDataset):
-    """Rows of `.npy` files, or of `np.memmap` arrays, that stay on the disk: only the rows of a batch are read.
+    """Rows of `.npy` files or `np.memmap` arrays that stay on disk: a batch reads only its own rows.
 
-    So data larger than memory trains.  Raises ValueError for a file of another kind or one that holds objects.
+    The data may be larger than memory.  Raises ValueError for a file of another kind or one that holds objects.
     """
 
     def __init__(self, *sources: Any) -> None:
@@ -89,7 +89,7 @@ class MappedDataset(TensorDataset):
 
     def batch(self, rows: Any) -> tuple[Any, ...]:
         rows = np.asarray(rows)
-        order = np.argsort(rows, kind="stable")  # the disk is read from front to back
+        order = np.argsort(rows, kind="stable")  # read the disk from front to back
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return tuple(np.asarray(a[rows[order]])[back] for a in self.arrays)
@@ -105,9 +105,9 @@ def _mapped(source: Any) -> Any:
 
 
 class Subset(Dataset):
-    """The samples of another dataset whose numbers are `rows`, or where the mask `rows` is True.
+    """The samples of another dataset numbered `rows`, or where the mask `rows` is True.
 
-    Raises IndexError for a number that no sample has; a negative one is none.
+    Raises IndexError for a number out of range; negative numbers are out of range.
     """
 
     def __init__(self, dataset: Dataset, rows: Any) -> None:
@@ -115,7 +115,7 @@ class Subset(Dataset):
         if rows.dtype == np.bool_ and rows.shape == (n,):
             rows = np.flatnonzero(rows)
         if rows.size and rows.dtype.kind not in "iu":
-            raise TypeError(f"a Subset takes numbers of samples, or a mask of shape ({n},); got {rows.dtype}")
+            raise TypeError(f"a Subset takes sample numbers, or a mask of shape ({n},); got {rows.dtype}")
         if rows.size and not (rows.min() >= 0 and rows.max() < n):
             wrong = rows[(rows < 0) | (rows >= n)][0]
             raise IndexError(f"a Subset of sample {wrong}: the samples are 0 .. {n - 1}")
@@ -134,7 +134,7 @@ class Subset(Dataset):
 def random_split(
     dataset: Dataset, lengths: Sequence[float], generator: np.random.Generator | None = None
 ) -> list[Subset]:
-    """Parts of `dataset`, at random and without overlap, of these lengths or these shares (that sum to 1).
+    """Split `dataset` at random, without overlap, into parts of these lengths or shares (which sum to 1).
 
     >>> [len(part) for part in random_split(TensorDataset(np.zeros(10)), [0.75, 0.25])]
     [8, 2]
@@ -147,18 +147,19 @@ def random_split(
     else:
         counts = [int(length) for length in lengths]
     if sum(counts) != n or min(counts) < 0:
-        raise ValueError(f"the lengths {list(lengths)} do not make up the {n} samples")
+        raise ValueError(f"the lengths {list(lengths)} do not add up to the {n} samples")
     order = default_generator(generator).permutation(n)
     ends = np.cumsum(counts)
     return [Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)]
 
 
 class ImageFolder(Dataset):
-    """Images in a folder with one folder per class: sample i is (pixels, label), pixels from 0 to 1 in float32.
+    """Images in a folder with one subfolder per class: sample i is (pixels, label), with float32 pixels from 0 to 1.
 
-    Every image is scaled to `size` (rows, columns), or a square; `mode` "RGB" gives (rows, columns, 3) and "L", grey,
-    (rows, columns).  `classes` are the folders' names in order, `skipped` the files that could not be read: with
-    `on_error="skip"` they are left out, with "raise" ValueError names the first.  Needs Pillow (extra `images`).
+    Every image is scaled to `size`: (rows, columns), or one number for a square.  `mode` "RGB" gives
+    (rows, columns, 3), and "L" (grey) gives (rows, columns).  `classes` are the subfolders' names in order, and
+    `skipped` the files that could not be read: `on_error="skip"` leaves them out, and "raise" raises ValueError for
+    the first.  Needs Pillow (extra `images`).
     """
 
     def __init__(
@@ -197,7 +198,7 @@ class ImageFolder(Dataset):
             with pillow.open(path) as image:
                 scaled = image.convert(self.mode).resize(self.size[::-1])
         except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
-            raise ValueError(f"{path} is no image that can be read: {error}") from error
+            raise ValueError(f"{path} is not a readable image: {error}") from error
         return np.asarray(scaled, np.float32) / 255
 
     @property
@@ -214,11 +215,10 @@ class ImageFolder(Dataset):
 
 
 class DataLoader:
-    """Walks a dataset in batches: `for x, y in loader`.  Each walk is one epoch.
+    """Iterate over a dataset in batches: `for x, y in loader`.  Each loop is one epoch.
 
-    With `shuffle` the order is new in every epoch, from `generator` or the one of `nn.manual_seed`; with `drop_last`
-    a last batch that is not full is left out.  With `prefetch` n, a thread reads up to n batches ahead, in
-    the same order.
+    With `shuffle` every epoch has a new order, drawn from `generator` or that of `nn.manual_seed`.  `drop_last` leaves
+    out an incomplete last batch.  With `prefetch` n, a thread reads up to n batches ahead, in the same order.
 
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2)
     >>> [x.tolist() for x, in loader], len(loader)
@@ -239,8 +239,8 @@ class DataLoader:
         has_both = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
         if not has_both or any(isinstance(array, np.ndarray | Tensor) for array in arrays):
             raise TypeError(
-                f"a DataLoader takes a Dataset, with len() and [i]; got {type(dataset).__name__} (of arrays, "
-                f"nn.TensorDataset(X, y) makes one)"
+                f"a DataLoader takes a Dataset, with len() and [i]; got {type(dataset).__name__} (for arrays, "
+                f"use nn.TensorDataset(X, y))"
             )
         if not isinstance(batch_size, int | np.integer):
             raise TypeError(f"batch_size is a whole number; got {batch_size!r:.40}")
@@ -268,7 +268,7 @@ def _batch_of(dataset: Any) -> Any:
 
 
 def _ahead(batches: Iterator[Any], count: int) -> Iterator[Any]:
-    """The same items, read by a thread up to `count` ahead; its error is raised here; leaving the loop ends it."""
+    """The same items, read up to `count` ahead by a thread; its errors are raised here; leaving the loop ends it."""
     end = object()
     reader = ThreadPoolExecutor(1)
     try:

@@ -15,7 +15,7 @@ from .module import Module
 
 __all__ = ["FunctionModule"]
 
-_UFUNC = {"where", "dtype"}  # keywords that every ufunc has, which are no options of a layer
+_UFUNC = {"where", "dtype"}  # keywords of every ufunc, not options of a layer
 
 
 @functools.cache
@@ -34,18 +34,18 @@ def _options(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 class _Signature:
-    """The signature of a class, read from its function when somebody asks; reading all would lengthen the import."""
+    """The signature of a class, read from its function on demand: reading all of them would slow the import."""
 
     def __get__(self, module: Any, kind: type[FunctionModule]) -> inspect.Signature:
         return _signature(kind._function, kind._inplace)
 
 
 class FunctionModule(Module):
-    """Base of modules that call one function: `class ELU(FunctionModule, function=F.elu)` is all there is to write.
+    """Base of modules that call one function: `class ELU(FunctionModule, function=F.elu)` is a complete definition.
 
-    The arguments of the function that have defaults are those of the class, and attributes of the module; a call passes
-    the others.  Signature, docstring and repr come from the function.  With `inplace=True` the class takes PyTorch's
-    argument of that name, which changes nothing here: a recorded value never changes.
+    The function's arguments with defaults become arguments of the class and attributes of the module; a call passes
+    the others.  Signature, docstring and repr come from the function.  With `inplace=True` the class accepts PyTorch's
+    argument of that name, which has no effect here: a recorded value never changes.
     """
 
     _function: Callable[..., Any]
@@ -72,7 +72,7 @@ class FunctionModule(Module):
         return self._function(*inputs, **named, **options)
 
     def describe(self) -> str:
-        """The arguments that differ from their defaults; of an array, its shape."""
+        """The arguments that differ from their defaults; for an array, its shape."""
         changed = []
         for name in _options(self._function):
             value, usual = getattr(self, name), self.__signature__.parameters[name].default

@@ -1,4 +1,4 @@
-"""History: what was measured in each epoch of a training run."""
+"""History: the measurements of each epoch of a training run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["History"]
 
 
 class History(dict[str, list[float]]):
-    """What was measured in each epoch: {column: one number per epoch}; `stopped` says why training ended early, or "".
+    """The measurements as {column: one number per epoch}; `stopped` is the reason why training ended early, or "".
 
     >>> History(loss=[0.5, 0.25])["loss"][-1]
     0.25
@@ -33,24 +33,24 @@ class History(dict[str, list[float]]):
         return made
 
     def add(self, row: Mapping[str, float]) -> None:
-        """One epoch more."""
+        """Add the measurements of one epoch."""
         for name, value in row.items():
             self.setdefault(name, []).append(float(value))
 
     @property
     def epochs(self) -> int:
-        """How many epochs there are."""
+        """The number of epochs."""
         return max(map(len, self.values()), default=0)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a table with a line per epoch."""
+        """Write a table with one line per epoch."""
         with open(path, "w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["epoch", *self])
             table.writerows([i + 1, *row] for i, row in enumerate(zip(*self.values(), strict=True)))
 
     def plot(self) -> Any:
-        """A matplotlib figure of all columns, losses and other metrics apart (extra `plots`)."""
+        """A matplotlib figure of all columns, with losses and other metrics side by side (extra `plots`)."""
         try:
             figure_module = importlib.import_module("matplotlib.figure")
         except ImportError as error:

@@ -21,9 +21,9 @@ Metric = Callable[[Any, Any], float]
 
 
 def accuracy(prediction: Any, y: Any) -> float:
-    """The share of rows whose largest score is that of the label; for one score per row, of the right sign.
+    """The share of rows whose largest score is the label's; with one score per row, the share with the right sign.
 
-    Raises ValueError unless there is one label per row; for one score per row these are 0 or 1.
+    Raises ValueError unless there is one label per row; with one score per row, labels are 0 or 1.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
@@ -38,7 +38,7 @@ def accuracy(prediction: Any, y: Any) -> float:
         return float(np.mean(np.argmax(prediction, axis=1) == y))
     if prediction.size != y.size or not ((y == 0) | (y == 1)).all():
         raise ValueError(
-            f"accuracy of one score per row, shape {prediction.shape}, needs as many labels that are 0 or 1; got shape "
+            f"accuracy of one score per row, shape {prediction.shape}, needs as many labels, each 0 or 1; got shape "
             f"{y.shape}" + (f" from {y.min()} to {y.max()}" if y.size and y.dtype.kind in "iuf" else "")
         )
     return float(np.mean((np.reshape(prediction, -1) > 0) == np.reshape(y, -1).astype(bool)))
@@ -49,7 +49,7 @@ METRICS: dict[str, Metric] = {"accuracy": accuracy}
 
 @contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Inside the block nothing is recorded and all modules are in `eval()` mode; afterwards each is in its old one.
+    """Inside the block nothing is recorded and all modules are in `eval()` mode; their old modes return afterwards.
 
     >>> import nn
     >>> model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
@@ -70,7 +70,7 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 class LayerCall(NamedTuple):
-    """A call of a module that has no others inside."""
+    """A call of a module without inner modules."""
 
     name: str
     module: Module
@@ -79,7 +79,7 @@ class LayerCall(NamedTuple):
 
 
 def layer_calls(model: Module, x: Any) -> list[LayerCall]:
-    """Call `model` with a batch; the calls of its layers in the order in which they ended."""
+    """Call `model` on a batch; return the calls of its layers in the order in which they ended."""
     calls: list[LayerCall] = []
 
     def note(name: str) -> Callable[[Module, tuple[Any, ...], Any], None]:
@@ -96,9 +96,9 @@ def layer_calls(model: Module, x: Any) -> list[LayerCall]:
 
 
 def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
-    """What the model makes of X (an array, a Dataset or a DataLoader), as an array.
+    """The outputs of the model for X (an array, a Dataset or a DataLoader), as one array.
 
-    In batches, recording nothing, as in `eval()`; the modules' modes are then as they were.
+    Runs in batches, in `eval()` mode and without recording; afterwards the modules return to their old modes.
 
     >>> import nn
     >>> predict(nn.Linear(3, 2), np.zeros((5, 3))).shape
@@ -108,7 +108,7 @@ def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
 
 
 def _asked(model: Module, batches: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
-    """The outputs for all batches, and the labels, if there are."""
+    """The outputs for all batches, and the labels, if there are any."""
     outputs, labels = [], []
     with evaluating(model):
         for x, *y in batches:
@@ -119,7 +119,7 @@ def _asked(model: Module, batches: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]
 
 def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
     if isinstance(X, DataLoader):
-        X = X.dataset if X.shuffle or X.drop_last else X  # all samples, in their order
+        X = X.dataset if X.shuffle or X.drop_last else X  # all samples, in order
     if isinstance(X, Dataset):
         X = DataLoader(X, batch_size)
     if isinstance(X, DataLoader):
@@ -133,7 +133,7 @@ def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
 
 
 def predict_proba(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
-    """The probability of each class (n, classes), for a model whose output are logits (n, classes), or (n, 1).
+    """The probability of each class (n, classes), for a model that returns logits (n, classes) or (n, 1).
 
     >>> import nn
     >>> predict_proba(nn.Identity(), np.array([[0.0, 0.0]]))
@@ -166,13 +166,13 @@ def evaluate(
     named = named_metrics(metrics)
     prediction, y = _asked(model, _batches(X, y, batch_size))
     if y is None and (loss or named):
-        raise ValueError("evaluate compares with labels: evaluate(model, X, y), or a Dataset that has them")
+        raise ValueError("evaluate needs labels: evaluate(model, X, y), or a Dataset that has them")
     found = {} if loss is None else {"loss": float(array_of(loss(prediction, y)))}
     return found | {name: float(metric(prediction, y)) for name, metric in named.items()}
 
 
 def named_metrics(metrics: Any) -> dict[str, Metric]:
-    """{name: function} of whatever names metrics; ValueError for a name that is not known."""
+    """The metrics as {name: function}; ValueError for an unknown name."""
     if isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, Mapping | Sequence):
@@ -182,5 +182,5 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
 
 def _metric(name: str) -> Metric:
     if name not in METRICS:
-        raise ValueError(f"{name!r} is no known metric ({', '.join(METRICS)}); pass {{name: function(predictions, y)}}")
+        raise ValueError(f"{name!r} is not a metric ({', '.join(METRICS)}); pass {{name: function(predictions, y)}}")
     return METRICS[name]

@@ -1,7 +1,7 @@
-"""Seeded initial values: weights are set arbitrarily at first, and the same way for the same seed.
+"""Seeded initial values: weights start random, and the same for the same seed.
 
-The functions are PyTorch's: each fills a parameter (its array is replaced by a new one) and returns it.  The numbers
-come from `generator`, or from the one that `manual_seed` sets.
+The functions are PyTorch's: each fills a parameter (replacing its array) and returns it.  The numbers come from
+`generator`, or from the one that `manual_seed` sets.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = [
 
 _default = np.random.default_rng()
 
-# How much an activation shrinks the spread of a signal, undone by the spread of the weights (He et al. 2015).
+# An activation shrinks the spread of a signal; a wider spread of the weights makes up for it (He et al. 2015).
 _GAINS = {"linear": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Start the generator of initial values, dropout and shuffling anew: the same seed gives the same bits.
+    """Seed the generator of initial values, dropout and shuffling: the same seed gives the same bits.
 
     >>> a = manual_seed(0).random()
     >>> a == manual_seed(0).random()
@@ -37,7 +37,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 
 def default_generator(generator: np.random.Generator | None = None) -> np.random.Generator:
-    """`generator`, or the one that `manual_seed` sets if it is None.  Raises TypeError for what is no Generator.
+    """`generator`, or the one that `manual_seed` sets if it is None.  Raises TypeError for anything else.
 
     >>> default_generator() is manual_seed(0)
     True
@@ -50,7 +50,7 @@ def default_generator(generator: np.random.Generator | None = None) -> np.random
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """What to multiply the spread of weights by before this activation: PyTorch's table.
+    """The factor for the spread of the weights before this activation, from PyTorch's table.
 
     >>> calculate_gain("leaky_relu", 1.0)
     1.0
@@ -68,7 +68,7 @@ def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], Any], generator:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """All elements 0.
+    """Set all elements to 0.
 
     >>> zeros_(Tensor([1.0, 2.0]))
     Tensor([0., 0.])
@@ -77,7 +77,7 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """All elements 1.
+    """Set all elements to 1.
 
     >>> ones_(Tensor([0.0, 2.0]))
     Tensor([1., 1.])
@@ -86,7 +86,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """All elements `val`.
+    """Set all elements to `val`.
 
     >>> constant_(Tensor([0.0, 2.0]), 0.5)
     Tensor([0.5, 0.5])
@@ -96,7 +96,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """Uniform from `a` to `b`.
+    """Fill with uniform numbers from `a` to `b`.
 
     >>> w = uniform_(Tensor(np.zeros(1000)), -1.0, 1.0)
     >>> bool(abs(w.data).max() <= 1.0 and w.data.std() > 0.5)
@@ -108,7 +108,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: np.rando
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: np.random.Generator | None = None
 ) -> Tensor:
-    """Normal, with this mean and standard deviation.
+    """Fill with normal numbers of this mean and standard deviation.
 
     >>> w = normal_(Tensor(np.zeros(10000)), 3.0, 0.1)
     >>> round(float(w.data.mean()), 1), round(float(w.data.std()), 1)
@@ -118,7 +118,7 @@ def normal_(
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:
-    """How many numbers a node of (out, in, ...) receives, and how many nodes receive its own."""
+    """fan_in and fan_out of a weight (out, in, ...): a node's inputs, and the nodes that receive its output."""
     if tensor.ndim < 2:
         raise ValueError(f"a weight has at least the axes (out, in); got shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])
@@ -130,7 +130,7 @@ def _xavier(tensor: Tensor, gain: float) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """Uniform, of variance gain**2 * 2 / (in + out), for a weight (out, in, ...): Glorot and Bengio 2010.
+    """Fill with uniform numbers of variance gain**2 * 2 / (in + out), weight (out, in, ...): Glorot and Bengio 2010.
 
     >>> w = xavier_uniform_(Tensor(np.zeros((300, 300))))
     >>> round(float(w.data.var() * 300), 1)
@@ -141,7 +141,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: np.random.Gene
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """Normal, of variance gain**2 * 2 / (in + out), for a weight (out, in, ...): Glorot and Bengio 2010.
+    """Fill with normal numbers of variance gain**2 * 2 / (in + out), weight (out, in, ...): Glorot and Bengio 2010.
 
     >>> w = xavier_normal_(Tensor(np.zeros((300, 300))))
     >>> round(float(w.data.var() * 300), 1)
@@ -164,10 +164,10 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """Uniform, of variance gain**2 / in (or out): He et al., "Delving Deep into Rectifiers".
+    """Fill with uniform numbers of variance gain**2 / in (or out): He et al., "Delving Deep into Rectifiers".
 
-    It keeps the variance of the signal from layer to layer; the gain is that of the activation, and `a` the slope of a
-    leaky ReLU below 0.  The weight is (out, in, ...).
+    This keeps the variance of the signal from layer to layer.  The gain is that of the activation, and `a` is the slope
+    of a leaky ReLU below 0.  The weight is (out, in, ...).
 
     >>> w = kaiming_uniform_(Tensor(np.zeros((300, 300))), nonlinearity="relu")
     >>> round(float(w.data.var() * 300), 1)
@@ -184,7 +184,7 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: np.random.Generator | None = None,
 ) -> Tensor:
-    """Normal, of variance gain**2 / in (or out); see `kaiming_uniform_`.
+    """Fill with normal numbers of variance gain**2 / in (or out); see `kaiming_uniform_`.
 
     >>> w = kaiming_normal_(Tensor(np.zeros((300, 300))), nonlinearity="relu")
     >>> round(float(w.data.var() * 300), 1)
@@ -194,10 +194,10 @@ def kaiming_normal_(
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generator | None = None) -> Tensor:
-    """A random matrix (out, the rest) whose rows (or columns, if there are fewer) are orthonormal, times `gain`.
+    """Fill with `gain` times a random matrix (out, the rest) whose rows (or columns, if fewer) are orthonormal.
 
-    Saxe et al. 2013: such a matrix keeps lengths.  Drawn evenly from all of them, by the QR decomposition of normal
-    numbers with the signs of R's diagonal put right (Mezzadri 2007).
+    Such a matrix keeps lengths (Saxe et al. 2013).  It is drawn uniformly from all of them, by the QR decomposition of
+    normal numbers with the signs of R's diagonal corrected (Mezzadri 2007).
 
     >>> w = orthogonal_(Tensor(np.zeros((3, 3)))).data
     >>> np.allclose(w @ w.T, np.eye(3))

@@ -1,4 +1,4 @@
-"""Layers: dense ones, tables of rows, and those that keep signals in a good range."""
+"""Layers: dense, embedding, dropout and normalisation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["BatchNorm1d", "Bilinear", "Dropout", "Embedding", "Flatten", "Identi
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
-    """Within 1/sqrt(fan_in), as PyTorch starts its dense layers; column by column in memory, see docs/decisions.md."""
+    """Uniform within 1/sqrt(fan_in), as in PyTorch's dense layers; column-major in memory, see docs/decisions.md."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     parameter = Parameter(np.empty(shape, dtype, order="F"))
     init.uniform_(parameter, -bound, bound, generator)
@@ -26,18 +26,18 @@ def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) ->
 
 
 def _sizes(layer: Any, **sizes: Any) -> None:
-    """TypeError for a number of nodes that is no whole number."""
+    """Raise TypeError for a number of nodes that is not a whole number."""
     for name, n in sizes.items():
         if not isinstance(n, int | np.integer) or isinstance(n, bool):
             raise TypeError(f"{type(layer).__name__}: {name} is a whole number; got {n!r:.50}")
 
 
 class Linear(Module):
-    """A dense layer: every output node is joined to every input node by a weighted arrow.
+    """A dense layer: a weight connects every input node to every output node.
 
     x (..., in_features) -> x @ weight.T + bias (..., out_features), with `weight` (out_features, in_features) and
-    `bias` (out_features,).  Both start uniform within 1/sqrt(in_features), as in PyTorch, from `generator` or the one
-    that `nn.manual_seed` sets.  Raises ValueError when the last axis of x is not `in_features` long.
+    `bias` (out_features,).  Both start uniform within 1/sqrt(in_features), as in PyTorch, drawn from `generator` or
+    that of `nn.manual_seed`.  Raises ValueError when the last axis of x does not have length `in_features`.
 
     >>> Linear(3, 2)(np.zeros((5, 3), np.float32)).shape
     (5, 2)
@@ -79,7 +79,7 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """Two inputs, of which every pair of nodes has a weight: see `nn.functional.bilinear`."""
+    """A layer with two inputs and a weight for every pair of their nodes: see `nn.functional.bilinear`."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Bilinear(Module):
 
 
 class Flatten(Module):
-    """The axes from `start_dim` to `end_dim` as one; by default every sample becomes one row.
+    """Merge the axes from `start_dim` to `end_dim`; by default every sample becomes one row.
 
     >>> Flatten()(np.zeros((5, 2, 3))).shape
     (5, 6)
@@ -138,7 +138,7 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """x itself; takes any arguments and ignores them."""
+    """Return x unchanged; the constructor ignores its arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -151,7 +151,7 @@ class Identity(Module):
 
 
 class Dropout(Module):
-    """While training, each element is 0 with probability `p`, and the others are divided by 1 - p."""
+    """While training, set each element to 0 with probability `p`, and divide the others by 1 - p."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, generator: np.random.Generator | None = None) -> None:
         if not isinstance(p, float | int) or not 0 <= p <= 1:
@@ -169,9 +169,9 @@ class Dropout(Module):
 
 
 class Embedding(Module):
-    """A table of learned rows, looked up by number: indices (...), integers -> (..., embedding_dim).
+    """A table of learned rows, looked up by number: integer indices (...) -> (..., embedding_dim).
 
-    Rows start normal; the row `padding_idx` is 0 and is not learned.
+    Rows start from the standard normal distribution; the row `padding_idx` starts at 0 and is not learned.
     """
 
     def __init__(
@@ -203,10 +203,10 @@ class Embedding(Module):
 
 
 class BatchNorm1d(Module):
-    """Each of `num_features` channels standardised over the batch, then scaled and shifted by what is learned.
+    """Standardise each of `num_features` channels over the batch, then scale and shift it by learned numbers.
 
-    x is (n, channels) or (n, channels, length).  While training with the batch's mean and variance, of which running
-    means are kept for eval(); `momentum` is their share per batch, None for the plain average of all batches.
+    x is (n, channels) or (n, channels, length).  Training uses the batch's mean and variance and keeps running averages
+    of them for eval(); `momentum` is the weight of a new batch, or None for the plain average of all batches.
     Ioffe and Szegedy 2015.
     """
 
@@ -262,7 +262,7 @@ class BatchNorm1d(Module):
 
 
 class LayerNorm(Module):
-    """Each sample standardised over its last axes, then scaled and shifted by what is learned; Ba et al. 2016."""
+    """Standardise each sample over its last axes, then scale and shift it by learned numbers; Ba et al. 2016."""
 
     def __init__(
         self,
@@ -289,7 +289,7 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """Each sample over the root of its mean square, then scaled by what is learned; Zhang and Sennrich 2019."""
+    """Divide each sample by its root mean square, then scale it by learned numbers; Zhang and Sennrich 2019."""
 
     def __init__(
         self,

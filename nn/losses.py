@@ -1,4 +1,4 @@
-"""Losses as modules: one number that says how far predictions are from labels; each is made from its function."""
+"""Losses as modules: one number for how far predictions are from labels, each made from its function."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = [
 
 
 class _Loss(FunctionModule):
-    """A function of predictions and labels that has a `reduction`."""
+    """A loss function with a `reduction`."""
 
     reduction: str
     _reductions: tuple[str, ...] = REDUCTIONS
-    _looked = True  # False before the first batch of a loss that looks at it
+    _looked = True  # False until a loss that checks its first batch has done so
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if len(args) > 1 and all(isinstance(a, Tensor | np.ndarray | list) for a in args[:2]):
@@ -41,13 +41,13 @@ class _Loss(FunctionModule):
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         loss = super().forward(*inputs, **named)
-        if not self._looked:  # only at the first batch: to look costs as much as a small loss
+        if not self._looked:  # only the first batch: a check costs as much as a small loss
             self._looked = True
             self._look(*inspect.signature(self._function).bind(*inputs, **named).args)
         return loss
 
     def _look(self, *inputs: Any, **_named: Any) -> None:
-        """Warn of inputs that are probably not meant."""
+        """Warn about inputs that are probably a mistake."""
 
 
 class MSELoss(_Loss, function=F.mse_loss): ...
@@ -84,18 +84,18 @@ class CrossEntropyLoss(_Loss, function=F.cross_entropy):
         logits, rows = _array(given), _array(target)
         if _are_probabilities(logits):
             _warn(
-                "CrossEntropyLoss was given probabilities (rows that add up to 1), and takes logits: leave out the "
+                "CrossEntropyLoss takes logits, but was given probabilities (rows that add up to 1): leave out the "
                 "softmax before it, or pass log-probabilities to NLLLoss"
             )
         if logits.ndim > 1 and logits.shape[1] == 1:
             _warn(
-                f"CrossEntropyLoss of one class is always 0; got logits of shape {logits.shape}: give it an output for "
-                f"every class, or this one to BCEWithLogitsLoss"
+                f"CrossEntropyLoss of one class is always 0; got logits of shape {logits.shape}: use one output per "
+                f"class, or BCEWithLogitsLoss for a single output"
             )
         if rows.shape == logits.shape and rows.dtype.kind == "f" and rows.ndim > 1 and not _are_probabilities(rows):
-            _warn("CrossEntropyLoss was given rows of targets that are no probabilities, not negative and of sum 1")
+            _warn("CrossEntropyLoss was given rows of targets that are not probabilities, at least 0 and of sum 1")
         if getattr(target, "requires_grad", False) and not getattr(given, "requires_grad", False):
-            _warn("CrossEntropyLoss(prediction, target) was given a target that records a gradient: swapped?")
+            _warn("CrossEntropyLoss(prediction, target) was given a target that requires a gradient: are they swapped?")
 
 
 class NLLLoss(_Loss, function=F.nll_loss):
@@ -118,19 +118,19 @@ def _warn(text: str) -> None:
 
 
 def _array(x: Any) -> Any:
-    """The numbers themselves; those of a first call that is being compiled are the `value` of what is traced."""
+    """The array of x; while a first call is being compiled, it is the `value` of the traced object."""
     data = x.data if isinstance(x, Tensor) else x
     return np.asarray(getattr(data, "value", data))
 
 
 def _are_probabilities(rows: Any) -> bool:
-    """Whether every row is one of probabilities, as far as rounding can tell."""
+    """Whether every row consists of probabilities that sum to 1, up to rounding."""
     if rows.ndim < 2 or not rows.size or rows.shape[1] < 2 or rows.dtype.kind != "f" or rows.min() < 0:
         return False
     return bool(np.abs(rows.sum(axis=1) - 1).max() < max(1e-5, 4 * np.finfo(rows.dtype).eps))
 
 
 def _look_at_logarithms(name: str, rows: Any, instead: str) -> None:
-    """The logarithm of a probability is at most 0."""
+    """Warn about numbers above 0, which are not logarithms of probabilities."""
     if rows.size and rows.dtype.kind == "f" and rows.max() > 1e-5:
-        _warn(f"{name} takes log-probabilities, which are at most 0, and was given {rows.max():.4g}: pass {instead}")
+        _warn(f"{name} takes log-probabilities, which are at most 0, but was given {rows.max():.4g}: pass {instead}")

@@ -1,4 +1,4 @@
-"""What to say of an attribute that is not there, which mostly means that a subclass did not call super().__init__()."""
+"""Errors for missing attributes, usually a forgotten super().__init__()."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Missing:
-    """In the place of an attribute that is not there, or not before `__init__`: the AttributeError that says so.
+    """A class attribute that raises AttributeError when read, for a name that does not exist or not before `__init__`.
 
-    With a `__getattr__` for all names, every attribute that is there would take ten times as long.
+    A `__getattr__` for all names would make reading every existing attribute ten times slower.
     """
 
     def __init__(self, hint: str = "") -> None:
@@ -24,7 +24,7 @@ class Missing:
 
 
 def missing(owner: Any, name: str, hint: str = "") -> AttributeError:
-    """The error of `owner.name`; it names the class whose `__init__` leaves out that of its base, if there is one."""
+    """The AttributeError for `owner.name`; it names a class whose `__init__` does not call its base's, if any."""
     kind = type(owner)
     said = f"{kind.__name__} has no attribute {name!r}{hint and '; ' + hint}"
     for cls in kind.__mro__:

@@ -21,7 +21,7 @@ M = TypeVar("M", bound="Module")
 
 
 class Parameter(Tensor):
-    """A Tensor that a network learns; it stays a parameter of its module while `requires_grad` is off (frozen).
+    """A Tensor that a network learns; it remains a parameter of its module while frozen (`requires_grad` off).
 
     >>> Parameter([1.0, 2.0]).requires_grad
     True
@@ -40,7 +40,7 @@ class Buffer(Tensor):
 
 
 class Keys(NamedTuple):
-    """What `load_state_dict(strict=False)` passed over."""
+    """The keys that `load_state_dict(strict=False)` skipped."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
@@ -58,10 +58,10 @@ if TYPE_CHECKING:
 
 
 class Module:
-    """Base of every layer and network: write `__init__`, which sets attributes, and `forward`.
+    """Base of every layer and network: define `__init__`, which sets attributes, and `forward`.
 
-    Parameters are the Tensors with `requires_grad`, and the Parameters, among the attributes, inside lists, tuples,
-    dicts and other modules too; a shared one counts once.
+    Its parameters are the Parameters, and the Tensors with `requires_grad`, among its attributes, including those
+    inside lists, tuples, dicts and other modules; a shared one counts once.
 
     >>> class Scale(Module):
     ...     def __init__(self):
@@ -79,11 +79,11 @@ class Module:
         for name, value in vars(cls).items():
             if isinstance(value, Tensor | Module):
                 raise TypeError(
-                    f"{cls.__name__}.{name} stands in the body of the class, where all objects share it and none finds "
-                    f"it among its parameters; set self.{name} in __init__"
+                    f"{cls.__name__}.{name} is set in the class body, where all objects share it and it is not found "
+                    f"among the parameters; set self.{name} in __init__"
                 )
 
-    if TYPE_CHECKING:  # a module is called as its `forward` is, and returns what that returns
+    if TYPE_CHECKING:  # a call has the signature of `forward`
 
         def __call__(self: _Forward[P, R_co], *inputs: P.args, **options: P.kwargs) -> R_co: ...
     else:
@@ -111,9 +111,9 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> Handle:
-        """Call `hook(module, inputs, output)` after every forward; what it returns, unless None, is the output.
+        """Call `hook(module, inputs, output)` after every forward; its result, unless None, replaces the output.
 
-        The handle's `remove()` takes it away.
+        The handle's `remove()` removes the hook.
         """
         hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
         return hooks.add("forward", hook)
@@ -122,8 +122,8 @@ class Module:
         """Call `hook(module, grad_inputs, grad_output)` when backward() has passed through this module.
 
         `grad_inputs` has a Tensor for each input that needs a gradient (zeros if the output does not depend on it) and
-        None for the others; a tuple that the hook returns takes its place, and gradients of other shapes than the
-        inputs' raise ValueError.  For modules whose output is one Tensor (TypeError otherwise).
+        None for the others.  A tuple that the hook returns replaces it; a gradient whose shape is not that of its input
+        raises ValueError.  For modules whose output is one Tensor (TypeError otherwise).
         """
         hooks: Hooks = vars(self).setdefault("_hooks", Hooks())
         return hooks.add("backward", hook)
@@ -131,11 +131,11 @@ class Module:
     # ---- what is inside
 
     def contents(self) -> Mapping[str, Any]:
-        """Where modules and Tensors are looked for: the attributes.  Containers name their items otherwise."""
+        """The attributes, which are searched for modules and Tensors.  Containers override this to name their items."""
         return vars(self)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside this one, with the names that they have here."""
+        """The modules directly inside this one, with their names."""
         return ((name, value) for name, value in _leaves(self) if isinstance(value, Module))
 
     def children(self) -> Iterator[Module]:
@@ -185,7 +185,7 @@ class Module:
         return [buffer for _, buffer in self.named_buffers()]
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
-        """Set the attribute `name` to a Buffer of this value; one that is not `persistent` stays out of the state."""
+        """Set the attribute `name` to a Buffer of this value; without `persistent` it stays out of the state."""
         if isinstance(tensor, Tensor):
             tensor = tensor.data
         setattr(self, name, None if tensor is None else Buffer(tensor) if persistent else Tensor(tensor))
@@ -199,7 +199,7 @@ class Module:
         return self
 
     def train(self: M, mode: bool = True) -> M:
-        """Set `training` here and inside; layers that act differently while training look at it."""
+        """Set `training` on this module and all inside; some layers act differently while training."""
         for module in self.modules():
             module.training = mode
         return self
@@ -209,17 +209,17 @@ class Module:
         return self.train(False)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """Freeze (False) or free all parameters; a plain Tensor without `requires_grad` is no parameter any more."""
+        """Freeze (False) or unfreeze all parameters; a plain Tensor without `requires_grad` stops being one."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Clear the gradients of all parameters."""
         clear_gradients(self.parameters())
 
     def to(self: M, dtype: Any) -> M:
-        """Give all floating-point parameters and buffers another dtype; their gradients are forgotten."""
+        """Convert all floating-point parameters and buffers to another dtype; their gradients are cleared."""
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
         tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]
@@ -227,17 +227,17 @@ class Module:
         return self
 
     def double(self: M) -> M:
-        """All parameters as float64."""
+        """Convert all parameters to float64."""
         return self.to(np.float64)
 
     def float(self: M) -> M:
-        """All parameters as float32."""
+        """Convert all parameters to float32."""
         return self.to(np.float32)
 
     # ---- its state
 
     def _state(self) -> dict[str, Tensor]:
-        """Every parameter and buffer under every name that it has; PyTorch lists what is shared more than once too."""
+        """Every parameter and buffer under each of its names; as in PyTorch, a shared one is listed more than once."""
         found: dict[str, Tensor] = {}
         stack: list[tuple[str, Module, tuple[int, ...]]] = [("", self, ())]
         while stack:
@@ -256,7 +256,7 @@ class Module:
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """{dotted name: array} of all parameters and buffers.
 
-        Training replaces arrays and does not write into them, so what this returns stays as it is.
+        Training replaces arrays instead of writing into them, so the result does not change later.
 
         >>> Linear = __import__("nn").Linear
         >>> {name: array.shape for name, array in Linear(3, 2).state_dict().items()}
@@ -265,15 +265,15 @@ class Module:
         return {name: tensor.data for name, tensor in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
-        """Take over the arrays of `state`, in this module's dtypes.
+        """Load the arrays of `state`, in this module's dtypes.
 
-        Raises ValueError that names every missing, unexpected, wrongly shaped and wrongly typed key, before anything
-        has changed.  With `strict=False` missing and unexpected keys are returned instead.
+        Raises a ValueError that names every missing, unexpected, wrongly shaped and wrongly typed key, before anything
+        changes.  With `strict=False` missing and unexpected keys are returned instead.
         """
         if not isinstance(state, Mapping):
             raise TypeError(
-                f"load_state_dict() takes a dict of arrays, as state_dict() gives; got {type(state).__name__} (a file "
-                f"is read by nn.load(path, model))"
+                f"load_state_dict() takes a dict of arrays, as state_dict() gives; got {type(state).__name__} (for a "
+                f"file, use nn.load(path, model))"
             )
         own = self._state()
         arrays = {name: v.data if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
@@ -295,16 +295,16 @@ class Module:
         return Keys(missing, unexpected)
 
     def flops(self, shape: tuple[int, ...]) -> int:
-        """Floating-point operations of a call whose output has this shape: one per element, unless a layer says more.
+        """Floating-point operations of a call whose output has this shape: one per element, unless overridden.
 
-        `nn.summary` asks the modules that have no others inside.
+        `nn.summary` calls it on modules without inner modules.
         """
         return math.prod(shape)
 
     # ---- how it is shown
 
     def describe(self) -> str:
-        """What stands in the brackets after the name of the class."""
+        """The text in brackets after the class name."""
         return ""
 
     def __repr__(self) -> str:
@@ -318,19 +318,18 @@ class Module:
 
 
 def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
-    """TypeError where a parameter or buffer would silently become something that is none."""
+    """Raise TypeError if a parameter or buffer would silently become something else."""
     where, what = f"{type(module).__name__}.{name}", type(value).__name__
     if isinstance(value, Tensor) and not value.is_leaf:
         what = f"the result of {value.node.op.name}"
     if _is_parameter(held) and not (isinstance(value, Tensor) and _is_parameter(value)):
         raise TypeError(
-            f"{where} is a parameter, and {what} is none, so it would not be learned: {name}.assign(value) gives it "
-            f"another value, and nn.Parameter(value) is another parameter, for an optimiser made afterwards"
+            f"{where} is a parameter, but {what} is not, so it would not be learned: set its value with "
+            f"{name}.assign(value), or replace it with nn.Parameter(value) and make the optimiser afterwards"
         )
     if isinstance(held, Buffer) and not isinstance(value, Buffer):
         raise TypeError(
-            f"{where} is a buffer, and {what} is none, so it would not be saved: {name}.assign(value) gives it another "
-            f"value"
+            f"{where} is a buffer, but {what} is not, so it would not be saved: set its value with {name}.assign(value)"
         )
 
 
@@ -339,7 +338,7 @@ def _is_parameter(tensor: Tensor) -> bool:
 
 
 def _mismatches(name: str, array: Any, tensor: Tensor, given: Mapping[int, str], arrays: Any) -> Iterator[str]:
-    """What keeps `array` from becoming the value of `tensor`, in words."""
+    """The reasons why `array` cannot be the value of `tensor`."""
     if array.shape != tensor.shape:
         yield f"{name}: shape {array.shape} for a tensor of shape {tensor.shape}"
     elif array.dtype.kind not in "fciub" or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
@@ -365,12 +364,12 @@ def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
         elif any(isinstance(item, Tensor | Module) for item in _elsewhere(value)):
             raise TypeError(
                 f"{type(module).__name__}.{name} holds modules or Tensors in a {type(value).__name__}, where they are "
-                f"not looked for; use a list, a tuple or a dict"
+                f"not found; use a list, a tuple or a dict"
             )
 
 
 def _elsewhere(value: Any) -> Any:
-    """What is in a collection that is not walked."""
+    """The items of a collection that is not searched for parameters."""
     if isinstance(value, np.ndarray) and value.dtype.hasobject:
         return value.flat
     return value if isinstance(value, set | frozenset | deque) else ()

@@ -1,4 +1,4 @@
-"""Hooks of modules: functions that see, and may replace, what goes through a module forwards and backwards."""
+"""Module hooks: functions that see, and may replace, a module's outputs and gradients."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Hooks:
         return bool(self.forward or self.backward)
 
     def add(self, kind: str, hook: Callable[..., Any]) -> Handle:
-        """Another hook, called after those before it."""
+        """Add a hook; it is called after the earlier ones."""
         if not callable(hook):
             raise TypeError(f"a hook is a function; got {type(hook).__name__}")
         return Handle(getattr(self, kind), hook)
 
     def call(self, module: Any, forward: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        """The module's forward, with the hooks around it."""
+        """Call the module's forward and its hooks."""
         passed = _Pass(module, self.backward, inputs) if self.backward else None
         output = forward(*(passed.inputs if passed else inputs), **options)
         for hook in list(self.forward):
@@ -41,10 +41,10 @@ class Hooks:
 
 
 class _Pass:
-    """One pass through a module: its inputs, under a node of their own, and the hooks that get all their gradients.
+    """One pass through a module: its inputs, joined in one extra node, and the hooks that get all their gradients.
 
-    Under one node for all of them, the gradients are complete at the same moment, are those that come through this
-    module alone, and can all be replaced.
+    With one node for all inputs, the gradients are complete at the same time, come through this module only, and can
+    all be replaced.
     """
 
     def __init__(self, module: Any, hooks: list[Callable[..., Any]], inputs: tuple[Any, ...]) -> None:
@@ -62,13 +62,13 @@ class _Pass:
         self.inputs = tuple(passed)
 
     def parts(self, row: Any) -> list[Any]:
-        """The row of all inputs that need a gradient, or of their gradients, as these were."""
+        """Split the row of all inputs that need a gradient, or of their gradients, into the original shapes."""
         shapes = [self.inputs[i].shape for i in self.needing]
         ends = np.cumsum([math.prod(shape) for shape in shapes])
         return [np.reshape(row[end - math.prod(shape) : end], shape) for shape, end in zip(shapes, ends, strict=True)]
 
     def ends_at(self, output: Any) -> None:
-        """The output of the module, whose gradient the hooks are shown too."""
+        """Watch the module's output, because the hooks get its gradient too."""
         if not isinstance(output, Tensor):
             if isinstance(output, tuple | list | dict):
                 raise TypeError(
@@ -79,13 +79,13 @@ class _Pass:
             output.register_hook(self.begin)
 
     def begin(self, gradient: Tensor) -> None:
-        """The gradient of the output; without inputs that need one, it is all there is."""
+        """Receive the gradient of the output; if no input needs a gradient, call the hooks now."""
         self.output = gradient
         if not self.needing:
             self.call_hooks([None] * len(self.inputs))
 
     def arrive(self, row: Tensor) -> Any:
-        """The gradients of the inputs, in one row."""
+        """Receive the gradients of the inputs in one row; return those that the hooks leave."""
         gradients: list[Tensor | None] = [None] * len(self.inputs)
         for i, part in zip(self.needing, self.parts(row), strict=True):
             gradients[i] = part
@@ -93,7 +93,7 @@ class _Pass:
         return np.concatenate([np.reshape(found[i], -1) for i in self.needing])
 
     def call_hooks(self, gradients: list[Tensor | None]) -> list[Any]:
-        """The gradients as the hooks leave them.  ValueError for one of another shape, or another number of them."""
+        """The gradients as the hooks leave them; ValueError for a wrong shape or a wrong number of gradients."""
         shapes = [None if g is None else g.shape for g in gradients]
         found: list[Any] = gradients
         for hook in list(self.hooks):

@@ -1,4 +1,4 @@
-"""Keeping what was learned: `.npz` and `.safetensors` files, written whole or not at all, and distrusted when read."""
+"""Saving and loading models: `.npz` and `.safetensors` files, written whole or not at all, and checked when read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .module import Module
 __all__ = ["load", "save"]
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-# What Python's zip reader and NumPy's header reader raise for bytes that make no sense.
+# Errors of Python's zip reader and NumPy's header reader for damaged bytes.
 _DAMAGED = (
     zipfile.BadZipFile, EOFError, KeyError, OSError, OverflowError, RuntimeError, SyntaxError, ValueError, MemoryError,
     struct.error, zlib.error,
@@ -32,8 +32,8 @@ LIMIT = 64 * 2**30  # bytes of one file's arrays, unless the caller allows more
 def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     """Write the state of a model (or a state_dict) to a `.npz` or `.safetensors` file (extra `safetensors`).
 
-    The file is written beside its place, flushed to the disk and renamed, so that at any moment `path` is the old file
-    or the new one, whole.  Raises ValueError for another suffix or an array of objects.
+    The file is written beside `path`, flushed to disk and renamed, so that `path` is always the whole old file or the
+    whole new one.  Raises ValueError for another suffix or an array of objects.
 
     >>> path = Path(tempfile.mkdtemp()) / "model.npz"
     >>> save({"weight": np.ones((2, 3))}, path)
@@ -49,7 +49,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     }
     for name, array in arrays.items():
         if array.dtype.kind not in "fciub":
-            raise ValueError(f"{name} holds {array.dtype}, and a file keeps numbers (nn.Checkpoint keeps optimisers)")
+            raise ValueError(f"{name} holds {array.dtype}, but a file holds numbers (for optimisers, nn.Checkpoint)")
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
@@ -58,7 +58,7 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     elif path.suffix == ".safetensors":
         content = _safetensors().save(arrays)
     else:
-        raise ValueError(f"a model is kept as .npz or .safetensors; got {path.name!r}")
+        raise ValueError(f"a model is saved as .npz or .safetensors; got {path.name!r}")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -72,10 +72,10 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
 
 
 def load(path: str | Path, model: Module | None = None, *, limit: int = LIMIT) -> Arrays:
-    """The arrays of a file that `save` (or PyTorch, as safetensors) wrote; with a `model`, it takes them over.
+    """The arrays of a file from `save` (or PyTorch, as safetensors); also loads them into `model`, if given.
 
-    Nothing in a file is ever run.  A file that is damaged, holds objects or more than `limit` bytes raises ValueError,
-    and so does one that does not fit the model, before any parameter has changed.
+    Nothing in a file is ever executed.  A file that is damaged, holds objects or more than `limit` bytes, or does not
+    fit the model raises ValueError, before any parameter changes.
 
     >>> import nn
     >>> path, model = Path(tempfile.mkdtemp()) / "model.safetensors", nn.Linear(3, 2)
@@ -85,20 +85,20 @@ def load(path: str | Path, model: Module | None = None, *, limit: int = LIMIT) -
     """
     path = Path(path)
     if path.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"a model is kept as .npz or .safetensors; got {path.name!r}")
+        raise ValueError(f"a model is saved as .npz or .safetensors; got {path.name!r}")
     try:
         arrays = _read_npz(path, limit) if path.suffix == ".npz" else _read_safetensors(path, limit)
     except _DAMAGED as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise ValueError(f"{path.name} is no whole file of arrays: {error}") from error
+        raise ValueError(f"{path.name} is not a complete file of arrays: {error}") from error
     if model is not None:
         model.load_state_dict(arrays)
     return arrays
 
 
 def _npz(arrays: Arrays) -> bytes:
-    """What np.savez writes, for names of any kind; its arguments have names of their own, "file" for one."""
+    """The bytes that np.savez writes, for any names; np.savez itself cannot take some, such as "file"."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -108,7 +108,7 @@ def _npz(arrays: Arrays) -> bytes:
 
 
 def _read_npz(path: Path, limit: int) -> Arrays:
-    """`np.load` of a file whose every size was checked first."""
+    """`np.load`, after a check of every size in the file."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
@@ -116,11 +116,11 @@ def _read_npz(path: Path, limit: int) -> Arrays:
             raise ValueError(f"it holds more than {limit:,} bytes")
         for member in members:
             if not member.filename.endswith(".npy") or member.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{member.filename!r} is no plain array")  # nothing is compressed, nothing can inflate
+                raise ValueError(f"{member.filename!r} is not a plain array")  # without compression nothing can inflate
         if size > path.stat().st_size:
             raise ValueError("its parts overlap")  # and would be read many times over
         if len({member.filename for member in members}) < len(members):
-            raise ValueError("two of its arrays have one name")
+            raise ValueError("two of its arrays have the same name")
         for member in members:
             with archive.open(member) as file:
                 _check_header(file, member.file_size)
@@ -129,7 +129,7 @@ def _read_npz(path: Path, limit: int) -> Arrays:
 
 
 def _check_header(file: Any, size: int) -> None:
-    """ValueError unless the array that the file of `size` bytes announces is numbers, and fills it."""
+    """Raise ValueError unless the header announces numbers that fill the file of `size` bytes."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
@@ -146,7 +146,7 @@ def _read_safetensors(path: Path, limit: int) -> Arrays:
     numpy = _safetensors()
     try:
         return dict(numpy.load(content))
-    except Exception as error:  # the package raises an exception of its own, which is no ValueError
+    except Exception as error:  # the package's own exception is not a ValueError
         raise ValueError(str(error)) from error
 
 

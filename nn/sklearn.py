@@ -1,6 +1,6 @@
-"""scikit-learn's estimators over networks: NeuralNetClassifier and NeuralNetRegressor (extra `sklearn`).
+"""Networks as scikit-learn estimators: NeuralNetClassifier and NeuralNetRegressor (extra `sklearn`).
 
-They go where scikit-learn's own go: Pipeline, GridSearchCV, cross_val_score, clone and pickle.
+They work with Pipeline, GridSearchCV, cross_val_score, clone and pickle, as scikit-learn's own do.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ except ImportError as error:
 
 
 class _NeuralNet(BaseEstimator):  # type: ignore[misc]
-    """What both have in common.
+    """Base of both estimators.
 
-    `module` is a function (n_features, n_outputs) -> Module, a Module, of which a copy is trained, or None: two dense
-    layers with `hidden` nodes between.  `optimizer` is a class of nn or its name, which gets `lr`.  The random state
-    decides the initial weights and the order of the samples; X is scaled by nothing.
+    `module` is a function (n_features, n_outputs) -> Module, a Module (a copy is trained), or None for two dense layers
+    with `hidden` nodes between.  `optimizer` is a class of nn, or its name, and gets `lr`.  `random_state` decides the
+    initial weights and the order of the samples.  X is not scaled.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
 
 
 class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
-    """A network that tells classes apart, trained with cross-entropy; labels may be anything that sorts.
+    """A network that predicts classes, trained with cross-entropy; labels may be of any type that sorts.
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)

@@ -1,4 +1,4 @@
-"""summary: what each layer of a model makes, learns, computes and holds, for one batch."""
+"""summary: the output, parameters, operations and held memory of each layer of a model, for one batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Summary", "summary"]
 
 @dataclass
 class Layer:
-    """One call of a module without modules inside: its output's shape, parameters, operations and held bytes."""
+    """One call of a module without inner modules: its output's shape, parameters, operations and held bytes."""
 
     name: str
     kind: str
@@ -78,11 +78,11 @@ class Summary(list[Layer]):
 
 
 def summary(model: Module, x: Any) -> Summary:
-    """What `model` does with a batch `x`, layer by layer; neither the model nor its modes change.
+    """Summarise `model` layer by layer for a batch `x`; neither the model nor its modes change.
 
-    Operations are those of the forward pass: a multiplication and the addition that follows count as two, an
-    activation as one per element, a normalisation as five.  Bytes held are those of the arrays that the graph keeps for
-    the backward pass in training, each counted where it is first kept, without the parameters.
+    Operations are those of the forward pass: a multiplication and the addition after it count as two, an activation as
+    one per element, a normalisation as five.  Bytes held are those of the arrays, parameters excluded, that the graph
+    keeps for the backward pass; each array counts where it is first kept.
 
     >>> import nn
     >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.zeros((5, 3), np.float32)))
@@ -95,12 +95,12 @@ def summary(model: Module, x: Any) -> Summary:
     total                          26         220         140
     """
     before = dict(model.state_dict())
-    seen = {id(array) for array in before.values()}  # weights are held anyhow
+    seen = {id(array) for array in before.values()}  # weights are held anyway
     try:
         with enable_grad():
             calls = layer_calls(model, x)
     finally:
-        model.load_state_dict(before)  # running means, for one
+        model.load_state_dict(before)  # undo changes to running means
     found = Summary()
     found.parameters = sum(p.size for p in model.parameters())
     counted: set[int] = set()
@@ -114,7 +114,7 @@ def summary(model: Module, x: Any) -> Summary:
 
 
 def _held(output: Any, inputs: tuple[Any, ...], seen: set[int]) -> int:
-    """The bytes of arrays that the nodes between the inputs and the output keep, and that were not counted before."""
+    """The bytes of the arrays, not counted before, that the nodes between the inputs and the output keep."""
     stops = {id(x.node) for x in inputs if isinstance(x, Tensor)}
     waiting = [output.node] if isinstance(output, Tensor) else []
     total, visited = 0, set[int]()

@@ -1,4 +1,4 @@
-"""TensorBoard: a run's columns as event files, written by TensorBoard's own package (extra `tensorboard`)."""
+"""TensorBoard: write a run's columns as event files, with TensorBoard's own package (extra `tensorboard`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TensorBoard"]
 class TensorBoard(Callback):
     """Write every column of the history, and the learning rate, after each epoch to an event file in `folder`.
 
-    `tensorboard --logdir folder` shows them.  A resumed run writes a new file beside the old.  Raises ImportError
+    `tensorboard --logdir folder` shows them.  A resumed run writes a new file beside the old one.  Raises ImportError
     without the extra `tensorboard`.
     """
 

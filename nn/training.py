@@ -1,4 +1,4 @@
-"""`fit`: epochs over shuffled batches, forward, loss, backward, step."""
+"""`fit`, the training loop: epochs over shuffled batches, with forward, loss, backward and step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["TrainingError", "fit"]
 
 
 class TrainingError(ArithmeticError):
-    """The loss became NaN or infinite; the message names the epoch, the batch and the operation where it was born."""
+    """The loss became NaN or infinite; the message names the epoch, the batch and the operation where this began."""
 
 
 def fit(
@@ -43,18 +43,18 @@ def fit(
     progress: bool | None = None,
     generator: np.random.Generator | None = None,
 ) -> History:
-    """Train `model` on samples X (n, ...) with labels y (n, ...), and return what was measured in each epoch.
+    """Train `model` on samples X (n, ...) with labels y (n, ...), and return the measurements of each epoch.
 
-    In each epoch all samples pass in shuffled batches of `batch_size`: the model predicts, `loss` compares with the
-    labels, `backward()` computes the gradient of every weight and `optimizer` moves the weights.  Without a `loss`, it
-    is cross-entropy for integer labels and the mean squared error for others; without an `optimizer`, Adam with
-    lr=1e-3.  In place of X and y there may be a Dataset, or a DataLoader, which has its own batches.  `validation` is a
-    pair (X, y), a Dataset, or the share of the samples that is held out.  `metrics` are names ("accuracy") or
-    {name: function(predictions, y)}.  `generator` shuffles; by default the one of `nn.manual_seed`.  With `progress`, a
-    bar (extra `progress`); None shows it if tqdm is installed.
+    Each epoch goes over all samples in shuffled batches of `batch_size`: the model predicts, `loss` compares with the
+    labels, `backward()` computes the gradient of every weight and `optimizer` moves the weights.  The default `loss` is
+    cross-entropy for integer labels and the mean squared error for others; the default `optimizer` is Adam with
+    lr=1e-3.  A Dataset, or a DataLoader with its own batches, can replace X and y.  `validation` is a pair (X, y), a
+    Dataset, a DataLoader, or the share of the samples to hold out.  `metrics` are names ("accuracy") or
+    {name: function(predictions, y)}.  `generator` shuffles; the default is that of `nn.manual_seed`.  `progress` shows
+    a bar (extra `progress`); None shows it if tqdm is installed.
 
     Ctrl-C ends the run after the last whole step and keeps what was learned.  Raises TrainingError when the loss is no
-    number any more, and ValueError for arguments that do not fit.
+    longer finite, and ValueError for arguments that do not fit.
 
     >>> import nn
     >>> generator = nn.manual_seed(0)
@@ -70,7 +70,7 @@ def fit(
     if isinstance(validation, float):
         run.split = run.rng.permutation(len(data))
     for callback in callbacks:
-        callback.on_resume(run)  # which may bring another split
+        callback.on_resume(run)  # which may replace the split
     data, held = _split(data, validation, run.split)
     loader = _loader(X, data, batch_size, run.rng)
     run.X, run.y = data.batch(np.arange(len(data) if isinstance(data, TensorDataset) else min(256, len(data))))
@@ -89,7 +89,7 @@ def fit(
 def _check(
     model: Any, X: Any, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, callbacks: Any, validation: Any
 ) -> None:
-    """TypeError for arguments of the wrong kind, ValueError for those that do not fit."""
+    """Raise TypeError for arguments of the wrong kind, and ValueError for those that do not fit."""
     if not isinstance(model, Module):
         kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"fit(model, X, y) takes a module first; got {kind}")
@@ -98,11 +98,11 @@ def _check(
             f"loss is a function of predictions and labels, such as nn.CrossEntropyLoss(); got {loss!r:.60}"
         )
     if (optimizer is not None and not hasattr(optimizer, "zero_grad")) or isinstance(optimizer, type):
-        raise TypeError(f"optimizer is one, such as nn.Adam(model.parameters()); got {optimizer!r:.60}")
+        raise TypeError(f"optimizer is an object such as nn.Adam(model.parameters()); got {optimizer!r:.60}")
     if optimizer is not None and not {id(p) for p in _learned(model)} & {id(p) for p in optimizer.params}:
         raise ValueError(
             "the optimizer holds none of the model's parameters: it was made for another model, or before its layers "
-            "were replaced; make it of model.parameters() as they are now"
+            "were replaced; make a new one from model.parameters()"
         )
     if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
         raise TypeError(f"callbacks are a list of nn.Callback objects; got {callbacks!r:.60}")
@@ -116,7 +116,7 @@ def _check(
     if isinstance(validation, float) and not 0 < validation < 1:
         raise ValueError(f"validation is a share between 0 and 1, or a pair (X, y); got {validation}")
     if isinstance(validation, float) and isinstance(X, DataLoader):
-        raise ValueError("a DataLoader has its own batches: hold samples out with random_split before")
+        raise ValueError("a DataLoader has its own batches: hold samples out with random_split first")
 
 
 def _learned(model: Module) -> list[Any]:
@@ -128,15 +128,15 @@ def _default_optimizer(model: Module) -> Optimizer:
 
 
 def _default_loss(y: Any) -> Any:
-    """The loss of labels, when none was asked for."""
+    """The default loss for these labels."""
     if y.dtype.kind == "b":
         raise ValueError(
-            "labels are True and False: pass y.astype(int) for a model with two outputs, or loss="
-            "nn.BCEWithLogitsLoss() for one with one"
+            "labels are True and False: pass y.astype(int) for a model with two outputs, or "
+            "loss=nn.BCEWithLogitsLoss() for a model with one output"
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(
-            f"labels are numbers; got {y.dtype}: classes, y = np.unique(y, return_inverse=True) numbers them"
+            f"labels are numbers; got {y.dtype}: number them with classes, y = np.unique(y, return_inverse=True)"
         )
     return CrossEntropyLoss() if y.dtype.kind in "iu" else MSELoss()
 
@@ -145,10 +145,10 @@ def _default_loss(y: Any) -> Any:
 
 
 def _dataset(X: Any, y: Any) -> Any:
-    """Whatever holds samples as a Dataset."""
+    """The samples as a Dataset."""
     if isinstance(X, Dataset | DataLoader):
         if y is not None:
-            raise ValueError("a Dataset or DataLoader has its labels in it; y is for an array X")
+            raise ValueError("a Dataset or DataLoader contains its labels; pass y only with an array X")
         data = X.dataset if isinstance(X, DataLoader) else X
     else:
         if y is None:
@@ -190,7 +190,7 @@ def _loader(X: Any, data: Any, batch_size: int, rng: np.random.Generator) -> Dat
 
 
 def _train(run: TrainingRun, epochs: int, loader: DataLoader, bar: _Progress, measure: Callable[[], Any]) -> None:
-    """Epoch after epoch, until the last one, or until a callback gives a reason to stop."""
+    """Run epochs until the last one, or until a callback gives a reason to stop."""
     for callback in run.callbacks:
         callback.on_begin(run)
     while run.epoch < epochs and not run.history.stopped:
@@ -205,7 +205,7 @@ def _train(run: TrainingRun, epochs: int, loader: DataLoader, bar: _Progress, me
 
 
 def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metric]) -> dict[str, float]:
-    """The metrics of the samples that were learned from, and loss and metrics of those held out."""
+    """The metrics on the training samples, and the loss and metrics on the held-out ones."""
     row = evaluate(run.model, data, loss=None, metrics=metrics) if metrics else {}
     if held is not None:
         row |= {f"val_{k}": v for k, v in evaluate(run.model, held, loss=run.loss, metrics=metrics).items()}
@@ -213,7 +213,7 @@ def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metri
 
 
 def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str, float]:
-    """One pass over all samples; the mean of the losses that the batches had on the way."""
+    """Train on all samples once; return the mean of the losses, each measured before its step."""
     model, total, count = run.model.train(), 0.0, 0
     bar.begin(run.epoch)
     for batch, (x, y) in enumerate(loader, 1):
@@ -230,21 +230,21 @@ def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str,
 
 
 def _explain(run: TrainingRun, x: Any, y: Any, batch: int) -> None:
-    """Run the batch again and watch where the first number went wrong, which raises before backward() does anything."""
-    where = "it was another one when the batch was run again"
+    """Run the batch again to find the first operation that is not finite; this raises before backward() starts."""
+    where = "it was finite when the batch was run again"
     try:
         with detect_anomaly():
             run.loss(run.model(x), y).backward()
     except AnomalyError as error:
         where = str(error)
-    raise TrainingError(f"the loss is not finite any more in epoch {run.epoch}, batch {batch}: {where}")
+    raise TrainingError(f"the loss is no longer finite in epoch {run.epoch}, batch {batch}: {where}")
 
 
 # ---- the report
 
 
 class _Progress:
-    """tqdm's bar over all batches: the epoch, batches per second, loss and metrics; or nothing."""
+    """A tqdm bar over all batches, with the epoch, batches per second, loss and metrics; or nothing."""
 
     def __init__(self, progress: bool | None, epochs: int, batches: int) -> None:
         self.bar, self.epochs, self.row = None, epochs, dict[str, float]()
@@ -260,20 +260,20 @@ class _Progress:
         self.batches = batches
 
     def begin(self, epoch: int) -> None:
-        """An epoch begins; after a resumed one, not the first."""
+        """Begin an epoch, which is not the first if the run was resumed."""
         if self.bar is not None:
             self.bar.set_description(f"epoch {epoch}/{self.epochs}")
             self.bar.update((epoch - 1) * self.batches - self.bar.n)
 
     def advance(self, loss: float) -> None:
-        """A batch is done; `loss` is the mean of the epoch so far."""
+        """Count a batch; `loss` is the mean of the epoch so far."""
         if self.bar is not None:
             self.row["loss"] = loss
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in self.row.items()}, refresh=False)
             self.bar.update()
 
     def tell(self, row: Mapping[str, float]) -> None:
-        """An epoch is done, and this is what was measured."""
+        """Show the measurements of a finished epoch."""
         self.row = dict(row)
         if self.bar is not None:
             self.bar.set_postfix({name: f"{value:.4g}" for name, value in row.items()})

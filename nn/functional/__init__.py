@@ -1,4 +1,4 @@
-"""The functions that layers and losses call; the fused ops are made with the same `differentiable` that users have."""
+"""The functions that layers and losses call; the fused ops are made with the public `differentiable`."""
 
 from .activations import *
 from .dense import *

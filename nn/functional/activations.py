@@ -1,7 +1,7 @@
-"""Activations: what a node makes of the weighted sum that reaches it.  Stable for every finite float.
+"""Activations: the functions that nodes apply to their weighted sums, stable for every finite float.
 
-The names and arguments are PyTorch's.  Exponentials are only taken of numbers that cannot overflow, and masks select
-rather than multiply, because infinity times 0 is not 0.
+The names and arguments are PyTorch's.  Arguments of exponentials cannot overflow, and masks select instead of multiply,
+because infinity times 0 is not 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def _relu(x: Any) -> Any:
-    """max(x, 0), element by element; the shape, dtype and layout of x.  The gradient at 0 is 0.
+    """max(x, 0), element by element, with the shape, dtype and layout of x.  The gradient at 0 is 0.
 
     >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
@@ -38,7 +38,7 @@ def _relu(x: Any) -> Any:
 
 relu = elementwise(
     _relu,
-    lambda g, y, _x: keep_where(g, mask=y != 0),  # a NaN is not 0, so it goes on
+    lambda g, y, _x: keep_where(g, mask=y != 0),  # NaN is not 0, so its gradient passes
     name="relu",
 )
 
@@ -68,7 +68,7 @@ _prelu = elementwise(
 def prelu(x: Any, weight: Any) -> Any:
     """x where it is positive, else weight * x.
 
-    `weight` has one element, or one per channel: per place along axis 1 of x (n, channels, ...).
+    `weight` has one element, or one per channel, which is axis 1 of x (n, channels, ...).
 
     >>> prelu(np.array([2.0, -2.0]), np.array([0.5]))
     array([ 2., -1.])
@@ -81,7 +81,7 @@ def prelu(x: Any, weight: Any) -> Any:
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """x, but at least `min_val` and at most `max_val`; on a bound the gradient is 1.
+    """x clipped to between `min_val` and `max_val`; on a bound the gradient is 1.
 
     >>> hardtanh(np.array([-3.0, 0.5, 3.0]))
     array([-1. ,  0.5,  1. ])
@@ -102,7 +102,7 @@ def _elu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def _celu(x: Any, alpha: float = 1.0) -> Any:
-    """ELU of x / alpha times alpha: its slope is continuous for every alpha; Barron 2017.
+    """alpha times the ELU of x / alpha, whose slope is continuous for every alpha; Barron 2017.
 
     >>> celu(np.array([-np.inf, 2.0]), alpha=3.0)
     array([-3.,  2.])
@@ -110,12 +110,12 @@ def _celu(x: Any, alpha: float = 1.0) -> Any:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0) / alpha) * alpha)
 
 
-# Klambauer et al., "Self-Normalizing Neural Networks": these keep mean 0 and variance 1 from layer to layer.
+# From Klambauer et al., "Self-Normalizing Neural Networks".
 _ALPHA, _SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
 def _selu(x: Any) -> Any:
-    """ELU with the two constants that keep mean 0 and variance 1 from layer to layer; Klambauer et al. 2017.
+    """ELU with two constants that keep mean 0 and variance 1 from layer to layer; Klambauer et al. 2017.
 
     >>> selu(np.array([0.0, 1.0])).round(3)
     array([0.   , 1.051])
@@ -143,7 +143,7 @@ selu = elementwise(
 
 
 def _sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)), element by element, with the exponential of -|x| alone: exact on both sides of 0.
+    """1 / (1 + exp(-x)), element by element, computed from exp(-|x|): exact on both sides of 0.
 
     >>> sigmoid(np.array([-1000.0, 0.0]))
     array([0. , 0.5])
@@ -153,7 +153,7 @@ def _sigmoid(x: Any) -> Any:
 
 
 def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold; element by element.
+    """log(1 + exp(beta x)) / beta, or x where beta x is above the threshold, element by element.
 
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
@@ -162,7 +162,7 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 
 sigmoid = elementwise(_sigmoid, lambda g, y, _x: g * y * (1.0 - y), name="sigmoid")
-tanh = autograd.tanh  # shorter than by way of np.tanh
+tanh = autograd.tanh  # faster than through np.tanh
 softplus = elementwise(
     _softplus,
     lambda g, _y, x, *, beta=1.0, threshold=20.0: g * np.where(x * beta > threshold, 1.0, sigmoid(x * beta)),
@@ -206,7 +206,7 @@ mish = elementwise(_mish, _mish_rule, name="mish")
 
 @functools.cache
 def _cdf() -> Any:
-    """SciPy's function where it is installed; 30 times slower, Python's, elsewhere."""
+    """SciPy's function, if installed, else one from Python's `math`, which is 30 times slower."""
     try:
         from scipy.special import ndtr
     except ImportError:
@@ -221,7 +221,7 @@ def _plain_cdf(x: Any) -> Any:
 
 
 def _density(x: Any) -> Any:
-    """The normal density; the square of what is beyond 40 would overflow, and the density there is 0."""
+    """The normal density; clipped at 40, beyond which it is 0 and the square could overflow."""
     u = np.minimum(np.abs(x), 40.0)
     return np.exp(u * u * -0.5) * (1 / math.sqrt(2 * math.pi))
 
@@ -239,7 +239,7 @@ normal_cdf = elementwise(_normal_cdf, lambda g, _y, x: g * _density(x), name="no
 
 
 def _bend(x: Any) -> Any:
-    """The tanh that stands in for the normal distribution in Hendrycks and Gimpel's approximation of GELU."""
+    """The tanh that replaces the normal distribution in Hendrycks and Gimpel's approximation of GELU."""
     u = np.clip(x, -20.0, 20.0)  # beyond, tanh is 1 to the last digit and the cube might overflow
     return np.tanh((u + u * u * u * 0.044715) * math.sqrt(2 / math.pi))
 
@@ -247,7 +247,7 @@ def _bend(x: Any) -> Any:
 def _gelu(x: Any, approximate: str = "none") -> Any:
     """x times the probability that a standard normal number is below x; Hendrycks and Gimpel 2016.
 
-    `approximate="tanh"` is their approximation without the error function.  ValueError for another word.
+    `approximate="tanh"` is their approximation without the error function.  ValueError for any other value but "none".
 
     >>> gelu(np.array([0.0, 100.0]))
     array([  0., 100.])
@@ -272,7 +272,7 @@ gelu = elementwise(_gelu, _gelu_rule, name="gelu")
 
 @np.errstate(over="ignore")  # a difference too large for the dtype is -inf, and its exponential is rightly 0
 def _softmax(x: Any, dim: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along axis `dim`: numbers above 0 that sum to 1, read as probabilities; the shape of x.
+    """exp(x) / sum(exp(x)) along axis `dim`: probabilities, which sum to 1, in the shape of x.
 
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
@@ -288,7 +288,7 @@ def _softmax_rule(g: Any, y: Any, _x: Any, *, dim: int = -1) -> Any:
 
 @np.errstate(over="ignore")
 def log_softmax_of_array(x: Any, dim: int = -1) -> Any:
-    """The logarithm of softmax(x) along axis `dim`, exact where that is 0; the shape of x.
+    """The logarithm of softmax(x) along axis `dim`, exact even where the softmax is 0, in the shape of x.
 
     >>> log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
@@ -306,7 +306,7 @@ log_softmax = differentiable(
 
 
 def glu(x: Any, dim: int = -1) -> Any:
-    """The first half of x along axis `dim`, times the sigmoid of the second (Dauphin et al. 2016).
+    """The first half of x along axis `dim` times the sigmoid of the second; Dauphin et al. 2016.
 
     Raises ValueError when that axis has an odd length.
 
@@ -315,7 +315,7 @@ def glu(x: Any, dim: int = -1) -> Any:
     """
     length = np.shape(x)[dim]
     if length % 2:
-        raise ValueError(f"glu: axis {dim} of shape {np.shape(x)} is cut in halves, and its length is odd")
+        raise ValueError(f"glu: axis {dim} of shape {np.shape(x)} is cut in halves, but its length is odd")
     front: tuple[Any, ...] = (slice(None),) * (dim % np.ndim(x))
     return x[(*front, slice(length // 2))] * sigmoid(x[(*front, slice(length // 2, None))])
 

@@ -1,4 +1,4 @@
-"""The array behind whatever a user gave."""
+"""Arrays of users' arguments, and fast sums and subtractions on arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autograd import Tensor, add_at
 
 
 def array_of(x: Any) -> Any:
-    """The array of a Tensor, an array that knows NumPy's functions as it is, and anything else as NumPy reads it."""
+    """The array of a Tensor; an object with `__array_function__` unchanged; anything else as np.asarray reads it."""
     return x.data if isinstance(x, Tensor) else x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
@@ -26,7 +26,7 @@ def sum_of_rows(x: Any) -> Any:
 
 
 def subtract_at(x: Any, places: Any, amount: Any) -> Any:
-    """x less `amount` at these places, each named once, counted row by row; an array is changed in place."""
+    """x minus `amount` at distinct places of the flattened x; an array is changed in place."""
     if isinstance(x, Tensor):
         return add_at(x.reshape(-1), places, -amount).reshape(x.shape)
     x.put(places, x.take(places) - amount)

@@ -1,4 +1,4 @@
-"""What dense layers compute: products with weights, rows of a table, standardised numbers, dropout."""
+"""The functions of dense layers: products with weights, embedding, normalisation and dropout."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:
 
 
 def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
-    """`g.T @ x`, with a row for every sample; column by column in memory, as weights lie."""
+    """`g.T @ x`, with a row for every sample; column-major in memory, like the weights."""
     if g.ndim == x.ndim == 2:
         return np.dot(x.T, g).T
     return (_rows(x, _weight.shape[1]).T @ _rows(g, _weight.shape[0])).T
 
 
 def _bias_rule(g: Any, *_: Any) -> Any:
-    """`g`, which is summed over the samples: here, or by the walk."""
+    """`g`, summed over the samples, here or by backward()."""
     return sum_of_rows(g) if g.ndim == 2 else g
 
 
@@ -47,7 +47,7 @@ _fused_linear = differentiable(_linear, _input_rule, _weight_rule, _bias_rule, n
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    """x (..., in) times weight (out, in) transposed, plus bias (out,): one op.
+    """x (..., in) times the transpose of weight (out, in), plus bias (out,), as one op.
 
     >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
     array([3.5])
@@ -56,7 +56,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
-    """For every output o the sum of x1_i weight_oij x2_j: x1 (..., in1), x2 (..., in2), weight (out, in1, in2).
+    """The sum of x1_i weight_oij x2_j for every output o: x1 (..., in1), x2 (..., in2), weight (out, in1, in2).
 
     >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [1.0]]]))
     array([9.])
@@ -66,10 +66,10 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    """Rows of `weight` (rows, width): indices (...), integers -> (..., width).
+    """Rows of `weight` (rows, width), looked up by integer indices (...) -> (..., width).
 
-    The row `padding_idx` gets no gradient.  Raises TypeError for indices that are no integers and ValueError for one
-    that is not a row.
+    The row `padding_idx` gets no gradient.  Raises TypeError for indices that are not integers and ValueError for one
+    out of range.
 
     >>> embedding([1, 1, 0], np.array([[0.0, 0.5], [1.0, 1.5]]))
     array([[1. , 1.5],
@@ -78,7 +78,7 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """
     indices = array_of(indices)
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"embedding takes integers, the numbers of rows; got {indices.dtype}")
+        raise TypeError(f"embedding takes integers, the row numbers; got {indices.dtype}")
     rows = np.shape(weight)[0]
     if indices.size and not (indices.min() >= 0 and indices.max() < rows):
         wrong = indices[(indices < 0) | (indices >= rows)][0]
@@ -92,8 +92,8 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.Generator | None = None) -> Any:
     """x with each element set to 0 with probability `p`, and the others divided by 1 - p; x itself unless `training`.
 
-    Srivastava et al. 2014, scaled while training so that nothing is to be done afterwards.  `generator` draws; by
-    default the one of `nn.manual_seed`.  Raises ValueError for a p that is no probability.
+    Srivastava et al. 2014, but scaled during training, so that prediction needs no scaling.  `generator` draws; the
+    default is that of `nn.manual_seed`.  Raises ValueError for a p that is not a probability.
 
     >>> dropout(np.ones(3), p=0.5, training=False)
     array([1., 1., 1.])
@@ -110,15 +110,15 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.
 
 
 def _scale(x: Any, axis: Any, eps: float, center: bool) -> Any:
-    """One over the root of the mean square: of x itself, or of its distance from the mean."""
+    """One over the root of the mean square of x, or with `center` of its distance from the mean."""
     square = np.var(x, axis=axis, keepdims=True) if center else np.mean(x * x, axis=axis, keepdims=True)
     return 1.0 / np.sqrt(square + eps)
 
 
 def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
-    """x minus its mean along `axis`, over the root of its variance + eps; the shape of x.
+    """x minus its mean along `axis`, divided by the root of its variance + eps, in the shape of x.
 
-    With `center=False` x over the root of its mean square + eps.  The one op behind the three norms below.
+    With `center=False`, x divided by the root of its mean square + eps.  The three norms below use this op.
 
     >>> standardize(np.array([1.0, 3.0]), eps=0.0)
     array([-1.,  1.])
@@ -128,7 +128,7 @@ def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True)
 
 
 def _standardize_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
-    """The chain rule through scale and mean: what would only shift or stretch all of x together has no effect."""
+    """The chain rule through scale and mean: the gradient's share that shifts or stretches all of x together is 0."""
     along = g - y * np.mean(g * y, axis=axis, keepdims=True)
     if center:
         along = along - np.mean(g, axis=axis, keepdims=True)
@@ -153,7 +153,7 @@ def _last_axes(x: Any, normalized_shape: int | Sequence[int], name: str) -> tupl
 def layer_norm(
     x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
-    """Each sample standardised over its last axes, which have `normalized_shape`; Ba et al. 2016.
+    """Standardise each sample over its last axes, which have `normalized_shape`; Ba et al. 2016.
 
     >>> layer_norm(np.array([[1.0, 3.0]]), 2, eps=0.0)
     array([[-1.,  1.]])
@@ -163,9 +163,9 @@ def layer_norm(
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
-    """Each sample over the root of its mean square, taken over its last axes; Zhang and Sennrich 2019.
+    """Divide each sample by the root of its mean square over its last axes; Zhang and Sennrich 2019.
 
-    Without `eps`, the smallest difference that the dtype of x tells from 1.
+    The default `eps` is the machine epsilon of x's dtype.
 
     >>> rms_norm(np.array([[1.0, -1.0]]) * 5, 2, eps=0.0)
     array([[ 1., -1.]])
@@ -185,11 +185,11 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
-    """Each channel (axis 1 of x) standardised over the batch; Ioffe and Szegedy 2015.
+    """Standardise each channel (axis 1 of x) over the batch; Ioffe and Szegedy 2015.
 
-    In `training` with the batch's own mean and variance, while `running_mean` and `running_var` (Tensors, or None for
-    neither) move towards them by the share `momentum`; otherwise with the running ones.  Raises ValueError when a
-    channel has a single value in training, for its variance is 0.
+    In `training` it uses the batch's own mean and variance, and `running_mean` and `running_var` (both Tensors or both
+    None) move towards them by the share `momentum`; otherwise it uses the running ones.  Raises ValueError when a
+    channel has a single value in training, because its variance is 0.
 
     >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True, eps=0.0)
     array([[-1.],

@@ -23,9 +23,9 @@ __all__ = [
 
 
 def _nll_of_softmax(logits: Any, target: Any) -> Any:
-    """Minus the sum of target * log(softmax(logits)) along the last axis, where 0 * -inf is 0: one op.
+    """Minus the sum of target * log(softmax(logits)) along the last axis, with 0 * -inf = 0, as one op.
 
-    Both are (..., classes), the result is (...).
+    Both arguments are (..., classes); the result is (...).
 
     >>> softmax_cross_entropy(np.array([[0.0, 0.0]]), np.array([[0.0, 1.0]])).round(4)
     array([0.6931])
@@ -34,7 +34,7 @@ def _nll_of_softmax(logits: Any, target: Any) -> Any:
 
 
 def _logits_rule(g: Any, _z: Any, logits: Any, target: Any) -> Any:
-    """`g * (softmax(logits) - target)`, where a row of the target that sums to s has s times the softmax."""
+    """`g * (softmax(logits) - target)`, with the softmax times s for a row of the target that sums to s."""
     return g[..., None] * (softmax(logits) * np.sum(target, axis=-1, keepdims=True) - target)
 
 
@@ -51,8 +51,8 @@ FEW = 32  # classes
 def _exponentials(logits: Any, places: Any) -> tuple[Any, Any, Any]:
     """exp(z) as (classes, batch), its sums over the classes, and z at the `places` of the labels, both (batch,).
 
-    z is logits - the largest of its row.  A few classes are put far apart in memory: NumPy reduces a few long rows
-    several times as fast as many short ones.
+    z is the logits minus the largest of each row.  If there are few classes, z is copied to one long row per class:
+    NumPy reduces a few long rows several times as fast as many short ones.
     """
     z = logits.T
     if z.shape[0] < FEW:
@@ -63,7 +63,7 @@ def _exponentials(logits: Any, places: Any) -> tuple[Any, Any, Any]:
 
 
 def _mean_nll_of_labels(logits: Any, *, places: Any, known: Any = None) -> Any:
-    """The mean over rows of logits (batch, classes) of minus the log softmax at the row's label."""
+    """The mean, over the rows of logits (batch, classes), of minus the log softmax at the label."""
     _, totals, of_labels = known or _exponentials(logits, places)
     losses = np.log(totals)
     losses -= of_labels
@@ -80,8 +80,8 @@ def _labels_rule(g: Any, _z: Any, logits: Any, *, places: Any, known: Any = None
 label_cross_entropy = differentiable(_mean_nll_of_labels, _labels_rule, name="label_cross_entropy")
 """`label_cross_entropy(logits, places=...)`: (batch, classes) -> (); the common case.
 
-`places` (batch,) says where the numbers of the labels stand in the logits' transpose, read row by row.  `known` is what
-`_exponentials` makes of both, where somebody has it: backward() need not compute it again."""
+`places` (batch,) are the positions of the labels' logits in the flattened transpose of the logits.  `known` is the
+result of `_exponentials`, if the caller has it, so that backward() need not compute it again."""
 
 
 @functools.lru_cache(16)
@@ -90,12 +90,12 @@ def _first(n: int) -> Any:
 
 
 def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
-    """The `places` of these labels; None if they are not one per row of floating-point scores, each of a class."""
+    """The `places` of these labels; None unless they are valid classes, one per row of floating-point scores."""
     shape = scores.shape
     if len(shape) != 2 or labels.shape != shape[:1] or labels.dtype.kind not in "iu" or not labels.size:
         return None
     labels = labels.astype(np.intp, copy=False)
-    if np.maximum.reduce(labels.view(np.uintp)) >= shape[1]:  # read without a sign, what is negative is very large
+    if np.maximum.reduce(labels.view(np.uintp)) >= shape[1]:  # read as unsigned, negative labels are very large
         return None
     if scores.dtype.kind != "f" or (ignore_index >= 0 and (labels == ignore_index).any()):
         return None
@@ -103,9 +103,9 @@ def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
-    """Labels (...) of integers as rows (..., classes) with a 1 in the label's place.
+    """Integer labels (...) as rows (..., classes) with a 1 at the label.
 
-    Raises TypeError when they are no integers and ValueError when one is not in 0 .. classes - 1.
+    Raises TypeError for labels that are not integers and ValueError for one that is not in 0 .. classes - 1.
 
     >>> one_hot([1, 0], 2)
     array([[0., 1.],
@@ -122,14 +122,14 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
 
 
 def _rows_of(name: str, scores: Any, labels: Any) -> Any:
-    """Scores with the classes on the last axis, where PyTorch has them on axis 1; one label per row is demanded."""
+    """Scores with the classes moved from axis 1, as in PyTorch, to the last; ValueError unless each row has a label."""
     scores = np.moveaxis(scores, 1, -1) if scores.ndim > 2 else scores
     if labels.shape != scores.shape[:-1]:
         hint = ""
         if labels.shape == scores.shape:
             hint = f"; rows of {labels.dtype} with a 1 for the class are probabilities as .astype(float)"
         elif labels.shape == (*scores.shape[:-1], 1):
-            hint = "; take the last axis away: labels[..., 0]"
+            hint = "; remove the last axis: labels[..., 0]"
         raise ValueError(
             f"{name}: scores of shape {scores.shape} need one integer label per row, shape {scores.shape[:-1]}, or "
             f"a probability for each class, floating point of shape {scores.shape}; got {labels.dtype} of shape "
@@ -139,7 +139,7 @@ def _rows_of(name: str, scores: Any, labels: Any) -> Any:
 
 
 def _weighed(labels: Any, scores: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
-    """Labels as rows with the weight of their class in its place (0 for the ignored ones), and these weights."""
+    """Labels as rows with the weight of their class at the label (0 if ignored), and these weights."""
     classes = scores.shape[-1]
     kept = labels != ignore_index
     rows = one_hot(np.where(kept, labels, 0), classes, scores.dtype) * kept[..., None]
@@ -156,7 +156,7 @@ def _class_weights(weight: Any, classes: int) -> Any:
 
 
 def _weighted_mean(losses: Any, weights: Any, reduction: str) -> Any:
-    """For "mean", the sum of the losses over the sum of the weights that are in them; nan if all are ignored."""
+    """The reduced losses; "mean" is their sum over the sum of the weights, nan if all are ignored."""
     if reduction != "mean":
         return reduce(losses, reduction)
     total = float(weights.sum())
@@ -174,10 +174,10 @@ def cross_entropy(
 ) -> Any:
     """Minus the log of the probability that softmax(logits) gives to the right class, by default its mean.
 
-    `logits` (batch, classes) or (batch, classes, ...); `target` either labels (batch, ...), integers, or probabilities
-    of the shape of `logits`.  `weight` (classes,) counts some classes more than others, and a "mean" over labels is
-    then over the weights; labels equal to `ignore_index` do not count; with `label_smoothing` e, every class gets the
-    share e / classes of the target.  Raises ValueError for shapes that do not match and labels out of range.
+    `logits` are (batch, classes) or (batch, classes, ...); `target` is either integer labels (batch, ...) or
+    probabilities of the shape of `logits`.  `weight` (classes,) gives each class a weight, and the "mean" over labels
+    is then a weighted mean; labels equal to `ignore_index` do not count; with `label_smoothing` e, every class gets
+    the share e / classes of the target.  Raises ValueError for shapes that do not match and labels out of range.
 
     >>> cross_entropy(np.array([[0.0, 0.0]]), [1]).item()
     0.6931471805599453
@@ -186,7 +186,7 @@ def cross_entropy(
         scores = array_of(logits)
         places = _places(scores, array_of(target), ignore_index)
         if places is not None:
-            few = scores.shape[1] < FEW  # many would be too large to be kept
+            few = scores.shape[1] < FEW  # for many classes, they would be too large to keep
             return label_cross_entropy(logits, places=places, known=_exponentials(scores, places) if few else None)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share, from 0 to 1; got {label_smoothing!r}")
@@ -227,7 +227,7 @@ def cross_entropy(
 def nll_loss(
     log_probabilities: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Any:
-    """Minus the log-probability of the right class; `cross_entropy` for what has passed through `log_softmax`.
+    """Minus the log-probability of the right class: `cross_entropy` for outputs of `log_softmax`.
 
     >>> nll_loss(np.log(np.array([[0.25, 0.75]])), [1], reduction="sum").item()
     0.2876820724517809
@@ -256,15 +256,15 @@ _entropy_of_probability = elementwise(
 
 
 def _log(p: Any) -> Any:
-    """The log of p, and -100 where it would be below."""
+    """The log of p, but at least -100."""
     tiny = p < math.exp(-100)
     return np.where(tiny, -100.0, np.log(np.where(tiny, 1.0, p)))
 
 
 def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
-    """-log p where the target is 1, -log(1 - p) where it is 0, and in between accordingly; logs stop at -100.
+    """-log p where the target is 1, -log(1 - p) where it is 0, and a mixture in between; logs are at least -100.
 
-    From logits, `binary_cross_entropy_with_logits` is exact where this is not.  Raises ValueError for a p that is no
+    For logits, `binary_cross_entropy_with_logits` is exact where this is not.  Raises ValueError for a p that is not a
     probability.
 
     >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").item()
@@ -297,7 +297,7 @@ def _log_of_sigmoid(x: Any) -> Any:
 
 
 def _logistic(x: Any, target: Any, pos_weight: Any) -> Any:
-    """-log sigmoid(x) where the target is 1, times pos_weight, and -log sigmoid(-x) where it is 0; element by element.
+    """-pos_weight * log sigmoid(x) where the target is 1, -log sigmoid(-x) where it is 0, element by element.
 
     >>> logistic_cross_entropy(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), 1.0)
     array([6.93147181e-01, 1.00000000e+03])
@@ -317,7 +317,7 @@ logistic_cross_entropy = elementwise(
 def binary_cross_entropy_with_logits(
     x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Any:
-    """`binary_cross_entropy` of sigmoid(x), exact for every x; `pos_weight` multiplies the part of the ones.
+    """`binary_cross_entropy` of sigmoid(x), exact for every x; `pos_weight` multiplies the loss of targets 1.
 
     >>> binary_cross_entropy_with_logits(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), reduction="none")
     array([6.93147181e-01, 1.00000000e+03])
@@ -332,10 +332,10 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
-    """How far the distribution `target` is from that whose logs are given: target * (log target - log p); 0 log 0 is 0.
+    """target * (log target - log p), with 0 log 0 = 0: how far the distribution `target` is from p, given as logs.
 
     With `log_target` the target is given as logs too.  `reduction` may also be "batchmean", the sum over the length of
-    the first axis, which is the divergence as it is defined; Kullback and Leibler 1951.
+    the first axis: the divergence as defined by Kullback and Leibler 1951.
 
     >>> kl_div(np.log(np.array([0.5, 0.5])), np.array([0.0, 1.0]), "sum").item()
     0.6931471805599453

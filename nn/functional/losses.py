@@ -1,6 +1,6 @@
-"""Losses as functions: how far predictions are from what was wanted.  Values and gradients are PyTorch's.
+"""Losses as functions: how far predictions are from targets.  Values and gradients are PyTorch's.
 
-`reduction` is "mean" or "sum", or "none" for one number per element (per row, for class labels).  Shapes must be equal:
+`reduction` is "mean", "sum", or "none" for one number per element (for class labels, per row).  Shapes must be equal:
 broadcasting would compare everything with everything.
 """
 
@@ -35,9 +35,9 @@ def same_shape(name: str, prediction: Any, target: Any) -> None:
         raise TypeError(f"{name}: differences of uint8 wrap around at 0; pass .astype(np.float32)")
     a, b = np.shape(prediction), np.shape(target)
     if a != b:
-        advice = "reshape one, for broadcasting would compare everything with everything"
+        advice = "reshape one, because broadcasting would compare everything with everything"
         if a[:-1] == b and a[-1] > 1:
-            advice = "for scores of classes there is cross_entropy, with integer labels"
+            advice = "for scores of classes, use cross_entropy with integer labels"
         raise ValueError(f"{name}: prediction of shape {a} for a target of shape {b}; {advice}")
 
 
@@ -45,7 +45,7 @@ def same_shape(name: str, prediction: Any, target: Any) -> None:
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """The squared difference, by default its mean.
+    """The squared difference; by default, its mean.
 
     >>> mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
     2.0
@@ -56,7 +56,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
-    """The absolute difference, by default its mean.
+    """The absolute difference; by default, its mean.
 
     >>> l1_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
     1.0
@@ -66,7 +66,7 @@ def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
 
 
 def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """Half the squared difference up to `delta`, and beyond it the line that continues it; Huber 1964.
+    """Half the squared difference up to `delta`, and its tangent line beyond; Huber 1964.
 
     >>> huber_loss(np.array([1.0, 5.0]), np.array([0.0, 0.0]), "none")
     array([0.5, 4.5])
@@ -75,12 +75,12 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
         raise ValueError(f"delta must be above 0; got {delta!r}")
     same_shape("huber_loss", prediction, target)
     distance = np.abs(prediction - target)
-    inside = np.minimum(distance, delta)  # the gradient of the square must not meet what is beyond: it may overflow
+    inside = np.minimum(distance, delta)  # beyond delta, the gradient of the square could overflow
     return reduce(np.where(distance < delta, inside * inside * 0.5, (distance - 0.5 * delta) * delta), reduction)
 
 
 def smooth_l1_loss(prediction: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
-    """Huber's loss over `beta`, whose line has the slope 1; the absolute difference for `beta=0`.
+    """Huber's loss divided by `beta`, so that its line has slope 1; for `beta=0` the absolute difference.
 
     >>> smooth_l1_loss(np.array([1.0, 5.0]), np.array([0.0, 0.0]), "none", beta=2.0)
     array([0.25, 4.  ])
@@ -95,10 +95,10 @@ def smooth_l1_loss(prediction: Any, target: Any, reduction: str = "mean", beta: 
 def gaussian_nll_loss(
     prediction: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Any:
-    """Minus the log of the normal density at `target`, where `prediction` is the mean and `var` the variance.
+    """Minus the log of the normal density at `target` with mean `prediction` and variance `var`; Nix and Weigend 1994.
 
-    All have one shape.  A variance below `eps` counts as eps and gets no gradient.  The constant log(2 pi) / 2 is only
-    added if `full`.  Raises ValueError for a negative variance; Nix and Weigend 1994.
+    All three have the same shape.  A variance below `eps` counts as `eps` and gets no gradient.  The constant
+    log(2 pi) / 2 is added only if `full`.  Raises ValueError for a negative variance.
 
     >>> gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([4.0]), reduction="sum").item()
     1.1931471805599454
@@ -118,7 +118,7 @@ def gaussian_nll_loss(
 
 
 def _alike(name: str, target: Any) -> Any:
-    """Where the target is 1; ValueError where it is neither 1 nor -1."""
+    """A mask of the targets that are 1; ValueError for one that is neither 1 nor -1."""
     target = array_of(target)
     if not ((target == 1) | (target == -1)).all():
         wrong = target[(target != 1) & (target != -1)].flat[0]
@@ -127,7 +127,7 @@ def _alike(name: str, target: Any) -> Any:
 
 
 def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
-    """The distance of a pair where the target is 1 (alike), and what it lacks to `margin` where it is -1 (unlike).
+    """The distance of a pair where the target is 1 (alike), and max(margin - distance, 0) where it is -1 (unlike).
 
     >>> hinge_embedding_loss(np.array([0.25, 0.25]), np.array([1.0, -1.0]), reduction="none")
     array([0.25, 0.75])
@@ -138,8 +138,9 @@ def hinge_embedding_loss(distance: Any, target: Any, margin: float = 1.0, reduct
 
 
 def cosine_embedding_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
-    """1 minus the cosine of the angle between x1 and x2 (..., width) where the target (...) is 1; where it is -1, by
-    how much the cosine is above `margin`.
+    """1 - cosine where the target (...) is 1, max(cosine - margin, 0) where it is -1.
+
+    The cosine is that of the angle between x1 and x2 (..., width).
 
     >>> x = np.array([[1.0, 0.0], [1.0, 0.0]])
     >>> cosine_embedding_loss(x, x, np.array([1, -1]), reduction="none").round(6)

@@ -1,4 +1,4 @@
-"""How weights move: optimisers, the clipping of gradients, and schedules of the learning rate (`lr_scheduler`)."""
+"""Optimisers, gradient clipping, and learning-rate schedules (`lr_scheduler`)."""
 
 from . import lr_scheduler
 from .clipping import clip_grad_norm_, clip_grad_value_

@@ -1,4 +1,4 @@
-"""Gradients that are too large, made smaller before a step."""
+"""Clip large gradients before a step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _list(params: Any) -> list[Tensor]:
 
 
 def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
-    """Shrink all gradients together so that their common norm is at most `max_norm`; returns the norm that it was.
+    """Shrink all gradients together so that their joint norm is at most `max_norm`; return the norm before.
 
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
     >>> (w * w).sum().backward()
@@ -41,7 +41,7 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float 
 
 
 def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
-    """Cut every element of every gradient to between -clip_value and clip_value.
+    """Clip every element of every gradient to between -clip_value and clip_value.
 
     >>> w = Tensor([3.0, 0.1], requires_grad=True)
     >>> (w * w).sum().backward()

@@ -16,8 +16,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent: each parameter moves by -lr times its gradient, or times a running sum of gradients.
 
     With `momentum` m, v = m v + (1 - dampening) gradient and parameter -= lr v, as in PyTorch (Sutskever et al. 2013
-    have lr inside v); with `nesterov`, gradient + m v in place of v.  Raises ValueError for rates that make no sense
-    and TypeError for parameters that are no leaves.
+    have lr inside v); with `nesterov`, gradient + m v replaces v.  Raises ValueError for rates out of range and
+    TypeError for parameters that are not leaves.
 
     >>> from autograd import Tensor
     >>> w = Tensor(1.0, requires_grad=True)
@@ -63,7 +63,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Steps of about lr in every parameter: the mean of recent gradients over the root of their mean square.
+    """Steps of about lr in every parameter: the mean of recent gradients divided by the root of their mean square.
 
     Kingma and Ba 2015; `amsgrad` keeps the largest mean square (Reddi et al. 2018).
     """
@@ -89,7 +89,7 @@ class Adam(Optimizer):
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         (b1, b2), lr = group["betas"], group["lr"]
         t = state.get("step", 0) + 1
-        new = g * (1 - b1)  # the array of the new weight is also where everything on the way is computed
+        new = g * (1 - b1)  # the array of the new weight also holds the intermediate results
         mean = blend(state.get("mean"), b1, new)
         np.multiply(g, g, out=new)
         new *= 1 - b2
@@ -107,7 +107,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the weights themselves: Loshchilov and Hutter 2019."""
+    """Adam with a weight decay that shrinks the weights directly: Loshchilov and Hutter 2019."""
 
     decoupled = True
 
@@ -126,9 +126,9 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """The gradient over the root of its recent mean square: Hinton's lecture 6e (2012).
+    """Steps along the gradient divided by the root of its recent mean square: Hinton's lecture 6e (2012).
 
-    With `centered`, over the root of its variance (Graves 2013).
+    With `centered`, divided by the root of its variance (Graves 2013).
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """The gradient over the root of the sum of all its squares so far: Duchi, Hazan and Singer 2011."""
+    """Steps along the gradient divided by the root of the sum of all its squares: Duchi, Hazan and Singer 2011."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """The gradient in units of its recent size, times the recent size of the changes: Zeiler 2012."""
+    """Steps along the gradient divided by its recent size, times the recent size of the changes: Zeiler 2012."""
 
     def __init__(
         self,

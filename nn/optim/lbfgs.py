@@ -1,4 +1,4 @@
-"""L-BFGS: quasi-Newton steps from the last few gradients (Nocedal 1980); a line search by the strong Wolfe rules."""
+"""L-BFGS: quasi-Newton steps from the last few gradients (Nocedal 1980), with a strong Wolfe line search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["LBFGS"]
 
 
 class Point(NamedTuple):
-    """A place along the direction of a line search: how far, the loss and gradient there, and the slope."""
+    """A point of a line search: the step length, the loss and gradient there, and the slope along the direction."""
 
     t: float
     f: float
@@ -29,8 +29,8 @@ class LBFGS(Optimizer):
     """Limited-memory BFGS; `step(closure)` calls `closure`, which computes the loss and its gradients, several times.
 
     Arguments, defaults and steps are PyTorch's: `max_iter` directions per step, at most `max_eval` calls of the closure
-    (5/4 of them by default), `history_size` pairs remembered, and `line_search_fn` None or "strong_wolfe".  One group
-    only.  After an error or an interrupt the parameters are as they were before the step.
+    (by default 5/4 `max_iter`), `history_size` remembered pairs, and `line_search_fn` None or "strong_wolfe".  It takes
+    only one group.  After an error or an interrupt the parameters are as they were before the step.
 
     >>> from autograd import Tensor
     >>> w = Tensor([3.0, -2.0], requires_grad=True)
@@ -64,13 +64,13 @@ class LBFGS(Optimizer):
             line_search_fn=line_search_fn,
         )  # fmt: skip
         if len(self.groups) != 1:
-            raise ValueError("LBFGS moves all parameters together, so it takes one group")
+            raise ValueError("LBFGS moves all parameters together, so it takes only one group")
         self.memory: dict[str, Any] = {"n_iter": 0, "old_y": [], "old_s": []}
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take up to `max_iter` directions; returns the loss before the step.  TypeError without a closure."""
+        """Take up to `max_iter` directions; return the loss before the step.  TypeError without a closure."""
         if closure is None:
-            raise TypeError("LBFGS.step(closure) needs a function that computes the loss and its gradients anew")
+            raise TypeError("LBFGS.step(closure) needs a function that recomputes the loss and its gradients")
         start, memory = [p.data for p in self.params], self.memory
         self.memory = {**memory, "old_y": [*memory["old_y"]], "old_s": [*memory["old_s"]]}
         try:
@@ -88,9 +88,7 @@ class LBFGS(Optimizer):
                 f"the closure of LBFGS returns the loss, a Tensor; this one returned {type(first).__name__}"
             )
         if all(p.grad is None for p in self.params):
-            raise ValueError(
-                "the closure of LBFGS calls zero_grad() and backward(); after this one no gradient is there"
-            )
+            raise ValueError("the closure of LBFGS must call zero_grad() and backward(); this one left no gradients")
         f, g = float(first.item()), self._gradient()
         calls, n = 1, 0
         if np.abs(g).max() <= options["tolerance_grad"]:
@@ -127,7 +125,7 @@ class LBFGS(Optimizer):
         return first
 
     def _direction(self, g: Any) -> Any:
-        """Minus the inverse Hessian, as the remembered pairs know it, times the gradient: the two-loop recursion."""
+        """Minus the inverse Hessian, estimated from the remembered pairs, times the gradient: two-loop recursion."""
         memory, size = self.memory, self.groups[0]["history_size"]
         if memory["n_iter"] == 1:
             memory["scale"] = 1.0
@@ -156,7 +154,7 @@ class LBFGS(Optimizer):
         return np.concatenate(parts)
 
     def _move(self, start: Any, t: float, d: Any) -> None:
-        """All parameters to start + t d."""
+        """Set all parameters to start + t d."""
         flat = start + t * d
         ends = np.cumsum([p.size for p in self.params])
         news = [flat[e - p.size : e].reshape(p.shape).astype(p.dtype) for p, e in zip(self.params, ends, strict=True)]
@@ -168,7 +166,7 @@ class LBFGS(Optimizer):
         return Point(t, f, g, float(g @ d))
 
     def update(self, w: Any, g: Any, state: Any, group: Any) -> Any:
-        """All parameters move together; nothing is kept for one alone."""
+        """Unused: all parameters move together, and none has a state of its own."""
         return w, state
 
     def state_dict(self) -> dict[str, Any]:
@@ -178,7 +176,7 @@ class LBFGS(Optimizer):
         memory, size = state["memory"], sum(p.size for p in self.params)
         for array in (*memory["old_y"], *memory["old_s"]):
             if np.shape(array) != (size,):
-                raise ValueError(f"this state is of {np.size(array)} numbers, and the optimiser moves {size}")
+                raise ValueError(f"this state has {np.size(array)} numbers, but the optimiser moves {size}")
         super().load_state_dict(state)
         self.memory = dict(memory)
 
@@ -186,12 +184,12 @@ class LBFGS(Optimizer):
 def strong_wolfe(
     look: Callable[[float], Point], origin: Point, t: float, d: Any, c1: float = 1e-4, c2: float = 0.9, *, tries: int
 ) -> tuple[Point, int]:
-    """A point along `d` whose loss has fallen enough and whose slope is small, and how often `look` was called.
+    """Find a point along `d` with enough decrease and a small slope; return it and the number of calls of `look`.
 
-    After `tries` points the best so far is taken.
+    After `tries` points, return the best so far.
 
-    Bracketing and zooming as in Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6, with the
-    cubic steps and safeguards of M. Schmidt's minFunc, which PyTorch's follow.
+    Bracketing and zooming follow Nocedal and Wright, Numerical Optimization (2006), algorithms 3.5 and 3.6, with the
+    cubic steps and safeguards of M. Schmidt's minFunc, as in PyTorch.
     """
     longest = float(np.abs(d).max())
     last, now = origin, look(t)
@@ -219,7 +217,7 @@ def strong_wolfe(
             break
         t = cubic(bracket[0], bracket[1])
         margin = 0.1 * (right - left)
-        if min(right - t, t - left) < margin:  # too near an end: once is allowed, then the step goes inwards
+        if min(right - t, t - left) < margin:  # too near an end: allowed once, then moved inwards
             if stuck or t >= right or t <= left:
                 t = right - margin if abs(t - right) < abs(t - left) else left + margin
                 stuck = False
@@ -242,7 +240,7 @@ def strong_wolfe(
 
 
 def cubic(a: Point, b: Point, bounds: tuple[float, float] | None = None) -> float:
-    """Where the cubic through two points with their slopes is least, within `bounds` or between the points."""
+    """The minimum of the cubic through two points with their slopes, within `bounds` or between the points."""
     low, high = bounds or (min(a.t, b.t), max(a.t, b.t))
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)
     square = d1**2 - a.slope * b.slope

@@ -1,4 +1,4 @@
-"""Schedules: how the learning rate changes from epoch to epoch.  Names, arguments and rates are PyTorch's."""
+"""Learning-rate schedules.  Names, arguments and rates are PyTorch's."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class Schedule:
         self.set()
 
     def factor(self, epoch: int) -> float:
-        """What the first learning rate is multiplied by in this epoch."""
+        """The factor on the initial learning rate in this epoch."""
         raise TypeError(f"{type(self).__name__} has no factor()")
 
     def rate(self, base: float, epoch: int) -> float:
-        """The learning rate of a group that began with `base`."""
+        """The learning rate in this epoch of a group that began with `base`."""
         return base * self.factor(epoch)
 
     def set(self) -> None:
-        """Give the optimiser the rates of this epoch."""
+        """Set the optimiser's rates to those of this epoch."""
         for group, base in zip(self.optimizer.groups, self.base_lrs, strict=True):
             group["lr"] = self.rate(base, self.epoch)
 
     def step(self) -> None:
-        """The next epoch begins."""
+        """Begin the next epoch."""
         self.epoch += 1
         self.set()
 
@@ -59,10 +59,10 @@ class Schedule:
         return state | {"schedulers": inner} if inner else state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the result of `state_dict`."""
         own = {name for name in vars(self) if name != "optimizer" and not callable(vars(self)[name])}
         if own != set(state):
-            raise ValueError(f"this state is of another kind of schedule than {type(self).__name__}: {sorted(state)}")
+            raise ValueError(f"this state is from another kind of schedule than {type(self).__name__}: {sorted(state)}")
         for schedule, inner in zip(getattr(self, "schedulers", []), state.get("schedulers", []), strict=True):
             schedule.load_state_dict(inner)
         vars(self).update({name: value for name, value in state.items() if name != "schedulers"})
@@ -83,7 +83,7 @@ def _at_least_1(name: str, n: int) -> None:
 
 
 class StepLR(Schedule):
-    """Times `gamma` every `step_size` epochs."""
+    """Multiply the rate by `gamma` every `step_size` epochs."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         _at_least_1("step_size", step_size)
@@ -95,7 +95,7 @@ class StepLR(Schedule):
 
 
 class MultiStepLR(Schedule):
-    """Times `gamma` at each of the `milestones`."""
+    """Multiply the rate by `gamma` at each of the `milestones`."""
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
         self.milestones, self.gamma = sorted(milestones), gamma
@@ -106,7 +106,7 @@ class MultiStepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """Times `gamma` every epoch."""
+    """Multiply the rate by `gamma` every epoch."""
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = gamma
@@ -117,7 +117,7 @@ class ExponentialLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """From `start_factor` to `end_factor` of the rate over `total_iters` epochs: a warm-up."""
+    """Move linearly from `start_factor` to `end_factor` times the rate over `total_iters` epochs: a warm-up."""
 
     def __init__(
         self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0, total_iters: int = 5
@@ -131,7 +131,7 @@ class LinearLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """Half a cosine from the rate down to `eta_min` over `T_max` epochs: Loshchilov and Hutter 2017."""
+    """Follow half a cosine from the rate down to `eta_min` over `T_max` epochs: Loshchilov and Hutter 2017."""
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         _at_least_1("T_max", T_max)
@@ -143,9 +143,9 @@ class CosineAnnealingLR(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """Up from max_lr / div_factor to `max_lr`, and down far below it, along cosines: Smith and Topin 2018.
+    """Rise from max_lr / div_factor to `max_lr`, then fall far below, along cosines: Smith and Topin 2018.
 
-    `step()` is called after every batch, `total_steps` times at most.
+    Call `step()` after every batch, at most `total_steps` times.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class OneCycleLR(Schedule):
 
     def rate(self, base: float, epoch: int) -> float:
         if epoch >= self.total_steps:
-            raise ValueError(f"OneCycleLR was made for {self.total_steps} steps, and this is step {epoch + 1}")
+            raise ValueError(f"OneCycleLR was made for {self.total_steps} steps, but this is step {epoch + 1}")
         if epoch <= self.up:
             start, end, share = self.first, self.max_lr, epoch / self.up
         else:
@@ -173,7 +173,7 @@ class OneCycleLR(Schedule):
 
 
 class SequentialLR(Schedule):
-    """One schedule after the other: number i takes over at milestones[i - 1], and counts its own epochs from there."""
+    """Schedules in sequence: number i takes over at milestones[i - 1] and counts its own epochs from there."""
 
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
         if len(milestones) != len(schedulers) - 1:
@@ -191,7 +191,7 @@ class SequentialLR(Schedule):
 
 
 class ReduceLROnPlateau:
-    """Times `factor` when a number, given to `step`, has not become better for more than `patience` epochs."""
+    """Multiply the rate by `factor` when the metric of `step` has not improved for more than `patience` epochs."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class ReduceLROnPlateau:
         self.best, self.bad, self.resting = math.inf, 0, 0
 
     def step(self, metric: float) -> None:
-        """An epoch ended with this number."""
+        """Record the metric of an epoch, and reduce the rate if it is time."""
         value = self.sign * float(metric)
         better = value < self.best * (1 - self.sign * self.threshold)
         self.best, self.bad = (value, 0) if better else (self.best, self.bad + 1)

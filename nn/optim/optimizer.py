@@ -1,7 +1,7 @@
-"""What all optimisers have in common: groups of parameters with options, their state, and the step that is all or none.
+"""Base of all optimisers: groups of parameters with options, their state, and a step that changes all or nothing.
 
-An optimiser is one function, `update(weight, gradient, state, group)`, which returns the new weight and the new state
-and changes nothing; `step()` applies it to every parameter and then sets all of them at once.
+An optimiser is one function, `update(weight, gradient, state, group)`, which returns the new weight and state and
+changes nothing; `step()` applies it to every parameter and then sets all of them at once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ State = dict[str, Any]
 
 
 def blend(old: Any, share: float, new: Any) -> Any:
-    """A new array, `old * share + new`, and no other on the way; a copy of `new` where there is no old one yet."""
+    """`old * share + new`, with only one new array; a copy of `new` if `old` is None."""
     if old is None:
         return new.copy()
     blend = old * share
@@ -33,7 +33,7 @@ def blend(old: Any, share: float, new: Any) -> Any:
 
 
 def observed(step: Callable[..., Any]) -> Callable[..., Any]:
-    """A `step` of which whoever watches, a profile say, is told."""
+    """Wrap `step` so that an observer, such as a profile, sees it."""
 
     @functools.wraps(step)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -45,10 +45,10 @@ def observed(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Optimizer:
-    """What all have in common: groups of parameters with options of their own, and the state of each parameter.
+    """Base of optimisers: groups of parameters with their own options, and the state of each parameter.
 
     `params` are the parameters, or groups: dicts with "params" and options that differ from the arguments.  `state` is
-    a list parallel to `self.params`; `groups` are dicts whose options, the learning rate "lr" for one, may be changed
+    a list parallel to `self.params`; `groups` are dicts whose options, such as the learning rate "lr", may be changed
     at any time.
     """
 
@@ -58,7 +58,7 @@ class Optimizer:
 
     def __init_subclass__(cls) -> None:
         if "step" in vars(cls):
-            cls.step = observed(cls.step)  # type: ignore[method-assign]  # the same, told of
+            cls.step = observed(cls.step)  # type: ignore[method-assign]  # the same, observed
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__
@@ -68,8 +68,8 @@ class Optimizer:
         given = list(params)
         if not given:
             raise ValueError(
-                f"{name} was given no parameters: those of a model are the nn.Parameters (and Tensors with "
-                f"requires_grad=True, that are no results) in its attributes, lists, tuples and dicts"
+                f"{name} was given no parameters: those of a model are the nn.Parameters (and leaf Tensors with "
+                f"requires_grad=True) in its attributes, lists, tuples and dicts"
             )
         groups = given if isinstance(given[0], dict) else [{"params": given}]
         for group in groups:
@@ -86,7 +86,7 @@ class Optimizer:
         self.params = [p for group in self.groups for p in group["params"]]
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
-                raise TypeError(f"parameter {i} is no leaf Tensor with requires_grad=True: {_instead(p)}")
+                raise TypeError(f"parameter {i} is not a leaf Tensor with requires_grad=True: {_instead(p)}")
         if len({id(p) for p in self.params}) != len(self.params):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
         self.state = [{} for _ in self.params]
@@ -94,7 +94,7 @@ class Optimizer:
         self.warned = False
 
     def _check(self, options: Mapping[str, Any]) -> None:
-        """Options that no optimiser can work with."""
+        """Raise an error for options that no optimiser can use."""
         for key, value in options.items():
             if key not in ("params", "betas", "line_search_fn") and not isinstance(value, Real):
                 raise TypeError(f"{key} is a number; got {_shown(value)}")
@@ -115,12 +115,12 @@ class Optimizer:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """PyTorch's name of `groups`."""
+        """PyTorch's name for `groups`."""
         return self.groups
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group; setting it sets that of all groups."""
+        """The learning rate of the first group; setting it sets all groups."""
         return float(self.groups[0]["lr"])
 
     @lr.setter
@@ -131,23 +131,23 @@ class Optimizer:
             group["lr"] = value
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
-        """The new weight and state of one parameter; the arrays given are not changed."""
+        """The new weight and state of one parameter; the given arrays are not changed."""
         raise TypeError(
             f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
         )
 
     @observed
     def step(self) -> None:
-        """Move every parameter that has a gradient: all of them, or after an error or an interrupt none."""
+        """Move every parameter that has a gradient: all of them, or none after an error or an interrupt."""
         moving, news, states = self._moved()
         self.used, mixed = use_gradients(moving, self.used)
-        assign_all(moving, news, (self, "state", states))  # new arrays: what a graph has recorded never changes
+        assign_all(moving, news, (self, "state", states))  # new arrays: recorded values never change
         if not moving:
             self._found_none()
         if mixed and not self.warned:
             self.warned = True
             warnings.warn(
-                "the gradients that an earlier step had used were not forgotten, and newer ones were added to them: "
+                "the gradients that an earlier step had used were not cleared, and newer ones were added to them: "
                 "call optimizer.zero_grad() before every backward(), or after every step()",
                 stacklevel=3,
             )
@@ -174,50 +174,50 @@ class Optimizer:
         return moving, news, states
 
     def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
-        """ValueError for a state with which no step can be taken."""
+        """Raise ValueError for a state that makes a step fail."""
         options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
         for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
             try:
                 update = self.update if p.shape else functools.partial(_along_an_axis, self.update)
                 update(p.data, np.zeros_like(p.data), state, given)
             except Exception as error:
-                raise ValueError(f"the state of parameter {i} is none of {type(self).__name__}: {error!r}") from error
+                raise ValueError(f"the state of parameter {i} does not fit {type(self).__name__}: {error!r}") from error
 
     def _found_none(self) -> None:
         if not self.warned:
             self.warned = True
             warnings.warn(
                 "step() found no gradient in any parameter, so nothing moved: call zero_grad() before backward() and "
-                "step() after it, and make the optimiser of the parameters that the model has now",
+                "step() after it, and make the optimiser from the model's current parameters",
                 stacklevel=4,
             )
 
     def zero_grad(self) -> None:
-        """Forget the gradients, so that the next backward() does not add to them."""
+        """Clear the gradients, so that the next backward() does not add to them."""
         clear_gradients(self.params)
 
     def state_dict(self) -> dict[str, Any]:
-        """{"state": per parameter, "groups": the options}, which `load_state_dict` takes."""
+        """{"state": per parameter, "groups": the options}, for `load_state_dict`."""
         groups = [{k: v for k, v in group.items() if k != "params"} for group in self.groups]
         return {"state": [dict(state) for state in self.state], "groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the state and the options.
+        """Load the state and the options.
 
-        Raises ValueError, before anything changed, if they are of other parameters or of another kind of optimiser.
+        Raises ValueError, before anything changes, if they are from other parameters or another kind of optimiser.
         """
         if not isinstance(state, Mapping) or not {"state", "groups"} <= state.keys():
-            raise ValueError('the state of an optimiser is {"state": ..., "groups": ...}, what its state_dict() gave')
+            raise ValueError('the state of an optimiser is {"state": ..., "groups": ...}, as its state_dict() returns')
         states, groups = list(state["state"]), list(state["groups"])
         if len(states) != len(self.params) or len(groups) != len(self.groups):
             raise ValueError(
-                f"this state is of {len(states)} parameters in {len(groups)} groups, and the optimiser has "
+                f"this state has {len(states)} parameters in {len(groups)} groups, but the optimiser has "
                 f"{len(self.params)} in {len(self.groups)}"
             )
         for own, theirs in zip(self.groups, groups, strict=True):
             if differing := sorted((own.keys() - {"params"}) ^ set(theirs)):
                 raise ValueError(
-                    f"this state is of another kind of optimiser than {type(self).__name__}: only one of them has "
+                    f"this state is from another kind of optimiser than {type(self).__name__}: only one of them has "
                     f"{', '.join(differing)}"
                 )
         for own, options in zip(self.groups, groups, strict=True):
@@ -225,9 +225,11 @@ class Optimizer:
         for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
             for key, value in own.items():
                 if np.asarray(value).dtype.kind not in "fciub":
-                    raise ValueError(f"{key} of parameter {i} is {_shown(value)}, and must be numbers")
+                    raise ValueError(f"{key} of parameter {i} is {_shown(value)}, but must be numbers")
                 if np.ndim(value) and np.shape(value) != p.shape:
-                    raise ValueError(f"{key} of parameter {i} has shape {np.shape(value)}, the parameter {p.shape}")
+                    raise ValueError(
+                        f"{key} of parameter {i} has shape {np.shape(value)}, but the parameter has {p.shape}"
+                    )
         self._try_on(states, groups)
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
@@ -235,7 +237,7 @@ class Optimizer:
 
 
 def _along_an_axis(update: Any, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
-    """`update` of a weight without axes: NumPy makes numbers of such arrays, which cannot be written into."""
+    """`update` for a weight without axes: NumPy turns such arrays into numbers, which cannot be written into."""
     wide = {key: value.reshape(1) if hasattr(value, "reshape") else value for key, value in state.items()}
     new, wide = update(w.reshape(1), g.reshape(1), wide, group)
     return new.reshape(()), {key: v.reshape(()) if hasattr(v, "reshape") else v for key, v in wide.items()}
@@ -246,7 +248,7 @@ def _shown(x: Any) -> str:
 
 
 def _instead(p: Any) -> str:
-    """What was given in place of a parameter, and what to do about it."""
+    """The object given instead of a parameter, and what to do about it."""
     if not isinstance(p, Tensor):
         return f"got {type(p).__name__}; model.parameters() is a list of them"
     if not p.is_leaf:

@@ -1,4 +1,4 @@
-"""A run that was killed goes on and ends with the same bits; event files are what TensorBoard reads."""
+"""A killed run resumes and ends with the same bits; TensorBoard reads the event files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_killed_run_ends_with_the_same_bits_as_one_that_was_not(tmp_path):
     whole, _ = start("-").communicate()
     expected = whole.splitlines()[-1]
     killed_at = []
-    for stop in (2, 5, 9):  # killed in the middle of some epoch after each of these, again and again
+    for stop in (2, 5, 9):  # kill the run during the epoch after each of these
         process = start(tmp_path / "run")
         for line in process.stdout:
             if line.strip() == str(stop):
@@ -104,10 +104,10 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
         fitted(tmp_path, extra=[nn.EarlyStopping()])
     assert other[0].weight.data is before
     (tmp_path / "last.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no whole file"):
+    with pytest.raises(ValueError, match="not a complete file"):
         fitted(tmp_path)
     nn.save({"a": np.zeros(2)}, tmp_path / "last.npz")
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(ValueError, match="not a checkpoint"):
         fitted(tmp_path)
 
 

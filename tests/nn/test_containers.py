@@ -1,4 +1,4 @@
-"""Containers, and what a module can be asked and told."""
+"""Containers, and the methods of modules."""
 
 from __future__ import annotations
 

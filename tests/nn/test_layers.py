@@ -1,4 +1,4 @@
-"""Layers, activations and initial values by their formulas."""
+"""Layers, activations and initial values against their formulas."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_activations_follow_their_formulas():
 
 
 def test_the_normal_distribution_is_the_same_without_scipy():
-    x = np.linspace(-38, 38, 1001)  # below -37.5, SciPy has 0 and ours a subnormal number
+    x = np.linspace(-38, 38, 1001)  # below -37.5, SciPy returns 0 and ours a subnormal number
     np.testing.assert_allclose(activations._plain_cdf(x), activations._cdf()(x), rtol=1e-12, atol=1e-300)
     assert activations._plain_cdf(np.float32([1, 2])).dtype == np.float32
     assert activations._plain_cdf(np.float64(0.0)) == 0.5

@@ -22,7 +22,7 @@ NEAR = np.abs(A - B)
 COSINE = (A * B).sum(axis=1) / np.sqrt((A * A).sum(axis=1) * (B * B).sum(axis=1))
 PICKED = -LOGS[np.arange(5), LABELS]
 
-# The loss, its arguments, and every element of it before the reduction.
+# The loss, its options, its arguments, and its elements before the reduction.
 TABLE = [
     (nn.MSELoss, {}, (A, B), (A - B) ** 2),
     (nn.L1Loss, {}, (A, B), NEAR),
@@ -121,7 +121,7 @@ def test_certain_probabilities_have_finite_losses():
     np.testing.assert_allclose(loss.data, [100, 100, 100])
     loss.sum().backward()
     assert np.isfinite(p.grad.data).all() and p.grad.data[0] < 0 < p.grad.data[1]
-    t = Tensor([0.5, 0.5], requires_grad=True)  # the target: log(1 - p) - log(p), each stopped at -100
+    t = Tensor([0.5, 0.5], requires_grad=True)  # the target's gradient: log(1 - p) - log(p), each at least -100
     F.binary_cross_entropy(np.array([0.0, 1.0]), t, reduction="sum").backward()
     np.testing.assert_allclose(t.grad.data, [100, -100])
 
@@ -133,11 +133,11 @@ def test_a_target_of_probabilities_that_are_no_numbers_with_a_point():
         nn.MSELoss("average")
 
 
-# ---- labels: few classes and many take different ways
+# ---- labels: few and many classes take different paths
 
 
 def by_rows(x, labels):
-    """Cross-entropy of rows of ones and zeros, the general way."""
+    """Cross-entropy with one-hot rows, by the general path."""
     return F.softmax_cross_entropy(x, F.one_hot(labels, x.shape[1], x.dtype)).mean()
 
 

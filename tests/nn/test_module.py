@@ -197,7 +197,7 @@ def test_a_thousand_training_steps_leave_no_garbage_and_learn():
 
     first = step()
     gc.collect()
-    gc.freeze()  # what lives now need not be looked at again
+    gc.freeze()  # exclude the objects that exist now
     gc.disable()
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Hooks of modules."""
+"""Module hooks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_backward_hook_may_replace_the_gradient():
 
 
 class Pair(nn.Module):
-    """Two inputs, of which the second counts only if it is asked to."""
+    """A module with two inputs; the second counts only with `both`."""
 
     def __init__(self, both=True, output=lambda y: y):
         self.both, self.output = both, output

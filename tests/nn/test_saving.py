@@ -1,4 +1,4 @@
-"""Files of weights: kept whole, read with distrust."""
+"""Files of weights: written whole, and checked when read."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def test_files_that_are_refused_before_anything_changes(tmp_path):
     nn.save(network(), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    refused(path, "no whole file")
+    refused(path, "not a complete file")
     np.savez(path, allow_pickle=True, weight=np.array([{"a": 1}], dtype=object))
     refused(path, "object")
     np.savez_compressed(path, weight=np.zeros(10_000_000))
-    refused(path, "no plain array")
+    refused(path, "not a plain array")
     nn.save(nn.Linear(3, 9), path)
     refused(path, "does not fit")
     with zipfile.ZipFile(path, "w") as archive:

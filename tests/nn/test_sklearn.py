@@ -1,4 +1,4 @@
-"""The estimators pass scikit-learn's own checks, and go where its own go."""
+"""The estimators pass scikit-learn's own checks, and work where its own estimators do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fit: what it trains, measures, shows and refuses."""
+"""fit: training, measurements, progress and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nn import EarlyStopping, LRSchedule, TrackPredictions, TrainingError, fit
 
 
 def blobs(n=200, seed=0):
-    """Two clouds of points, and which of them each point is from."""
+    """Two clouds of points, and the cloud of each point."""
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, n)
     return (rng.normal(size=(n, 2)) + 3 * y[:, None]).astype(np.float32), y

@@ -40,7 +40,7 @@ def check_what_schedules_keep_and_refuse(library):
     after.step()
     assert after.get_last_lr() == [0.2]
     assert set(Bent(optimizer(), abs).state_dict()) == {"epoch", "base_lrs"}
-    with pytest.raises(ValueError, match="of another kind"):
+    with pytest.raises(ValueError, match="from another kind"):
         library.StepLR(optimizer(), 1).load_state_dict(state)
     for name, option in (("StepLR", "step_size"), ("LinearLR", "total_iters"), ("CosineAnnealingLR", "T_max")):
         wrong = functools.partial(getattr(library, name), optimizer(), **{option: 0})

@@ -119,8 +119,8 @@ TABLE = [
         "in a ndarray",
         lambda: holding({"a": nn.Linear(3, 2)}),
     ),
-    (lambda: replaced(np.ones((2, 3))), TypeError, "ndarray is none, .* not be learned", lambda: replaced(weight())),
-    (lambda: replaced(weight() * 0.5), TypeError, "the result of multiply is none", lambda: replaced(weight())),
+    (lambda: replaced(np.ones((2, 3))), TypeError, "ndarray is not, .* not be learned", lambda: replaced(weight())),
+    (lambda: replaced(weight() * 0.5), TypeError, "the result of multiply is not", lambda: replaced(weight())),
     (lambda: replaced(Tensor(np.ones((2, 3)))), TypeError, r"nn.Parameter\(value\)", lambda: replaced(weight())),
     (
         lambda: counted(lambda layer: setattr(layer, "running_mean", layer.running_mean * 0.9)),
@@ -175,7 +175,7 @@ TABLE = [
     (
         lambda: F.mse_loss(PAIR, P),
         ValueError,
-        "there is cross_entropy, with integer",
+        "use cross_entropy with integer",
         lambda: F.mse_loss(PAIR[:, 0], P),
     ),
     (
@@ -217,7 +217,7 @@ TABLE = [
     (
         lambda: nn.NLLLoss()(PAIR, [0, 1]),
         UserWarning,
-        "at most 0, and was given 2: pass nn.functional.log_softmax",
+        "at most 0, but was given 2: pass nn.functional.log_softmax",
         lambda: nn.NLLLoss()(F.log_softmax(PAIR), [0, 1]),
     ),
     (lambda: nn.KLDivLoss()(P, P), UserWarning, r"pass np.log\(p\)", lambda: nn.KLDivLoss()(np.log(P), P)),
@@ -230,7 +230,7 @@ TABLE = [
     (
         lambda: nn.CrossEntropyLoss()(PAIR, PAIR),
         UserWarning,
-        "targets that are no probabilities",
+        "targets that are not probabilities",
         lambda: nn.CrossEntropyLoss()(PAIR, F.softmax(PAIR)),
     ),
     (

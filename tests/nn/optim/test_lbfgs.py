@@ -1,4 +1,4 @@
-"""LBFGS: PyTorch's trajectory (extra `oracle`), and what it promises by itself."""
+"""LBFGS: PyTorch's trajectory (extra `oracle`), and its own guarantees."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_its_state_is_kept_and_refused_for_others():
         o.step(closure_of(o, rosenbrock, p))
     assert np.array_equal(x.data, y.data)
     z = Tensor([1.0, 2.0, 3.0], requires_grad=True)
-    with pytest.raises(ValueError, match="this state is of 2 numbers"):
+    with pytest.raises(ValueError, match="this state has 2 numbers"):
         nn.LBFGS([z]).load_state_dict(optimizer.state_dict())
 
 
@@ -136,7 +136,7 @@ def test_a_hump_in_the_way_is_not_passed():
 
 
 def along(*coefficients):
-    """A polynomial as a line search sees it, and the places where it is asked."""
+    """A polynomial as a line search sees it, and the list of the points where it is evaluated."""
     f, places = np.polynomial.Polynomial(coefficients), []
 
     def look(t):
@@ -149,7 +149,7 @@ def along(*coefficients):
 def test_a_search_ends_where_the_slope_is_small():
     look, places = along(0.0, -1.0, -0.9, 1.2)
     found, used = strong_wolfe(look, look(0.0), 4.0, np.array([1.0]), tries=9)
-    assert found.t == places[-1] == pytest.approx(5 / 6) and used == 2  # where the cubic, which it is, has its least
+    assert found.t == places[-1] == pytest.approx(5 / 6) and used == 2  # the minimum of this cubic
 
 
 def test_one_step_near_an_end_is_allowed():

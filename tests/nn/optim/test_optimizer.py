@@ -1,4 +1,4 @@
-"""Optimisers and schedules: their promises here, their trajectories beside PyTorch's (extra `oracle`)."""
+"""Optimisers and schedules: their own guarantees, and PyTorch's trajectories (extra `oracle`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ START = [np.array([1.0, -2.0, 0.5]), np.array([[0.3, -0.1], [2.0, 1.0]])]
 
 
 def loss(a, b):
-    """Of arrays, Tensors or torch's tensors: curved, and not the same in every direction."""
+    """A curved function of arrays, Tensors or PyTorch's tensors, not the same in every direction."""
     return (a * a * a * a).sum() * 0.1 + (a * a).sum() + ((b - 0.7) * (b - 0.7)).sum() * 2 + (b[0] * a[0]).sum() * 0.3
 
 
@@ -107,7 +107,7 @@ def test_float32_stays_float32_and_gradients_are_not_changed(name):
     ids=str,
 )
 def test_a_step_makes_the_new_arrays_and_no_others_of_their_size(name, options, arrays):
-    """AdamW and Adadelta need one more, and for a moment."""
+    """AdamW and Adadelta need one more, for a moment."""
     w = Tensor(np.ones(1 << 16), requires_grad=True)
     optimizer = getattr(nn, name)([w], lr=0.1, **options)
     w.grad = Tensor(np.full(1 << 16, 0.5))
@@ -139,7 +139,7 @@ class Forgetful(nn.Optimizer):
         (lambda p: nn.Adam([]), ValueError, "no parameters"),
         (lambda p: nn.Adam(p), TypeError, "got one Tensor"),
         (lambda p: nn.Adam([p, p]), ValueError, "twice"),
-        (lambda p: nn.Adam([p * 2]), TypeError, "no leaf"),
+        (lambda p: nn.Adam([p * 2]), TypeError, "not a leaf"),
         (lambda p: nn.Adam([p], betas=(1.0, 0.9)), ValueError, "betas"),
         (lambda p: nn.RMSprop([p], alpha=-1), ValueError, "alpha"),
         (lambda p: nn.SGD([p], momentum=1.0), ValueError, "momentum must be at least 0 and below 1"),
@@ -158,7 +158,7 @@ class Forgetful(nn.Optimizer):
                 nn.SGD([p], momentum=0.9).state_dict() | {"state": [{"mean": np.ones(p.shape)}]}
             ),
             ValueError,
-            "the state of parameter 0 is none of SGD",
+            "the state of parameter 0 does not fit SGD",
         ),
         (lambda p: Forgetful().step(), AttributeError, r"__init__ of Forgetful does not call super\(\).__init__\(\)"),
         (lambda p: nn.OneCycleLR(nn.SGD([p]), 0.1, 1).step(), ValueError, "1 steps"),
@@ -242,7 +242,7 @@ def test_gradients_that_are_meant_to_add_up_are_no_mistake():
     def backward():
         ((p[0] * p[0]).sum() + (p[0] * other[0]).sum()).backward()
 
-    for _ in range(3):  # two batches for each step, and another optimiser's losses that reach these parameters
+    for _ in range(3):  # two batches per step, and another optimiser's losses that depend on these parameters
         backward()
         backward()
         optimizer.step()
