@@ -37,14 +37,26 @@ class Leaf:
     that of the last addition to it.  `tensor()` is the tensor, or None once it has been freed.
     """
 
-    __slots__ = ("__weakref__", "added", "began", "dtype", "grad", "hooks", "number", "shape", "stamp", "tensor")
+    __slots__ = (
+        "__weakref__",
+        "added",
+        "began",
+        "dtype",
+        "grad",
+        "hooks",
+        "name",
+        "number",
+        "shape",
+        "stamp",
+        "tensor",
+    )
     edges: tuple[Any, ...] = ()
     kept = op = None
 
     def __init__(self, tensor: Any) -> None:
         if tensor.dtype.kind not in "fc":
             refuse("whole numbers", tensor.dtype)
-        self.shape, self.dtype, self.tensor = tensor.shape, tensor.dtype, weakref.ref(tensor)
+        self.shape, self.dtype, self.name, self.tensor = tensor.shape, tensor.dtype, tensor.name, weakref.ref(tensor)
         self.number = self.stamp = 0  # older than every node
         self.grad: Any = None
         self.hooks: list[Callable[[Any], Any]] | None = None
@@ -132,7 +144,7 @@ def walk(
             i += 1
             if edge is None or edge.number < oldest:
                 continue
-            if not edge.number and edge.stamp > -number and _reads(node, edge):
+            if not edge.number and edge.stamp > -number and (op.view or node.kept[i + 1] is not edge):  # it is read
                 refuse("replaced", op.name, error=GraphError)
             try:
                 gx = back(i) if back else rules[i](*arguments, **params) if params else rules[i](*arguments)
@@ -168,10 +180,3 @@ def hooked(node: Any, gradient: Any) -> Any:
     for hook in tuple(node.hooks):
         gradient = hook(gradient)
     return gradient
-
-
-def _reads(node: Node, leaf: Leaf) -> bool:
-    """Whether a rule of `node` reads the value of `leaf`; a view is assumed to be read elsewhere."""
-    assert node.kept is not None and node.edges is not None
-    pairs = zip(node.kept[1:], node.edges, strict=True)
-    return node.op.view or any(edge is leaf and array is not leaf for array, edge in pairs)

@@ -30,7 +30,7 @@ class Tensor(Array):
     Tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "name")
+    __slots__ = ("__weakref__", "frozen", "name")
     __hash__ = object.__hash__  # by identity: `==` compares elements
 
     name: str | None
@@ -70,8 +70,8 @@ class Tensor(Array):
             refuse("requires", value)
         if not self.is_leaf:
             refuse("no leaf", "requires_grad = ...", self.node.op.name)
-        if value is not self.requires_grad:
-            self.node = Leaf(self) if value else None
+        leaf = self.leaf or (Leaf(self) if value else None)  # a leaf that is frozen and freed stays the same one
+        self.frozen, self.node = (None, leaf) if value else (leaf, None)
 
     @property
     def is_leaf(self) -> bool:
@@ -79,22 +79,27 @@ class Tensor(Array):
         return self.node.__class__ is not Node
 
     @property
-    def grad(self) -> Tensor | None:
-        """The sum of the gradients from `backward()`, or None; only leaves keep one."""
+    def leaf(self) -> Leaf | None:
+        """Where the gradients of this Tensor add up, if you made it: its `node`, also while it is frozen."""
         node = self.node
-        return node.grad if node.__class__ is Leaf else None
+        return node if node.__class__ is Leaf else getattr(self, "frozen", None)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The sum of the gradients from `backward()`, or None; only leaves keep one, and keep it while frozen."""
+        node = self.node
+        return node.grad if node.__class__ is Leaf else getattr(self.leaf, "grad", None)
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
-        node = self.node
-        if gradient is not None:
-            if node.__class__ is not Leaf:
-                refuse("no place", "has none" if node is None else f"is the result of {node.op.name}")
-            if gradient.__class__ not in TENSORS or gradient.shape != node.shape:
-                refuse("grad", type(gradient).__name__, np.shape(getattr(gradient, "data", gradient)), node.shape)
-            node.began = node.added = next_number()
-        if node.__class__ is Leaf:
-            node.grad = gradient
+        leaf = self.leaf
+        if leaf is None and gradient is not None:
+            refuse("no place", "has none" if self.node is None else f"is the result of {self.node.op.name}")
+        if gradient is not None and (gradient.__class__ not in TENSORS or gradient.shape != self.shape):
+            refuse("grad", type(gradient).__name__, np.shape(getattr(gradient, "data", gradient)), self.shape)
+        if leaf is not None:
+            leaf.grad = gradient
+            leaf.began = leaf.added = next_number()
 
     # ---- the graph
 
@@ -170,9 +175,10 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             refuse("shares", data.dtype, np.dtype(dtype))
         return data
-    if (type(data) is np.ndarray or is_foreign(data)) and dtype in (None, data.dtype) and data.dtype.kind in "fciub":
-        return tensor_of(data)
-    return tensor_of(numbers_of(data, dtype))
+    own = type(data) is np.ndarray or is_foreign(data)
+    return tensor_of(
+        data if own and dtype in (None, data.dtype) and data.dtype.kind in "fciub" else numbers_of(data, dtype)
+    )
 
 
 # ---- gradients
@@ -231,9 +237,8 @@ def differentiate(
         observer.finish()
 
 
-def _lift(node: Node) -> list[Any]:
+def _lift(node: Any) -> list[Any]:
     """Turn the kept arrays of `node` back into Tensors, so that a rule run on them records itself."""
-    assert node.kept is not None and node.edges is not None
     pairs = zip(node.kept, [node, *node.edges], strict=True)
     return [a if edge is None or a is edge or a is None else tensor_of(a, edge) for a, edge in pairs]
 

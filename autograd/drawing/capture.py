@@ -119,7 +119,7 @@ class _Camera:
         into = self.folded.into
         numbers = {into[node]: node.number for node in self.notes if node in into}
         for key, (title, lines) in self.folded.boxes.items():
-            self._place(key, Box("folded", title, notes=lines, number=numbers[key]))
+            self._place(key, Box("folded", title, notes=lines, number=numbers.get(key, 0)))  # only inputs may be folded
         totals: dict[Any, Any] = {}
         partial: set[Any] = set()  # leaves for which some share of the gradient is unknown
         arrows: list[Arrow] = []

@@ -93,7 +93,8 @@ def _run(inputs: Mapping[Node, list[Any]], sources: Collection[Any], named: Coll
     into = {key: FOLD for key in (*inputs, *sources) if key not in shown}
     ops = sum(isinstance(key, Node) for key in into)
     text = f"Folded: {len(into):,} of {len(inputs) + len(sources):,} boxes, into one; use max_nodes= to see more."
-    return Folded(into, {FOLD: (f"{ops:,} op{'s' * (ops != 1)}", _contents(into))}, text)
+    title = f"{ops:,} op{'s' * (ops != 1)}" if ops else f"{len(into):,} inputs"
+    return Folded(into, {FOLD: (title, _contents(into))}, text)
 
 
 def _take(nodes: list[Node], inputs: Mapping[Node, list[Any]], shown: set[Any], room: int, barred: set[Any]) -> int:

@@ -47,9 +47,11 @@ def rule_of(node: Node, slot: int, called: Sequence[str]) -> str:
 
 
 def name_of(edge: Any) -> str | None:
-    """The name of a leaf's tensor, if the tensor still exists."""
-    tensor = edge.tensor() if edge.__class__ is Leaf else None
-    return None if tensor is None else tensor.name
+    """The name of a leaf's tensor; of one that no longer exists, the name that it was made with."""
+    if edge.__class__ is not Leaf:
+        return None
+    tensor = edge.tensor()
+    return edge.name if tensor is None else tensor.name
 
 
 def key_of(tensor: Tensor) -> Any:

@@ -124,8 +124,9 @@ class Recorder(Observer):
     def begin_module(self, module: Any) -> Span:
         """Open the span of a module's call, under the name that the module around it uses."""
         around = self._here.open[-1].modules if self._here.open else ()
-        known = self._labels.get((id(module), around))
-        label = self._name(module, around) if known is None else known[1]
+        with self._lock:  # two threads that call the module for the first time share its row
+            known = self._labels.get((id(module), around))
+            label = self._name(module, around) if known is None else known[1]
         return self.open_span(label, "module", modules=(*around, label))
 
     def _name(self, module: Any, around: Path) -> str:

@@ -64,3 +64,40 @@ def test_a_value_that_was_replaced_is_noticed_by_recorded_gradients():
     x.data = np.array([5.0, 5.0])
     with pytest.raises(GraphError, match="replaced"):
         y.backward(create_graph=True)
+
+
+def test_a_leaf_that_is_frozen_and_freed_again_is_the_same_leaf():
+    x, seen = leaf(1.0, 2.0), []
+    handle = x.register_hook(seen.append)
+    first = (x * 2.0).sum()
+    x.requires_grad = False
+    constant = (x * 100.0).sum()
+    x.requires_grad = np.True_
+    second = (x * 3.0).sum()
+    (first + second + constant).backward()
+    assert x.grad.data.tolist() == [5.0, 5.0] and len(seen) == 1
+    for value in (np.True_, True, False):
+        x.requires_grad = value
+        assert x.grad.data.tolist() == [5.0, 5.0] and x.requires_grad is bool(value)
+    x.requires_grad = True
+    handle.remove()
+    late = (x * x).sum()
+    x.requires_grad = False
+    x.assign([3.0, 4.0])
+    x.requires_grad = True
+    with pytest.raises(GraphError, match="replaced"):
+        late.backward()
+
+
+def test_a_leaf_that_was_replaced_costs_no_more_among_many():
+    leaves = [Tensor(1.0, requires_grad=True) for _ in range(3000)]
+    total = np.stack(leaves).sum()
+    total.backward(retain_graph=True)
+    for x in leaves:
+        x.assign(2.0)
+    total.backward()  # stack reads no value
+    assert leaves[-1].grad.item() == 2.0
+    product = np.concatenate([x[None] * x for x in leaves[:5]]).sum()
+    leaves[4].assign(1.0)
+    with pytest.raises(GraphError, match="replaced"):
+        product.backward()

@@ -157,7 +157,7 @@ def test_a_frozen_weight_stays_where_it_is():
 
         v.grad = Tensor(ONE)
         step(ONE)
-        v.requires_grad = False  # which clears its gradient
+        v.requires_grad, v.grad = False, None
         step(ONE), step(ONE)
         v.requires_grad = True
         step(ONE)
@@ -376,3 +376,24 @@ def test_a_walk_through_a_result_makes_no_other_step():
     with pytest.raises(GraphError, match=r"would have to run again.*\.detach\(\)"):
         penalty.backward()
     same(w, before)
+
+
+def test_the_gradient_of_a_frozen_weight_is_used_as_long_as_it_is_there():
+    def run(wrap):
+        w, v = (Tensor(np.ones(2), requires_grad=True) for _ in range(2))
+        optimizer = nn.SGD([w, v], lr=0.1)
+
+        @wrap
+        def step(x):
+            (w * x).sum().backward()
+            optimizer.step()
+            w.grad = None
+
+        v.requires_grad, v.grad = False, Tensor(ONE)
+        step(ONE), step(ONE)
+        v.grad = None
+        step(ONE), step(ONE)
+        return w.data, v.data
+
+    for mine, theirs in zip(run(compile), run(lambda f: f), strict=True):
+        close(mine, theirs)

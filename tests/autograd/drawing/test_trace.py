@@ -90,3 +90,17 @@ def test_every_rule_of_the_registry_has_mathematics(name):
 )
 def test_rules_read_as_mathematics(op, said):
     assert [mathematics(rule) for rule in rules_of(OPS[op])] == said
+
+
+def test_a_leaf_that_no_longer_exists_keeps_its_name():
+    def loss():
+        weight = Tensor([1.0, 2.0], requires_grad=True, name="slope")
+        return (weight * 3.0).sum()
+
+    assert "slope" in str(autograd.trace(loss()))
+    assert "slope" in autograd.draw(loss()).source
+
+
+def test_an_op_of_more_inputs_than_fit_into_a_picture_folds_inputs():
+    total = np.stack([Tensor(1.0, requires_grad=True) for _ in range(400)]).sum()
+    assert "250 inputs" in autograd.draw(total, run_backward=True).source
