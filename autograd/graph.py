@@ -37,30 +37,18 @@ class Leaf:
     that of the last addition to it.  `tensor()` is the tensor, or None once it has been freed.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "added",
-        "began",
-        "dtype",
-        "grad",
-        "hooks",
-        "name",
-        "number",
-        "shape",
-        "stamp",
-        "tensor",
-    )
+    __slots__ = ("__weakref__", "added", "began", "dtype", "grad", "hooks", "name", "shape", "stamp", "tensor")
     edges: tuple[Any, ...] = ()
     kept = op = None
+    number = 0  # older than every node
 
     def __init__(self, tensor: Any) -> None:
         if tensor.dtype.kind not in "fc":
             refuse("whole numbers", tensor.dtype)
         self.shape, self.dtype, self.name, self.tensor = tensor.shape, tensor.dtype, tensor.name, weakref.ref(tensor)
-        self.number = self.stamp = 0  # older than every node
         self.grad: Any = None
         self.hooks: list[Callable[[Any], Any]] | None = None
-        self.began = self.added = 0
+        self.began = self.added = self.stamp = 0
 
 
 class Node:

@@ -30,10 +30,11 @@ class Tensor(Array):
     Tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "frozen", "name")
+    __slots__ = ("__weakref__", "_frozen", "name")
     __hash__ = object.__hash__  # by identity: `==` compares elements
 
     name: str | None
+    _frozen: Any  # the node of a leaf that is frozen
 
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         if isinstance(data, Tensor):
@@ -70,8 +71,8 @@ class Tensor(Array):
             refuse("requires", value)
         if not self.is_leaf:
             refuse("no leaf", "requires_grad = ...", self.node.op.name)
-        leaf = self.leaf or (Leaf(self) if value else None)  # a leaf that is frozen and freed stays the same one
-        self.frozen, self.node = (None, leaf) if value else (leaf, None)
+        leaf = self._leaf or (Leaf(self) if value else None)  # a leaf that is frozen and freed stays the same one
+        self._frozen, self.node = (None, leaf) if value else (leaf, None)
 
     @property
     def is_leaf(self) -> bool:
@@ -79,20 +80,20 @@ class Tensor(Array):
         return self.node.__class__ is not Node
 
     @property
-    def leaf(self) -> Leaf | None:
+    def _leaf(self) -> Any:
         """Where the gradients of this Tensor add up, if you made it: its `node`, also while it is frozen."""
         node = self.node
-        return node if node.__class__ is Leaf else getattr(self, "frozen", None)
+        return node if node.__class__ is Leaf else getattr(self, "_frozen", None)
 
     @property
     def grad(self) -> Tensor | None:
         """The sum of the gradients from `backward()`, or None; only leaves keep one, and keep it while frozen."""
         node = self.node
-        return node.grad if node.__class__ is Leaf else getattr(self.leaf, "grad", None)
+        return node.grad if node.__class__ is Leaf else getattr(self._leaf, "grad", None)
 
     @grad.setter
     def grad(self, gradient: Tensor | None) -> None:
-        leaf = self.leaf
+        leaf = self._leaf
         if leaf is None and gradient is not None:
             refuse("no place", "has none" if self.node is None else f"is the result of {self.node.op.name}")
         if gradient is not None and (gradient.__class__ not in TENSORS or gradient.shape != self.shape):
@@ -175,10 +176,8 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             refuse("shares", data.dtype, np.dtype(dtype))
         return data
-    own = type(data) is np.ndarray or is_foreign(data)
-    return tensor_of(
-        data if own and dtype in (None, data.dtype) and data.dtype.kind in "fciub" else numbers_of(data, dtype)
-    )
+    shared = (type(data) is np.ndarray or is_foreign(data)) and dtype in (None, data.dtype)
+    return tensor_of(data if shared and data.dtype.kind in "fciub" else numbers_of(data, dtype))
 
 
 # ---- gradients

@@ -39,7 +39,7 @@ def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any,
             break
     number = next_number()
     for leaf in leaves:
-        if (end := leaf.node or leaf.leaf) is not None:
+        if (end := leaf.node or leaf._leaf) is not None:
             end.stamp = number  # a needless one, after an interrupt, only invalidates a graph
     any(chain(map(setattr, leaves, repeat("_data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
@@ -67,9 +67,9 @@ def convert_all(leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
     changes: list[tuple[Any, str, Any]] = []
     for leaf, new in zip(leaves, arrays, strict=True):
         changes.append((leaf, "_data", new))
-        if leaf.leaf is not None:
+        if leaf._leaf is not None:
             outline = {"shape": new.shape, "dtype": new.dtype, "stamp": next_number(), "grad": None}
-            changes += [(leaf.leaf, name, value) for name, value in outline.items()]
+            changes += [(leaf._leaf, name, value) for name, value in outline.items()]
     any(starmap(setattr, changes))
 
 
@@ -80,7 +80,7 @@ def replace(tensor: Any, array: Any) -> None:
     """
     if not tensor.is_leaf:
         refuse("no leaf", "another .data", tensor.node.op.name)
-    if tensor.leaf is not None and array.shape == tensor.shape and array.dtype == tensor.dtype:
+    if tensor._leaf is not None and array.shape == tensor.shape and array.dtype == tensor.dtype:
         assign_all([tensor], [array])
     else:
         convert_all([tensor], [array])
@@ -112,8 +112,8 @@ def clear_gradients(leaves: Iterable[Any]) -> None:
     True
     """
     for leaf in leaves:
-        if leaf.leaf is not None:
-            leaf.leaf.grad = None
+        if leaf._leaf is not None:
+            leaf._leaf.grad = None
 
 
 def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
@@ -132,7 +132,7 @@ def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
     """
     mixed = False
     for leaf in leaves:
-        node: Leaf = leaf.node or leaf.leaf
+        node: Leaf = leaf.node or leaf._leaf
         if node.began < last < node.added:
             mixed = True
     return next_number(), mixed

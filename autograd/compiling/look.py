@@ -147,7 +147,7 @@ class Look:
                 say(f"({ref}.grad is None) is {tensor.grad is None}")
             if f"{ref}.grad.data" in read:  # a step that uses a sum with it says whether one had used it
                 for k, optimizer in enumerate(plan.optimizers):
-                    say(f"({ref}.leaf.began < o{k}.used) is {tensor.leaf.began < optimizer.used}")
+                    say(f"({ref}._leaf.began < o{k}.used) is {tensor._leaf.began < optimizer.used}")
 
     def _asks_for_gradients(self) -> bool:
         """Whether some code may ask which gradients there are: the function's, or what it calls of the library."""
@@ -216,8 +216,8 @@ class Look:
             if i in out.pending:
                 fresh.append(f"({refs[i]}.node, 'grad', {GRAD(i)})")
             else:
-                always.append(f"({refs[i]}.leaf, 'grad', tensor_of({self._array(place)}))")
-        always += [f"({refs[i]}.leaf, 'grad', None)" for i in out.cleared]
+                always.append(f"({refs[i]}._leaf, 'grad', tensor_of({self._array(place)}))")
+        always += [f"({refs[i]}._leaf, 'grad', None)" for i in out.cleared]
         for i in {i for i, _ in out.states}:
             over = all(out.is_over(p) for (k, _), own in out.states.items() if k == i for p in own.values())
             (fresh if over else always).append(f"(o{i}, 'state', {self._new_states(i)})")
@@ -260,8 +260,8 @@ class Look:
         numbered = [f"{refs[i]}.node.stamp" for i in out.data if tensors[i].requires_grad]
         if out.stepped:
             return ["number", *numbered, *(f"o{k}.used" for k in range(len(self.plan.optimizers)))]
-        numbered += [f"{refs[i]}.leaf.added" for i in out.grads]
-        return ["number", *numbered, *(f"{refs[i]}.leaf.began" for i in out.grads if tensors[i].grad is None)]
+        numbered += [f"{refs[i]}._leaf.added" for i in out.grads]
+        return ["number", *numbered, *(f"{refs[i]}._leaf.began" for i in out.grads if tensors[i].grad is None)]
 
     def _make(self, changes: list[str]) -> str:
         """The call that makes the program's moves and these changes."""

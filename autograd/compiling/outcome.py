@@ -85,7 +85,7 @@ def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
         if target.kind == "data":
             changes.append((tensors[target.place], "_data", value))
         elif target.kind == "grad":
-            leaf = tensors[target.place].leaf
+            leaf = tensors[target.place]._leaf
             changes += [(leaf, "grad", tensor_of(value)), (leaf, "added", number)]
             if leaf.grad is None:
                 changes.append((leaf, "began", number))
@@ -97,7 +97,7 @@ def apply(run: Run, around: Surroundings, leaves: Sequence[Any]) -> list[Any]:
                 states[target.place][j] = {}
             states[target.place][j][key] = value
     changes += [(optimizers[i], "state", state) for i, state in states.items()]
-    changes += [(tensors[i].leaf, "grad", None) for i in run.cleared]
+    changes += [(tensors[i]._leaf, "grad", None) for i in run.cleared]
     if run.stepped:
         changes += [(optimizer, "used", next_number()) for optimizer in optimizers]
     moved = [tensors[t.place].node for t in run.targets if t.kind == "data" and tensors[t.place].node is not None]

@@ -169,7 +169,7 @@ class World:
         self.tape, self.around = tape, around
         self.texts: list[str] = []
         self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
-        self.before = [(t, t.data, t.grad, t.node, _marks(t.leaf)) for t in self.tensors]
+        self.before = [(t, t.data, t.grad, t.node, _marks(t._leaf)) for t in self.tensors]
         self.states = [([dict(own) for own in o.state], [g["lr"] for g in o.groups]) for o in self.optimizers]
         self.used = [optimizer.used for optimizer in self.optimizers]
         self.originals = [(place, place.get()) for place in around.arrays.values()]
@@ -195,7 +195,7 @@ class World:
             tensor._data = self._add(name, f"{around.refs[i]}.data", tensor.data)
             if tensor.grad is not None and not is_lost(tensor.grad):
                 data = tensor.grad.data
-                tensor.leaf.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
+                tensor._leaf.grad = tensor_of(self._add(f"{name}.grad", f"{around.refs[i]}.grad.data", data))
         for i, optimizer in enumerate(self.optimizers):
             self._install_optimizer(i, optimizer, str(i) if len(self.optimizers) > 1 else "")
         for name, place in around.arrays.items() if not around.constant else ():
@@ -237,7 +237,7 @@ class World:
         for tensor, data, _, node, marks in self.before:
             tensor._data, tensor.node = data, node
             for name, value in marks.items():
-                setattr(tensor.leaf, name, value)
+                setattr(tensor._leaf, name, value)
         for optimizer, (own, values), used in zip(self.optimizers, self.states, self.used, strict=True):
             optimizer.state, optimizer.used = own, used
             for group, lr in zip(optimizer.groups, values, strict=True):

@@ -48,10 +48,8 @@ def rule_of(node: Node, slot: int, called: Sequence[str]) -> str:
 
 def name_of(edge: Any) -> str | None:
     """The name of a leaf's tensor; of one that no longer exists, the name that it was made with."""
-    if edge.__class__ is not Leaf:
-        return None
-    tensor = edge.tensor()
-    return edge.name if tensor is None else tensor.name
+    tensor = edge.tensor() if edge.__class__ is Leaf else None
+    return getattr(edge, "name", None) if tensor is None else tensor.name
 
 
 def key_of(tensor: Tensor) -> Any:
