@@ -52,8 +52,8 @@ format: .venv/lint.done  ## mend what can be mended
 pictures: .venv/test.done  ## the pictures of the README; needs chromium
 	$(ONE_THREAD) $(BIN)/python docs/make_pictures.py
 
-bench: .venv/bench.done  ## everything measured, beside NumPy by hand and the peers that are there (ten minutes)
-	$(BIN)/python benchmarks/run.py
+bench: .venv/bench.done  ## everything measured, beside NumPy by hand and the peers that are there (ten minutes; with ONLY=mlp,chain, some)
+	$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY))
 
 peers: .venv/peers.done .venv-hips/peers.done  ## what `make bench` compares with
 

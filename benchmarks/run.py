@@ -1,7 +1,7 @@
 """Run the benchmarks, all or some of them.
 
     make bench                                                   all; writes RESULTS.md and its plots
-    python benchmarks/run.py --only mlp                          prints the cases with "mlp" in their names
+    make bench ONLY=mlp,overhead                                 prints the cases with one of these in their names
     python benchmarks/run.py --only chain --contenders by_hand,compiled,jax_jit --rounds 31
 
 Peers that are not installed are skipped by name; `make peers` installs them.
@@ -21,7 +21,7 @@ from results import affinity, footprint_table, table, write
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="WORD", help="run cases with this in their names; write nothing")
+    parser.add_argument("--only", default="", metavar="A,B", help="run cases with one of these in their names; write nothing")
     parser.add_argument("--contenders", metavar="A,B", help=f"some of {', '.join(CONTENDERS)}; write nothing")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--core", type=int, help="the core to pin to (default: the last allowed one; -1: none)")
@@ -40,13 +40,14 @@ def main() -> None:
     missing = [name for name in wanted if name not in who]
     for name in missing:
         print(f"{CONTENDERS[name].title} is not installed and is left out")
-    cases = [case for case in CASES if arguments.only in case.name]
+    words = arguments.only.split(",")
+    cases = [case for case in CASES if any(word in case.name for word in words)]
     results: dict[str, Outcomes] = {}
     for case in cases:
         start = time.perf_counter()
         results[case.name] = measure(case, who, arguments.rounds, core)
         print(f"\n{table([case], results, who)}\n{time.perf_counter() - start:.0f} s", flush=True)
-    found = footprints(who, arguments.rounds, core) if arguments.only in "import and size" else {}
+    found = footprints(who, arguments.rounds, core) if any(word in "import and size" for word in words) else {}
     if found:
         print("\n" + footprint_table(found))
     if not arguments.only and not arguments.contenders:
