@@ -92,6 +92,28 @@ def test_help_shows_the_arguments_of_a_call(function):
     assert "object at 0x" not in shown and "inputs0" not in shown and "*more" not in shown
 
 
+MADE = [kind for kind in vars(nn).values() if isinstance(kind, type) and nn.FunctionModule in kind.__mro__[1:]]
+
+
+@pytest.mark.parametrize("kind", MADE, ids=lambda kind: kind.__name__)
+def test_modules_made_of_functions_have_the_signature_of_what_is_called(kind):
+    class Same(kind): ...
+
+    class Own(kind):
+        def __init__(self, k):
+            super().__init__()
+
+    shown = inspect.signature(kind)
+    assert inspect.signature(Same) == shown
+    assert list(inspect.signature(Own).parameters) == ["k"]
+    module = Own(1)
+    assert repr(module) == repr(kind()).replace(kind.__name__, "Own")
+    assert inspect.signature(module) == inspect.signature(module.__call__)
+    with pytest.raises(TypeError) as told:
+        kind(no_such=1)
+    assert str(told.value).startswith(f"{kind.__name__}{shown}: ")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("value", list(callables()))
 def test_public_names_are_pickled(value):
