@@ -6,6 +6,7 @@ Run as `python docs/make_stubs.py`; a test fails when one is stale.  It needs Sc
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -220,6 +221,24 @@ def nets() -> str:
     return stub("from autograd import Tensor\n\n" + PLAIN + "".join(body))
 
 
+def modules_of_functions(module: Any) -> str:
+    """Return the stub of a module of FunctionModules: their arguments have the types of their functions'."""
+    made = "".join(_class(getattr(module, name)) for name in module.__all__)
+    return stub(f"from autograd import Tensor\n\nfrom .function_module import FunctionModule\n\n{made}")
+
+
+def _class(kind: Any) -> str:
+    function = kind._function
+    types = {**getattr(function.op.forward if hasattr(function, "op") else function, "__annotations__", {})}
+    options = inspect.signature(kind).parameters
+    inputs = [p for name, p in inspect.signature(function).parameters.items() if p.default is p.empty]
+    given, called = arguments([*options.values()], {"inplace": "bool", **types}), arguments(inputs, types)
+    lines = [f"{name}: {types[name]}" for name in options if name != "inplace"]
+    lines += [f"def __init__(self{', ' + given if given else ''}) -> None: ..."]
+    lines += [f"def forward(self, {called}) -> Tensor: ..."]
+    return f"class {kind.__name__}(FunctionModule):\n" + "".join(f"    {line}\n" for line in lines)
+
+
 def stubs() -> Iterator[tuple[Path, str]]:
     """Yield the path and the text of every stub."""
     yield ROOT / "autograd/__init__.pyi", package()
@@ -227,6 +246,8 @@ def stubs() -> Iterator[tuple[Path, str]]:
     for name in ("linalg", "fft", "special"):
         yield ROOT / f"autograd/{name}.pyi", namespace(getattr(autograd, name))
     yield ROOT / "nn/functional/__init__.pyi", nets()
+    for name in ("activations", "losses"):
+        yield ROOT / f"nn/{name}.pyi", modules_of_functions(importlib.import_module(f"nn.{name}"))
 
 
 if __name__ == "__main__":

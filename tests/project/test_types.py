@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nn
 from installing import install, run
 
 ROOT = Path(__file__).parents[2]
@@ -30,14 +32,17 @@ MISTAKES = {  # {a line added to the program: the error that the checker reports
     "optimizer.stepp()": 'has no attribute "stepp"',
     'autograd.grad(volume)("a")': "Argument 1 has incompatible type",
     "size: int = autograd.grad(volume)(np.ones(3))": "Incompatible types in assignment",
+    'nn.CrossEntropyLoss(reduktion="sum")': 'Unexpected keyword argument "reduktion"',
+    "nn.LeakyReLU(0.1, 2, 3, 4)": "Too many arguments",
+    "nn.MSELoss()(x, x, x)": "Too many arguments",
 }
 
 
-def check(python, folder):
-    """Return {line: error} from `mypy --strict` for the program and the mistakes, with the packages of `python`."""
+def check(python, folder, lines):
+    """Return {line: error} from `mypy --strict` for the program and these lines, with the packages of `python`."""
     text = PROGRAM.read_text()
     path = folder / "program.py"
-    path.write_text(text + "".join(f"{line}\n" for line in MISTAKES))
+    path.write_text(text + "".join(f"{line}\n" for line in lines))
     options = ["--strict", "--no-error-summary", "--cache-dir", folder / "cache", "--python-executable", python]
     command = [sys.executable, "-m", "mypy", *options, path]
     said = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder)
@@ -58,10 +63,25 @@ def test_a_checker_finds_mistakes_and_nothing_else(how, wheel, source, fresh, tm
     assert run(python, "-I", "-c", "import autograd; print(autograd.__file__)", cwd=tmp_path).startswith(
         str(packages if how == "installed" else source)
     )
-    found = check(python, tmp_path)
+    found = check(python, tmp_path, MISTAKES)
     assert {line: message for line, message in found.items() if line not in MISTAKES} == {}
     for line, message in MISTAKES.items():
         assert message in found.get(line, "nothing"), line
+
+
+@pytest.mark.slow
+def test_arguments_of_modules_made_of_functions_have_types(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    right, wrong = [], []
+    for name, kind in vars(nn).items():
+        if isinstance(kind, type) and nn.FunctionModule in kind.__mro__[1:]:
+            defaults = {p.name: p.default for p in inspect.signature(kind).parameters.values()}
+            right += [f"nn.{name}({option}={value!r}).forward" for option, value in defaults.items()]
+            typed = [option for option, value in defaults.items() if value is not None]
+            wrong += [f"nn.{name}({option}=[])" for option in [*typed, "no_such"]]
+    found = check(sys.executable, tmp_path, [*right, *wrong])
+    assert [line for line in right if line in found] == []
+    assert [line for line in wrong if line not in found] == []
 
 
 def test_the_program_with_types_runs():
