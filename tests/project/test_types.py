@@ -18,6 +18,8 @@ from installing import install, run
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "support" / "typed_program.py"
 MISTAKES = {  # {a line added to the program: the error that the checker reports}
+    "x[0] = 1.0": "Unsupported target for indexed assignment",
+    "x[0] += 1.0": "Unsupported target for indexed assignment",
     "x.summ()": 'has no attribute "summ"',
     "count: int = x.sum()": "Incompatible types in assignment",
     "autograd.exponential(x)": 'has no attribute "exponential"',
