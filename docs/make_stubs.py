@@ -158,7 +158,7 @@ def package() -> str:
     own = {name: getattr(autograd, name) for name in dir(autograd) if name not in imported}
     own = {name: f for name, f in own.items() if hasattr(f, "op")}
     made = "".join(function(name, variants(own[name].op)) for name in sorted(own))
-    return stub("\n".join(sorted(lines)) + "\n\n__version__: str\n" + PLAIN + made)
+    return stub("\n".join(sorted(lines)) + f"\n\n__version__: str\n__all__ = {autograd.__all__}\n" + PLAIN + made)
 
 
 def namespace(module: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.metadata
 import inspect
 import pickle
@@ -21,11 +22,13 @@ MODULES = [
     autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
 ]  # fmt: skip
 PACKAGES = [autograd, autograd.linalg, autograd.fft, autograd.special, nn, nn.functional]
-BUILTINS = {"abs", "divmod", "max", "min", "pow", "round", "sum"}  # a star import keeps Python's own
 
 
 def public(module):
     return {name for name in dir(module) if not name.startswith("__")}
+
+
+BUILTINS = public(autograd) & vars(builtins).keys()  # a star import keeps Python's own
 
 
 def callables():
@@ -61,6 +64,27 @@ def test_a_star_import_leaves_pythons_own_functions_alone():
     assert names["exp"] is autograd.exp and names["Tensor"] is Tensor
     assert not BUILTINS & names.keys()
     assert all(callable(getattr(autograd, name)) for name in BUILTINS)
+
+
+WITHOUT = """
+import inspect, sys
+sys.modules.update({"scipy": None, "scipy.special": None})
+import autograd, nn
+from autograd import *
+from nn import *
+for module in (autograd, nn):
+    assert set(module.__all__) <= dict(inspect.getmembers(module)).keys() == set(dir(module))
+try:
+    autograd.special
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_every_name_can_be_had_without_scipy():
+    result = subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "special needs SciPy" in result.stdout
 
 
 @pytest.mark.parametrize(
