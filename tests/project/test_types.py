@@ -12,8 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import autograd
+import autograd.special
 import nn
+from autograd import Tensor
+from autograd.ops.register import cases_of
 from installing import install, run
+from samples import sample
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "support" / "typed_program.py"
@@ -84,6 +89,65 @@ def test_arguments_of_modules_made_of_functions_have_types(tmp_path, monkeypatch
     found = check(sys.executable, tmp_path, [*right, *wrong])
     assert [line for line in right if line in found] == []
     assert [line for line in wrong if line not in found] == []
+
+
+MODULES = (autograd, autograd.linalg, autograd.fft, autograd.special)
+PUBLIC = {f.op: f"{m.__name__}.{name}" for m in MODULES for name, f in vars(m).items() if hasattr(f, "op")}
+
+
+def said(x):
+    """Return an expression for an argument; those of arrays and Tensors are names that the program declares."""
+    if isinstance(x, list):
+        return f"[{', '.join(map(said, x))}]"
+    for kind, name in {Tensor: "x", np.ndarray: "array", np.ufunc: "np.exp", np.dtype: "float", type: "float"}.items():
+        if isinstance(x, kind):
+            return name
+    return repr(x)
+
+
+def calls_of(op):
+    """Yield the arguments of calls with arrays, of which one or none is a Tensor, as (positional, by name)."""
+    parameters = list(inspect.signature(op.function).parameters.values())
+    for i in range(min(3, len(cases_of(op)))):
+        inputs, params = sample(op.name, i)
+        if not all(np.ndim(x) for x in inputs if isinstance(x, np.ndarray)):
+            continue
+        yield inputs, params
+        yield inputs, {}
+        for j, x in enumerate(inputs):
+            if isinstance(x, np.ndarray):
+                yield [*inputs[:j], Tensor(x), *inputs[j + 1 :]], params
+        first = inputs[0] if isinstance(inputs[0], np.ndarray) else np.ones(2)
+        for j, p in enumerate(parameters):
+            if p.default is p.empty or p.name in ("keepdims", "dtype", "order"):
+                continue
+            for value in [first > -np.inf] if isinstance(p.default, bool) else [0.5, first]:
+                yield inputs, {**params, p.name: Tensor(value)}
+                if p.kind is p.POSITIONAL_OR_KEYWORD and j >= len(inputs):
+                    yield [*inputs, *(q.default for q in parameters[len(inputs) : j]), Tensor(value)], {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_type_of_a_result_is_what_a_call_returns(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    returned = {}
+    for op, path in PUBLIC.items():
+        for inputs, params in calls_of(op):
+            try:
+                result = op.function(*inputs, **params)
+            except Exception:
+                continue
+            given = ", ".join([*map(said, inputs), *(f"{name}={said(x)}" for name, x in params.items())])
+            returned[f"assert_type({path}({given}), None)"] = type(result)
+    declared = ["from typing import Any, assert_type", "import autograd.fft, autograd.linalg, autograd.special"]
+    found = check(sys.executable, tmp_path, [*declared, "def made() -> NDArray[Any]: ...", "array = made()", *returned])
+    types = {
+        line: (re.findall(r'Expression is of type "([\w.]*)', found[line]) or [found[line]])[0] for line in returned
+    }
+    allowed = {Tensor: {"Tensor", "Any"}, np.ndarray: {"ndarray", "Any"}}
+    assert {line: types[line] for line, kind in returned.items() if types[line] not in allowed.get(kind, {"Any"})} == {}
+    assert sum(kind != "Any" for kind in types.values()) > len(types) / 2
 
 
 def test_the_program_with_types_runs():
