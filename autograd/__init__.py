@@ -1,6 +1,7 @@
 """Plaingrad's engine: a Tensor speaks NumPy, and every derivative rule is plain NumPy."""
 
-import importlib
+import builtins
+import importlib.util
 import os
 from typing import Any
 
@@ -49,8 +50,9 @@ _OWN = """
     logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
-# A star import does not shadow Python's built-in sum, max and so on.
-__all__ = sorted(_PUBLIC - {"abs", "divmod", "max", "min", "pow", "round", "sum"})
+if importlib.util.find_spec("scipy") is None:
+    _PUBLIC.remove("special")  # it is still there to say what it needs
+__all__ = sorted(_PUBLIC - set(dir(builtins)))  # a star import does not shadow Python's sum, max and so on
 
 
 def __dir__() -> list[str]:

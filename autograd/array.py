@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -114,13 +114,13 @@ class Array(Methods, metaclass=Listed):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch(function)(*args, **needed(kwargs))
 
-    if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`
+    if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`, and permit `t[0] = 1`
 
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
             return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
-        refuse("item")
+        def __setitem__(self, index: Any, value: Any) -> None:
+            refuse("item")
 
     def __dir__(self) -> list[str]:
         return dir(type(self))

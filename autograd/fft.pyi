@@ -10,6 +10,7 @@ from .tensor import Tensor
 _Number: TypeAlias = complex | np.generic
 _Array: TypeAlias = NDArray[Any] | Sequence[Any]
 _Plain: TypeAlias = NDArray[Any] | Sequence[Any] | complex | np.generic
+_Index: TypeAlias = NDArray[Any] | Sequence[Any] | complex | np.generic | slice | dict[Any, Any] | None
 
 @overload
 def fft(a: Tensor, n: Any = ..., axis: Any = ..., norm: Any = ...) -> Tensor: ...

@@ -161,7 +161,7 @@ class Transformed:
 
     def __init__(self, run: Function, function: Function, *options: Any) -> None:
         _must_be_callable(function)
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())  # not its attributes: the gradient of an op is no op
         self.run, self.function, self.options = run, function, options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -169,6 +169,9 @@ class Transformed:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Transformed, (self.run, self.function, *self.options)
 
     def __repr__(self) -> str:
         return f"<{self.run.__name__.strip('_')} of {getattr(self.function, '__name__', self.function)}>"

@@ -6,9 +6,11 @@ Run as `python docs/make_stubs.py`; a test fails when one is stale.  It needs Sc
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from autograd import Tensor
 from autograd.array import Absent, Array
 from autograd.ops.describe import differentiated
 from autograd.ops.register import cases_of
+from autograd.tree import flatten
 
 ROOT = Path(__file__).parent.parent
 HEAD = (
@@ -36,6 +39,7 @@ PLAIN = """\
 _Number: TypeAlias = complex | np.generic
 _Array: TypeAlias = NDArray[Any] | Sequence[Any]
 _Plain: TypeAlias = NDArray[Any] | Sequence[Any] | complex | np.generic
+_Index: TypeAlias = NDArray[Any] | Sequence[Any] | complex | np.generic | slice | dict[Any, Any] | None
 
 """
 Parameters = list[inspect.Parameter]
@@ -71,52 +75,113 @@ def function(name: str, variants: list[tuple[str, str]]) -> str:
     return "".join(f"@overload\n{head}\n" for head in heads)
 
 
-def results(op: Any) -> tuple[str, str]:
-    """Return the result types of an op for Tensors and for arrays with axes, found by running its cases."""
-    kinds: list[set[type]] = [set(), set()]
+def calls(op: Any) -> Iterator[inspect.BoundArguments]:
+    """Yield the op's sample calls with arrays: as they are, without options, and with every flag turned."""
+    signature = inspect.signature(op.function)
+    flags = {p.name: not p.default for p in signature.parameters.values() if isinstance(p.default, bool)}
     for case in cases_of(op):
-        if all(isinstance(x, tuple) and not x for x in case.inputs):
+        if all(isinstance(x, tuple) and not x for x in case.inputs):  # numbers
             continue
-        for found, wrap in zip(kinds, (Tensor, np.asarray), strict=True):
-            try:
-                found.add(type(op.function(*(_made(x, wrap) for x in case.inputs), **case.params)))
-            except Exception:  # the inputs are outside the domain of the op
-                continue
-    return "Tensor" if kinds[0] == {Tensor} else "Any", "NDArray[Any]" if kinds[1] == {np.ndarray} else "Any"
+        inputs = [_made(x) for x in case.inputs]
+        for options in (case.params, {}, *({**case.params, name: value} for name, value in flags.items())):
+            with contextlib.suppress(TypeError):  # a required argument is missing
+                yield signature.bind(*inputs, **options)
 
 
-def _made(x: Any, wrap: Callable[[Any], Any]) -> Any:
+def _made(x: Any) -> Any:
     if isinstance(x, list):
-        return [_made(item, wrap) for item in x]
+        return [_made(item) for item in x]
     if isinstance(x, tuple) and all(isinstance(n, int) for n in x):
-        return wrap(np.linspace(0.3, 0.6, int(np.prod(x))).reshape(x) + (np.eye(*x[-2:]) if len(x) > 1 else 0.0))
-    return wrap(x) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+        return np.linspace(0.3, 0.6, int(np.prod(x))).reshape(x) + (np.eye(*x[-2:]) if len(x) > 1 else 0.0)
+    return x
+
+
+def called(op: Any, call: inspect.BoundArguments, **tensors: Any) -> Any:
+    """Return the result of a call with some arguments replaced by Tensors of these; None if they are not valid."""
+    try:
+        made = {name: [*map(Tensor, x)] if isinstance(x, list) else Tensor(x) for name, x in tensors.items()}
+        given = inspect.BoundArguments(call.signature, {**call.arguments, **made})
+        return op.function(*given.args, **given.kwargs)
+    except Exception:
+        return None
+
+
+def _holds_tensor(result: Any) -> bool:
+    return any(isinstance(leaf, Tensor) for leaf in flatten(result)[0])
+
+
+def takers(op: Any) -> dict[str, bool]:
+    """Return the arguments of which a single Tensor makes the result one, found by calling the op, and whether always.
+
+    An option does if it may be an array or a fraction: that an axis may be a Tensor, too, is by chance.
+    """
+    found: dict[str, set[bool]] = {}
+    for call in calls(op):
+        first = flatten(next(iter(call.arguments.values())))[0][0]
+        for p in call.signature.parameters.values():
+            values = [call.arguments.get(p.name)]
+            if p.default is not p.empty:
+                values = [np.ones(np.shape(first), bool)] if isinstance(p.default, bool) else [0.5, first]
+            made = [called(op, call, **{p.name: x}) for x in values if p.kind is not p.VAR_POSITIONAL]
+            found.setdefault(p.name, set()).update(_holds_tensor(x) for x in made if x is not None)
+    return {name: all(kinds) for name, kinds in found.items() if True in kinds}
+
+
+def _is_sequence(op: Any, name: str) -> bool:
+    """Whether an argument is a list of arrays."""
+    given = [call.arguments[name] for call in calls(op) if name in call.arguments]
+    return any(isinstance(x, list) and isinstance(x[0], np.ndarray) for x in given)
+
+
+def results(op: Any, arrays: list[str]) -> tuple[str, str]:
+    """Return the result types of an op for Tensors and for arrays with axes."""
+    recorded, plain = set(), set()
+    for call in calls(op):
+        plain.add(type(called(op, call)))
+        for name in arrays:
+            recorded.add(type(called(op, call, **{name: call.arguments[name]})))
+    nothing = {type(None)}
+    return (
+        "Tensor" if recorded - nothing == {Tensor} else "Any",
+        "NDArray[Any]" if plain - nothing == {np.ndarray} else "Any",
+    )
 
 
 def variants(op: Any) -> list[tuple[str, str]]:
-    """Return the overloads of an op: Tensors give Tensors, arrays give arrays."""
+    """Return the overloads of an op: one for each argument that may be its first Tensor, then those without."""
     parameters = list(inspect.signature(op.function).parameters.values())
-    recorded, plain = results(op)
-    arrays = [name.lstrip("*") for name in differentiated(op)][:2]
-    first = next((p for p in parameters if p.name in arrays), None)
-    if first is None:
+    always = takers(op)
+    arrays = [p for p in parameters if p.name in always]
+    required = [p.name for p in arrays if p.default is p.empty]
+    recorded, plain = results(op, required)
+    if not required:
         return [(arguments(parameters, {}), "Any")]
-    if first.kind is first.VAR_POSITIONAL:
-        return [(arguments(parameters, {}), "Any")]
-    if any(isinstance(x, list) for case in cases_of(op) for x in case.inputs):
-        types = {first.name: "Sequence[Tensor]"}
-        return [(arguments(parameters, types), recorded), (arguments(parameters, {}), "Any")]
-    types = [({arrays[0]: "Tensor"}, recorded)]
-    if len(arrays) == 2:
-        types.append(({arrays[0]: "_Plain", arrays[1]: "Tensor"}, recorded))
-        rest = {arrays[1]: "_Plain"}
-    else:
-        rest = {}
-    if plain == "Any":
-        types.append(({arrays[0]: "_Plain", **rest}, "Any"))
-    else:
-        types += [({arrays[0]: "_Array", **rest}, plain), ({arrays[0]: "_Number", **rest}, "Any")]
-    return [(arguments(parameters, given), result) for given, result in types]
+    gradients = [name for name in differentiated(op) if name in required]
+    if gradients and _is_sequence(op, gradients[0]):
+        return [
+            (arguments(parameters, {gradients[0]: "Sequence[Tensor]"}), recorded),
+            (arguments(parameters, {}), "Any"),
+        ]
+    if recorded == "Any":
+        return [(arguments(parameters, dict.fromkeys(gradients, "Tensor | _Plain")), "Any")]
+    types: dict[str, str] = {}
+    made = []
+    for p in arrays:
+        result = recorded if always[p.name] else "Any"
+        made += [(arguments(given, {**types, p.name: "Tensor"}), result) for given in _forms(parameters, p)]
+        types[p.name] = "_Plain | None" if p.name not in required else "_Plain" if p.name in gradients else "_Index"
+    kinds = [("_Plain", plain)] if plain == "Any" else [("_Array", plain), ("_Number", "Any")]
+    return made + [(arguments(parameters, {**types, required[0]: kind}), result) for kind, result in kinds]
+
+
+def _forms(parameters: Parameters, p: inspect.Parameter) -> list[Parameters]:
+    """Return the parameters of the calls that give `p`: after all options before it, and by name."""
+    i = parameters.index(p)
+    before, given, after = parameters[:i], p.replace(default=p.empty), parameters[i + 1 :]
+    if p.kind is p.KEYWORD_ONLY or all(q.default is q.empty for q in before):
+        return [[*before, given, *after]]
+    by_name = [q.replace(kind=q.KEYWORD_ONLY) for q in (given, *after)]
+    return [[*(q.replace(default=q.empty) for q in before), given, *after], [*before, *by_name]]
 
 
 # ---- files
@@ -157,7 +222,7 @@ def package() -> str:
     own = {name: getattr(autograd, name) for name in dir(autograd) if name not in imported}
     own = {name: f for name, f in own.items() if hasattr(f, "op")}
     made = "".join(function(name, variants(own[name].op)) for name in sorted(own))
-    return stub("\n".join(sorted(lines)) + "\n\n__version__: str\n" + PLAIN + made)
+    return stub("\n".join(sorted(lines)) + f"\n\n__version__: str\n__all__ = {autograd.__all__}\n" + PLAIN + made)
 
 
 def namespace(module: Any) -> str:
@@ -220,6 +285,24 @@ def nets() -> str:
     return stub("from autograd import Tensor\n\n" + PLAIN + "".join(body))
 
 
+def modules_of_functions(module: Any) -> str:
+    """Return the stub of a module of FunctionModules: their arguments have the types of their functions'."""
+    made = "".join(_class(getattr(module, name)) for name in module.__all__)
+    return stub(f"from autograd import Tensor\n\nfrom .function_module import FunctionModule\n\n{made}")
+
+
+def _class(kind: Any) -> str:
+    function = kind._function
+    types = {**getattr(function.op.forward if hasattr(function, "op") else function, "__annotations__", {})}
+    options = inspect.signature(kind).parameters
+    inputs = [p for name, p in inspect.signature(function).parameters.items() if p.default is p.empty]
+    given, called = arguments([*options.values()], {"inplace": "bool", **types}), arguments(inputs, types)
+    lines = [f"{name}: {types[name]}" for name in options if name != "inplace"]
+    lines += [f"def __init__(self{', ' + given if given else ''}) -> None: ..."]
+    lines += [f"def forward(self, {called}) -> Tensor: ..."]
+    return f"class {kind.__name__}(FunctionModule):\n" + "".join(f"    {line}\n" for line in lines)
+
+
 def stubs() -> Iterator[tuple[Path, str]]:
     """Yield the path and the text of every stub."""
     yield ROOT / "autograd/__init__.pyi", package()
@@ -227,6 +310,8 @@ def stubs() -> Iterator[tuple[Path, str]]:
     for name in ("linalg", "fft", "special"):
         yield ROOT / f"autograd/{name}.pyi", namespace(getattr(autograd, name))
     yield ROOT / "nn/functional/__init__.pyi", nets()
+    for name in ("activations", "losses"):
+        yield ROOT / f"nn/{name}.pyi", modules_of_functions(importlib.import_module(f"nn.{name}"))
 
 
 if __name__ == "__main__":

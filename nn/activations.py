@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from autograd import Tensor
-
 from . import functional as F
 from .function_module import FunctionModule
-from .module import Module, Parameter
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardtanh", "LeakyReLU", "LogSoftmax", "Mish", "PReLU", "ReLU", "SiLU",
-    "Sigmoid", "Softmax", "Softplus", "Tanh",
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardtanh", "LeakyReLU", "LogSoftmax", "Mish", "ReLU", "SiLU", "Sigmoid",
+    "Softmax", "Softplus", "Tanh",
 ]  # fmt: skip
 
 
@@ -61,13 +54,3 @@ class LogSoftmax(FunctionModule, function=F.log_softmax): ...
 
 
 class GLU(FunctionModule, function=F.glu): ...
-
-
-class PReLU(Module):
-    """x where it is positive, else weight * x, with one learned weight, or one per channel; He et al. 2015."""
-
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
-        self.weight = Parameter(np.full(num_parameters, init), dtype=dtype)
-
-    def forward(self, x: Any) -> Tensor:
-        return F.prelu(x, self.weight)

@@ -34,9 +34,14 @@ def _options(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 class _Signature:
-    """The signature of a class, read from its function on demand: reading all of them would slow the import."""
+    """The signature of a class, read from its function on demand: reading all of them would slow the import.
+
+    `inspect` finds that of a module's call, and of a subclass with its own `__init__`, by itself.
+    """
 
     def __get__(self, module: Any, kind: type[FunctionModule]) -> inspect.Signature:
+        if module is not None or kind.__init__ is not FunctionModule.__init__:
+            raise AttributeError("__signature__")
         return _signature(kind._function, kind._inplace)
 
 
@@ -60,12 +65,17 @@ class FunctionModule(Module):
             cls.__doc__ = f"{summary}\n\nA module that calls `nn.functional.{function.__name__}`."
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        vars(self).update(self._bind(*args, **kwargs))
+
+    def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The attributes, from the arguments of the class."""
+        signature = _signature(self._function, self._inplace)
         try:
-            bound = self.__signature__.bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}{self.__signature__}: {error}") from None
+            raise TypeError(f"{type(self).__name__}{signature}: {error}") from None
         bound.apply_defaults()
-        self.__dict__.update({name: bound.arguments[name] for name in _options(self._function)})
+        return {name: bound.arguments[name] for name in _options(self._function)}
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         options = {name: getattr(self, name) for name in _options(self._function)}
@@ -75,7 +85,7 @@ class FunctionModule(Module):
         """The arguments that differ from their defaults; for an array, its shape."""
         changed = []
         for name in _options(self._function):
-            value, usual = getattr(self, name), self.__signature__.parameters[name].default
+            value, usual = getattr(self, name), _signature(self._function, False).parameters[name].default
             if np.ndim(value):
                 changed.append(f"{name}: {'x'.join(map(str, np.shape(value)))}")
             elif value != usual:

@@ -1,4 +1,4 @@
-"""Layers: dense, embedding, dropout and normalisation."""
+"""Layers: dense, embedding, dropout, normalisation, and the activation that learns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from . import functional as F
 from . import init
 from .module import Module, Parameter
 
-__all__ = ["BatchNorm1d", "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear", "RMSNorm"]
+__all__ = [
+    "BatchNorm1d", "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear", "PReLU", "RMSNorm",
+]  # fmt: skip
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
@@ -166,6 +168,16 @@ class Dropout(Module):
 
     def describe(self) -> str:
         return f"p={self.p}"
+
+
+class PReLU(Module):
+    """x where it is positive, else weight * x, with one learned weight, or one per channel; He et al. 2015."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = np.float32) -> None:
+        self.weight = Parameter(np.full(num_parameters, init), dtype=dtype)
+
+    def forward(self, x: Any) -> Tensor:
+        return F.prelu(x, self.weight)
 
 
 class Embedding(Module):

@@ -27,17 +27,19 @@ class _Loss(FunctionModule):
     _reductions: tuple[str, ...] = REDUCTIONS
     _looked = True  # False until a loss that checks its first batch has done so
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         if len(args) > 1 and all(isinstance(a, Tensor | np.ndarray | list) for a in args[:2]):
             raise TypeError(f"a loss is made first and then called: {type(self).__name__}()(prediction, target)")
-        super().__init__(*args, **kwargs)
-        if not isinstance(self.reduction, str):
+        options = super()._bind(*args, **kwargs)
+        reduction = options["reduction"]
+        if not isinstance(reduction, str):
             raise TypeError(
-                f"reduction is a string; got {type(self.reduction).__name__} (a loss is made first and then called: "
+                f"reduction is a string; got {type(reduction).__name__} (a loss is made first and then called: "
                 f"{type(self).__name__}()(prediction, target))"
             )
-        if self.reduction not in self._reductions:
-            raise ValueError(f"reduction is {', '.join(map(repr, self._reductions))}; got {self.reduction!r}")
+        if reduction not in self._reductions:
+            raise ValueError(f"reduction is {', '.join(map(repr, self._reductions))}; got {reduction!r}")
+        return options
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         loss = super().forward(*inputs, **named)

@@ -110,15 +110,18 @@ def _less(x, y):
     return False if x is None or y is None else x < y
 
 
+def _bounds(a, a_min=None, a_max=None, *, min=None, max=None):
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise ValueError("clip: a bound is given twice, as a_min or a_max and as min or max")
+    return (a, min if a_min is None else a_min, max if a_max is None else a_max), {}
+
+
 clip = differentiable(
     lambda x, low, high: np.clip(x, low, high),
     lambda g, _z, x, low, high: np.where(np.logical_or(_less(x, low), _less(high, x)), 0.0, g),
     lambda g, _z, x, low, high: np.where(np.logical_and(x < low, np.logical_not(_less(high, low))), g, 0.0),
     lambda g, _z, x, low, high: np.where(_less(high, x if low is None else np.maximum(x, low)), g, 0.0),
-    call=lambda a, a_min=None, a_max=None, *, min=None, max=None: (
-        (a, min if a_min is None else a_min, max if a_max is None else a_max),
-        {},
-    ),
+    call=_bounds,
     name="clip",
     numpy=[np.clip],
     elementwise=True,

@@ -1,13 +1,17 @@
 """Derivatives of functions, and functions with a backward pass of their own."""
 
 import copy
+import inspect
 import pickle
+from typing import Annotated
 
 import numpy as np
 import pytest
 
 import autograd
+import nn
 from autograd import (
+    OPS,
     Tensor,
     elementwise_grad,
     grad,
@@ -22,6 +26,10 @@ from autograd import (
 
 
 def cube(x):
+    return x**3
+
+
+def annotated(x: Annotated[float, lambda x: x > 0]):
     return x**3
 
 
@@ -67,7 +75,23 @@ def test_tensors_in_tensors_out_that_can_be_differentiated():
     assert w.grad.item() == 288
 
 
-@pytest.mark.parametrize("make", [grad, value_and_grad, elementwise_grad, jacobian, hessian, lambda f: grad(grad(f))])
+MAKERS = [grad, value_and_grad, elementwise_grad, jacobian, hessian, hvp, lambda f: grad(grad(f))]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_functions_of_every_op_are_pickled_and_are_no_ops(make):
+    for f in {op.function for op in OPS.values()} | {nn.functional.softmax, nn.Linear(2, 1), annotated}:
+        try:
+            pickle.dumps(f)
+        except (AttributeError, pickle.PicklingError):
+            continue
+        made = make(f)
+        assert not hasattr(made, "op")
+        assert repr(pickle.loads(pickle.dumps(made))).partition(" at 0x")[0] == repr(made).partition(" at 0x")[0]
+        assert inspect.signature(made) == inspect.signature(f)
+
+
+@pytest.mark.parametrize("make", [make for make in MAKERS if make is not hvp])
 def test_functions_of_functions_are_pickled(make):
     made = make(cube)
     again = pickle.loads(pickle.dumps(made))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib.metadata
 import inspect
 import pickle
@@ -21,11 +22,13 @@ MODULES = [
     autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
 ]  # fmt: skip
 PACKAGES = [autograd, autograd.linalg, autograd.fft, autograd.special, nn, nn.functional]
-BUILTINS = {"abs", "divmod", "max", "min", "pow", "round", "sum"}  # a star import keeps Python's own
 
 
 def public(module):
     return {name for name in dir(module) if not name.startswith("__")}
+
+
+BUILTINS = public(autograd) & vars(builtins).keys()  # a star import keeps Python's own
 
 
 def callables():
@@ -63,6 +66,27 @@ def test_a_star_import_leaves_pythons_own_functions_alone():
     assert all(callable(getattr(autograd, name)) for name in BUILTINS)
 
 
+WITHOUT = """
+import inspect, sys
+sys.modules.update({"scipy": None, "scipy.special": None})
+import autograd, nn
+from autograd import *
+from nn import *
+for module in (autograd, nn):
+    assert set(module.__all__) <= dict(inspect.getmembers(module)).keys() == set(dir(module))
+try:
+    autograd.special
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_every_name_can_be_had_without_scipy():
+    result = subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "special needs SciPy" in result.stdout
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -90,6 +114,28 @@ def test_help_shows_the_arguments_of_a_call(function):
         return
     shown = str(inspect.signature(function))
     assert "object at 0x" not in shown and "inputs0" not in shown and "*more" not in shown
+
+
+MADE = [kind for kind in vars(nn).values() if isinstance(kind, type) and nn.FunctionModule in kind.__mro__[1:]]
+
+
+@pytest.mark.parametrize("kind", MADE, ids=lambda kind: kind.__name__)
+def test_modules_made_of_functions_have_the_signature_of_what_is_called(kind):
+    class Same(kind): ...
+
+    class Own(kind):
+        def __init__(self, k):
+            super().__init__()
+
+    shown = inspect.signature(kind)
+    assert inspect.signature(Same) == shown
+    assert list(inspect.signature(Own).parameters) == ["k"]
+    module = Own(1)
+    assert repr(module) == repr(kind()).replace(kind.__name__, "Own")
+    assert inspect.signature(module) == inspect.signature(module.__call__)
+    with pytest.raises(TypeError) as told:
+        kind(no_such=1)
+    assert str(told.value).startswith(f"{kind.__name__}{shown}: ")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import runpy
 import subprocess
@@ -11,11 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import autograd
+import autograd.special
+import nn
+from autograd import Tensor
+from autograd.ops.register import cases_of
 from installing import install, run
+from samples import sample
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests" / "support" / "typed_program.py"
 MISTAKES = {  # {a line added to the program: the error that the checker reports}
+    "x[0] = 1.0": "Unsupported target for indexed assignment",
+    "x[0] += 1.0": "Unsupported target for indexed assignment",
     "x.summ()": 'has no attribute "summ"',
     "count: int = x.sum()": "Incompatible types in assignment",
     "autograd.exponential(x)": 'has no attribute "exponential"',
@@ -30,14 +39,17 @@ MISTAKES = {  # {a line added to the program: the error that the checker reports
     "optimizer.stepp()": 'has no attribute "stepp"',
     'autograd.grad(volume)("a")': "Argument 1 has incompatible type",
     "size: int = autograd.grad(volume)(np.ones(3))": "Incompatible types in assignment",
+    'nn.CrossEntropyLoss(reduktion="sum")': 'Unexpected keyword argument "reduktion"',
+    "nn.LeakyReLU(0.1, 2, 3, 4)": "Too many arguments",
+    "nn.MSELoss()(x, x, x)": "Too many arguments",
 }
 
 
-def check(python, folder):
-    """Return {line: error} from `mypy --strict` for the program and the mistakes, with the packages of `python`."""
+def check(python, folder, lines):
+    """Return {line: error} from `mypy --strict` for the program and these lines, with the packages of `python`."""
     text = PROGRAM.read_text()
     path = folder / "program.py"
-    path.write_text(text + "".join(f"{line}\n" for line in MISTAKES))
+    path.write_text(text + "".join(f"{line}\n" for line in lines))
     options = ["--strict", "--no-error-summary", "--cache-dir", folder / "cache", "--python-executable", python]
     command = [sys.executable, "-m", "mypy", *options, path]
     said = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=folder)
@@ -58,10 +70,84 @@ def test_a_checker_finds_mistakes_and_nothing_else(how, wheel, source, fresh, tm
     assert run(python, "-I", "-c", "import autograd; print(autograd.__file__)", cwd=tmp_path).startswith(
         str(packages if how == "installed" else source)
     )
-    found = check(python, tmp_path)
+    found = check(python, tmp_path, MISTAKES)
     assert {line: message for line, message in found.items() if line not in MISTAKES} == {}
     for line, message in MISTAKES.items():
         assert message in found.get(line, "nothing"), line
+
+
+@pytest.mark.slow
+def test_arguments_of_modules_made_of_functions_have_types(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    right, wrong = [], []
+    for name, kind in vars(nn).items():
+        if isinstance(kind, type) and nn.FunctionModule in kind.__mro__[1:]:
+            defaults = {p.name: p.default for p in inspect.signature(kind).parameters.values()}
+            right += [f"nn.{name}({option}={value!r}).forward" for option, value in defaults.items()]
+            typed = [option for option, value in defaults.items() if value is not None]
+            wrong += [f"nn.{name}({option}=[])" for option in [*typed, "no_such"]]
+    found = check(sys.executable, tmp_path, [*right, *wrong])
+    assert [line for line in right if line in found] == []
+    assert [line for line in wrong if line not in found] == []
+
+
+MODULES = (autograd, autograd.linalg, autograd.fft, autograd.special)
+PUBLIC = {f.op: f"{m.__name__}.{name}" for m in MODULES for name, f in vars(m).items() if hasattr(f, "op")}
+
+
+def said(x):
+    """Return an expression for an argument; those of arrays and Tensors are names that the program declares."""
+    if isinstance(x, list):
+        return f"[{', '.join(map(said, x))}]"
+    for kind, name in {Tensor: "x", np.ndarray: "array", np.ufunc: "np.exp", np.dtype: "float", type: "float"}.items():
+        if isinstance(x, kind):
+            return name
+    return repr(x)
+
+
+def calls_of(op):
+    """Yield the arguments of calls with arrays, of which one or none is a Tensor, as (positional, by name)."""
+    parameters = list(inspect.signature(op.function).parameters.values())
+    for i in range(min(3, len(cases_of(op)))):
+        inputs, params = sample(op.name, i)
+        if not all(np.ndim(x) for x in inputs if isinstance(x, np.ndarray)):
+            continue
+        yield inputs, params
+        yield inputs, {}
+        for j, x in enumerate(inputs):
+            if isinstance(x, np.ndarray):
+                yield [*inputs[:j], Tensor(x), *inputs[j + 1 :]], params
+        first = inputs[0] if isinstance(inputs[0], np.ndarray) else np.ones(2)
+        for j, p in enumerate(parameters):
+            if p.default is p.empty or p.name in ("keepdims", "dtype", "order"):
+                continue
+            for value in [first > -np.inf] if isinstance(p.default, bool) else [0.5, first]:
+                yield inputs, {**params, p.name: Tensor(value)}
+                if p.kind is p.POSITIONAL_OR_KEYWORD and j >= len(inputs):
+                    yield [*inputs, *(q.default for q in parameters[len(inputs) : j]), Tensor(value)], {}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_type_of_a_result_is_what_a_call_returns(tmp_path, monkeypatch):
+    monkeypatch.setenv("MYPYPATH", str(ROOT))
+    returned = {}
+    for op, path in PUBLIC.items():
+        for inputs, params in calls_of(op):
+            try:
+                result = op.function(*inputs, **params)
+            except Exception:
+                continue
+            given = ", ".join([*map(said, inputs), *(f"{name}={said(x)}" for name, x in params.items())])
+            returned[f"assert_type({path}({given}), None)"] = type(result)
+    declared = ["from typing import Any, assert_type", "import autograd.fft, autograd.linalg, autograd.special"]
+    found = check(sys.executable, tmp_path, [*declared, "def made() -> NDArray[Any]: ...", "array = made()", *returned])
+    types = {
+        line: (re.findall(r'Expression is of type "([\w.]*)', found[line]) or [found[line]])[0] for line in returned
+    }
+    allowed = {Tensor: {"Tensor", "Any"}, np.ndarray: {"ndarray", "Any"}}
+    assert {line: types[line] for line, kind in returned.items() if types[line] not in allowed.get(kind, {"Any"})} == {}
+    assert sum(kind != "Any" for kind in types.values()) > len(types) / 2
 
 
 def test_the_program_with_types_runs():

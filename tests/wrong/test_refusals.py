@@ -25,6 +25,7 @@ class Foreign:
 
 # A call of t = Tensor(X), its error, and words of the message.
 REFUSED = [
+    (lambda t: np.clip(t, -1.0, 1.0, max=0.0), ValueError, "a bound is given twice"),
     (lambda t: np.split(t, 2, axis=1), ValueError, "3 elements cannot be split into 2 equal parts; use array_split"),
     (lambda t: np.pad(t, 1, mode="of_my_own"), ValueError, "mode 'of_my_own' is not supported"),
     (lambda t: np.pad(t, 1, mode=lambda *_: None), TypeError, "one of NumPy's named modes"),
