@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, starmap
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic acro
 def set_all(objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
     """Set an attribute of many objects in one C call: an interrupt comes before or after it, never in between."""
     any(map(setattr, objects, repeat(name), values))  # runs to the end, because setattr returns None
+
+
+_node = attrgetter("node")
+
+
+def _ends(leaves: Sequence[Any]) -> list[Any]:
+    """The ends of the graph at leaves, frozen ones too; None for a constant."""
+    ends = [*map(_node, leaves)]
+    return ends if all(ends) else [leaf._leaf for leaf in leaves]
 
 
 def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any, str, Any]) -> None:
@@ -38,8 +48,8 @@ def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any,
             arrays = [_checked(leaf, new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
     number = next_number()
-    for leaf in leaves:
-        if (end := leaf.node or leaf._leaf) is not None:
+    for end in _ends(leaves):
+        if end is not None:
             end.stamp = number  # a needless one, after an interrupt, only invalidates a graph
     any(chain(map(setattr, leaves, repeat("_data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
@@ -111,9 +121,7 @@ def clear_gradients(leaves: Iterable[Any]) -> None:
     >>> w.grad is None
     True
     """
-    for leaf in leaves:
-        if leaf._leaf is not None:
-            leaf._leaf.grad = None
+    set_all(filter(None, _ends([*leaves])), "grad", repeat(None))
 
 
 def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
@@ -131,8 +139,7 @@ def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
     True
     """
     mixed = False
-    for leaf in leaves:
-        node: Leaf = leaf.node or leaf._leaf
-        if node.began < last < node.added:
+    for end in _ends(leaves):
+        if end.added > last > end.began:
             mixed = True
     return next_number(), mixed

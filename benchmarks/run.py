@@ -21,7 +21,7 @@ from results import affinity, footprint_table, table, write
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="A,B", help="run cases with one of these in their names; write nothing")
+    parser.add_argument("--only", default="", metavar="A,B", help="run cases with one of these names; write nothing")
     parser.add_argument("--contenders", metavar="A,B", help=f"some of {', '.join(CONTENDERS)}; write nothing")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--core", type=int, help="the core to pin to (default: the last allowed one; -1: none)")

@@ -45,6 +45,14 @@ class _Signature:
         return _signature(kind._function, kind._inplace)
 
 
+class _Names:
+    """The names of a class's options, kept in the class once they are known."""
+
+    def __get__(self, module: Any, kind: type[FunctionModule]) -> tuple[str, ...]:
+        kind._names = names = _options(kind._function)
+        return names
+
+
 class FunctionModule(Module):
     """Base of modules that call one function: `class ELU(FunctionModule, function=F.elu)` is a complete definition.
 
@@ -55,12 +63,13 @@ class FunctionModule(Module):
 
     _function: Callable[..., Any]
     _inplace = False
+    _names: Any = _Names()
     __signature__ = _Signature()
 
     def __init_subclass__(cls, function: Callable[..., Any] | None = None, inplace: bool = False) -> None:
         super().__init_subclass__()
         if function is not None:
-            cls._function, cls._inplace = staticmethod(function), inplace
+            cls._function, cls._inplace, cls._names = staticmethod(function), inplace, _Names()
             summary = cls.__doc__ or (inspect.getdoc(function) or "").partition("\n")[0]
             cls.__doc__ = f"{summary}\n\nA module that calls `nn.functional.{function.__name__}`."
 
@@ -78,8 +87,9 @@ class FunctionModule(Module):
         return {name: bound.arguments[name] for name in _options(self._function)}
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        options = {name: getattr(self, name) for name in _options(self._function)}
-        return self._function(*inputs, **named, **options)
+        if named or self._names:
+            return self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
+        return self._function(*inputs)
 
     def describe(self) -> str:
         """The arguments that differ from their defaults; for an array, its shape."""

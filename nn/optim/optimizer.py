@@ -136,9 +136,13 @@ class Optimizer:
             f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
         )
 
-    @observed
     def step(self) -> None:
         """Move every parameter that has a gradient: all of them, or none after an error or an interrupt."""
+        observer = current_mode().observer
+        take = Optimizer._take_step if observer is None else observer.around("step", self, Optimizer._take_step)
+        take(self)
+
+    def _take_step(self) -> None:
         moving, news, states = self._moved()
         self.used, mixed = use_gradients(moving, self.used)
         assign_all(moving, news, (self, "state", states))  # new arrays: recorded values never change
