@@ -26,6 +26,15 @@ class Shown(inspect.Signature):
         """The arguments by name."""
         return shown(self._op).parameters
 
+    def replace(self, **changes: Any) -> Any:
+        """A plain signature with these changes, as `inspect` makes for a bound method."""
+        return shown(self._op).replace(**changes)
+
+    __replace__ = replace
+
+    def __reduce__(self) -> Any:
+        return shown(self._op).__reduce__()
+
 
 def shown(op: Any) -> inspect.Signature:
     """The signature of an op: NumPy's argument names, without those that the op refuses."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib.metadata
 import inspect
 import pickle
 import pkgutil
 import subprocess
 import sys
+import types
 from types import ModuleType
 
 import numpy as np
@@ -90,6 +93,17 @@ def test_help_shows_the_arguments_of_a_call(function):
         return
     shown = str(inspect.signature(function))
     assert "object at 0x" not in shown and "inputs0" not in shown and "*more" not in shown
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_the_signature_of_an_op_is_used_like_any_other(op):
+    found = inspect.signature(op.function)
+    assert found.replace() == found == inspect.Signature(found.parameters.values())
+    assert found.replace(return_annotation=Tensor).return_annotation is Tensor
+    for same in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert str(same) == str(found)
+    bound = inspect.signature(types.MethodType(op.function, found))
+    assert inspect.signature(functools.partial(op.function, found)) == bound
 
 
 @pytest.mark.slow
