@@ -49,6 +49,7 @@ def shown(op: Any) -> inspect.Signature:
                 kinds("dtype", kinds.KEYWORD_ONLY, default=None),
             ]
         )
+    refused = _HIDDEN
     if op.call is not None or not (op.rules or op.every):
         given = list(inspect.signature(op.call or op.forward).parameters.values())
     else:
@@ -56,16 +57,16 @@ def shown(op: Any) -> inspect.Signature:
         known = [
             p.replace(default=more[p.name].default) if p.name in more else p for p in signature(op).parameters.values()
         ]
+        refused = refused | {p.name for p in known[len(op.rules) :]} - op.params - more.keys()
         placed = {p.name for p in known}
-        given = [p for i, p in enumerate(known) if i < len(op.rules) or p.name in op.params | more.keys()]
-        given += [p for p in more.values() if p.name not in placed]
+        given = [*known, *(p for p in more.values() if p.name not in placed)]
     bare: list[inspect.Parameter] = []
-    hidden = False
+    after = False
     for p in given:
-        if p.name in _HIDDEN:
-            hidden = True
-        else:  # an argument after a hidden one cannot be positional
-            kind = p.KEYWORD_ONLY if hidden and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
+        if p.name in refused:
+            after = True
+        else:  # an argument after a refused one cannot be positional
+            kind = p.KEYWORD_ONLY if after and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
             bare.append(p.replace(kind=kind, annotation=p.empty))
     return inspect.Signature(sorted(bare, key=lambda p: p.kind))
 
