@@ -34,18 +34,22 @@ class Array(Methods, metaclass=Listed):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The number of elements along each axis."""
         return self._data.shape  # type: ignore[no-any-return]  # data is Any: it may be traced
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
         return self._data.dtype  # type: ignore[no-any-return]  # likewise
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self._data.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self._data.size  # type: ignore[no-any-return]  # likewise
 
     @property
@@ -120,6 +124,7 @@ class Array(Methods, metaclass=Listed):
             return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        """Refuse: `set_at` returns a new Tensor, and `assign` replaces the whole value of a leaf."""
         refuse("item")
 
     def __dir__(self) -> list[str]:

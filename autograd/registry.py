@@ -141,7 +141,7 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
     if op.operator:
         setattr(Array, f"__{op.operator}__", function)
         if len(op.rules) == 2:
-            setattr(Array, f"__r{op.operator}__", lambda x, y: function(y, x))
+            setattr(Array, f"__r{op.operator}__", _reflected(op, function))
     if op.numpy and callable(getattr(np.ndarray, op.name, None)):
         methods = {op.name: function, **methods}
     elif op.numpy and not hasattr(Array, op.name):  # t.exp() of other libraries
@@ -150,6 +150,17 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
         if method is not None:
             setattr(Array, name, method)
     return function  # type: ignore[no-any-return]  # its attributes make it an Operation
+
+
+def _reflected(op: Op, function: Any) -> Callable[..., Any]:
+    """The operator for a Tensor on its right side."""
+
+    def called(x: Any, y: Any) -> Any:
+        return function(y, x)
+
+    called.__name__ = called.__qualname__ = f"__r{op.operator}__"
+    called.__doc__ = f"{op.name}(y, x): the operator for a Tensor on its right side."
+    return called
 
 
 def _statement() -> tuple[str, str]:

@@ -38,17 +38,8 @@ class Shown(inspect.Signature):
 
 def shown(op: Any) -> inspect.Signature:
     """The signature of an op: NumPy's argument names, without those that the op refuses."""
-    kinds = inspect.Parameter
     if isinstance(op.forward, np.ufunc) and op.call is None:
-        names = ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
-        arrays = [kinds(name, kinds.POSITIONAL_ONLY) for name in names]
-        return inspect.Signature(
-            [
-                *arrays,
-                kinds("where", kinds.KEYWORD_ONLY, default=True),
-                kinds("dtype", kinds.KEYWORD_ONLY, default=None),
-            ]
-        )
+        return of_ufunc(len(op.rules))
     refused = _HIDDEN
     if op.call is not None or not (op.rules or op.every):
         given = list(inspect.signature(op.call or op.forward).parameters.values())
@@ -69,6 +60,14 @@ def shown(op: Any) -> inspect.Signature:
             kind = p.KEYWORD_ONLY if after and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
             bare.append(p.replace(kind=kind, annotation=p.empty))
     return inspect.Signature(sorted(bare, key=lambda p: p.kind))
+
+
+def of_ufunc(inputs: int) -> inspect.Signature:
+    """The signature of every ufunc of so many inputs."""
+    kinds = inspect.Parameter
+    arrays = [kinds("x" if inputs == 1 else f"x{i + 1}", kinds.POSITIONAL_ONLY) for i in range(inputs)]
+    keywords = [kinds(name, kinds.KEYWORD_ONLY, default=value) for name, value in (("where", True), ("dtype", None))]
+    return inspect.Signature(arrays + keywords)
 
 
 def _keywords(op: Any) -> list[inspect.Parameter]:

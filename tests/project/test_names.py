@@ -6,8 +6,11 @@ import copy
 import functools
 import importlib.metadata
 import inspect
+import operator
 import pickle
 import pkgutil
+import pydoc
+import re
 import subprocess
 import sys
 import types
@@ -19,6 +22,8 @@ import pytest
 import autograd
 import nn
 from autograd import OPS, Tensor
+from autograd.array import Absent, Array
+from autograd.numpy_calls import NUMPY
 
 MODULES = [
     autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
@@ -125,6 +130,37 @@ def test_arguments_have_numpys_places(op):
         assert len(own) <= theirs.nin
     elif inspect.isroutine(theirs):  # the methods of ufuncs have no signature to compare
         assert own == positional(theirs)[: len(own)]
+
+
+OWN = {name: value for kind in (Array, Tensor) for name, value in vars(kind).items() if not isinstance(value, Absent)}
+SPOKEN = [name for name in OWN if name in dir(Tensor) and not name.startswith("_")]
+OPERATORS = [name for name in OWN if {name, name.replace("__r", "__", 1)} & vars(operator).keys()]
+
+
+@pytest.mark.parametrize("name", sorted({*SPOKEN, *OPERATORS} - {"node", "name", "__doc__"}))
+def test_help_of_a_tensor_describes_its_methods_and_operators(name):
+    value = OWN[name]
+    assert value.__doc__ and "object at 0x" not in value.__doc__
+    if callable(value):
+        bound = getattr(Tensor([1.0]), name)
+        names = {name, *({"conjugate"} if name == "conj" else ())}
+        if name in OPERATORS:
+            names |= {f.__name__ for f in NUMPY.values() if f is value}
+        assert value.__name__ in names and value.__qualname__.rpartition(".")[2] == value.__name__
+        for shown in (str(inspect.signature(value)), str(inspect.signature(bound))):
+            assert " at 0x" not in shown and "_function" not in shown and "**" not in shown and "lambda" not in shown
+        assert "<lambda>" not in pydoc.plain(pydoc.render_doc(bound))
+
+
+def test_help_of_the_class_shows_no_addresses():
+    shown = pydoc.plain(pydoc.render_doc(Tensor))
+    assert not re.search(r" at 0x|<lambda>|= lambda|_function=", shown)
+
+
+@pytest.mark.parametrize("function", {f: f for f in NUMPY.values() if not hasattr(f, "op")})
+def test_functions_without_a_gradient_are_described(function):
+    if function not in [f for theirs, f in NUMPY.items() if isinstance(theirs, tuple)]:
+        assert "no gradient" in function.__doc__ and function.__name__ == function.__qualname__ != "<lambda>"
 
 
 # Functions that replace one of NumPy's or SciPy's have its docstring; classes have an example in the documents.
