@@ -163,12 +163,12 @@ def _reflected(op: Op, function: Any) -> Callable[..., Any]:
     return called
 
 
-def _statement() -> tuple[str, str]:
+def _statement() -> tuple[str | None, str]:
     """The module, and the file and line, of the statement that makes an op."""
     frame = sys._getframe(2)
-    while frame.f_globals["__name__"] in (__name__, "autograd.op", "autograd.ops.register") and frame.f_back:
+    while frame.f_globals.get("__name__") in (__name__, "autograd.op", "autograd.ops.register") and frame.f_back:
         frame = frame.f_back
-    return frame.f_globals["__name__"], f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame.f_globals.get("__name__"), f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _is_file(place: str) -> bool:

@@ -82,6 +82,17 @@ def test_the_rule_of_an_op_of_any_number_of_inputs_is_called_once():
     del autograd.OPS["joined_once"]
 
 
+def test_a_program_without_a_name_may_define_an_op():
+    program = "differentiable(lambda x: x * 2, lambda g, _y, _x: g * 2, name='doubled_somewhere')"
+    for text in (f"op = {program}", f"def made(): return {program}\nop = made()"):
+        names = {"differentiable": autograd.differentiable}
+        exec(text, names)
+        x = leaf(1.0)
+        names["op"](x).backward()
+        assert x.grad.item() == 2
+        del autograd.OPS["doubled_somewhere"]
+
+
 def test_rules_may_take_all_their_arguments_at_once():
     whole = autograd.differentiable(
         lambda x, y: x * y, lambda *all: all[0] * all[3], lambda g, *rest: g * rest[1], name="taken_at_once"
