@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +22,7 @@ class Listed(type):
     """Metaclass: `dir()` leaves out the names that only suggest a replacement."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if not isinstance(vars(Array).get(name), Absent)]
+        return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(cls, name, None), Absent)]
 
 
 class Array(Methods, metaclass=Listed):
@@ -128,7 +129,7 @@ class Array(Methods, metaclass=Listed):
         refuse("item")
 
     def __dir__(self) -> list[str]:
-        return dir(type(self))
+        return [*dir(type(self)), *getattr(self, "__dict__", ())]
 
 
 for _name, _instead in ELSEWHERE.items():
