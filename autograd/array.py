@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ class Listed(type):
     """Metaclass: `dir()` leaves out the names that only suggest a replacement."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if not isinstance(vars(Array).get(name), Absent)]
+        return [name for name in super().__dir__() if not isinstance(inspect.getattr_static(cls, name, None), Absent)]
 
 
 class Array(Methods, metaclass=Listed):
@@ -34,18 +35,22 @@ class Array(Methods, metaclass=Listed):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The number of elements along each axis."""
         return self._data.shape  # type: ignore[no-any-return]  # data is Any: it may be traced
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
         return self._data.dtype  # type: ignore[no-any-return]  # likewise
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return len(self._data.shape)
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self._data.size  # type: ignore[no-any-return]  # likewise
 
     @property
@@ -120,10 +125,11 @@ class Array(Methods, metaclass=Listed):
             return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
 
         def __setitem__(self, index: Any, value: Any) -> None:
+            """Refuse: `set_at` returns a new Tensor, and `assign` replaces the whole value of a leaf."""
             refuse("item")
 
     def __dir__(self) -> list[str]:
-        return dir(type(self))
+        return [*dir(type(self)), *getattr(self, "__dict__", ())]
 
 
 for _name, _instead in ELSEWHERE.items():

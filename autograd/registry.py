@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +49,7 @@ class Op:
     plans: dict[int, Plan] = field(default_factory=dict)  # by which inputs need gradients
     function: Any = None
     place: str = ""  # file and line of the statement that made it
+    code: Any = None  # of the function or module that the statement is in
 
     def __post_init__(self) -> None:
         rules = [*self.rules, *filter(None, [self.every])]
@@ -121,13 +123,13 @@ def no_gradient(i: int) -> Callable[..., Any]:
 def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -> Operation:
     """Add an op to the registry, and its function to the places where NumPy and Tensors find it.
 
-    Running a statement again replaces its op; another statement with the same name raises ValueError.
+    Running a statement again, or a changed file, replaces its op; another with the same name raises ValueError.
     """
     if not op.name.isidentifier():
         refuse("no name", op.name, error=ValueError)
-    function.__module__, op.place = _statement()
+    function.__module__, op.place, op.code = _statement()
     known = OPS.get(op.name)
-    if known and known.place != op.place and (_is_file(known.place) or _is_file(op.place)):
+    if known and not _is_again(known, op):
         refuse("taken", op.name, known.place, op.place, error=ValueError)
     OPS[op.name], op.function = op, function
     function.op, function.__name__, function.__qualname__ = op, op.name, op.name
@@ -141,7 +143,7 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
     if op.operator:
         setattr(Array, f"__{op.operator}__", function)
         if len(op.rules) == 2:
-            setattr(Array, f"__r{op.operator}__", lambda x, y: function(y, x))
+            setattr(Array, f"__r{op.operator}__", _reflected(op, function))
     if op.numpy and callable(getattr(np.ndarray, op.name, None)):
         methods = {op.name: function, **methods}
     elif op.numpy and not hasattr(Array, op.name):  # t.exp() of other libraries
@@ -152,12 +154,31 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
     return function  # type: ignore[no-any-return]  # its attributes make it an Operation
 
 
-def _statement() -> tuple[str, str]:
-    """The module, and the file and line, of the statement that makes an op."""
+def _reflected(op: Op, function: Any) -> Callable[..., Any]:
+    """The operator for a Tensor on its right side."""
+
+    def called(x: Any, y: Any) -> Any:
+        return function(y, x)
+
+    called.__name__ = called.__qualname__ = f"__r{op.operator}__"
+    called.__doc__ = f"{op.name}(y, x): the operator for a Tensor on its right side."
+    return called
+
+
+def _statement() -> tuple[str | None, str, CodeType]:
+    """The module, the file and line, and the surrounding code, of the statement that makes an op."""
     frame = sys._getframe(2)
-    while frame.f_globals["__name__"] in (__name__, "autograd.op", "autograd.ops.register") and frame.f_back:
+    while frame.f_globals.get("__name__") in (__name__, "autograd.op", "autograd.ops.register") and frame.f_back:
         frame = frame.f_back
-    return frame.f_globals["__name__"], f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return frame.f_globals.get("__name__"), f"{frame.f_code.co_filename}:{frame.f_lineno}", frame.f_code
+
+
+def _is_again(known: Op, op: Op) -> bool:
+    """Whether the statement of a known op is run again, perhaps in a notebook, or in a file that has changed since."""
+    if known.place == op.place or not (_is_file(known.place) or _is_file(op.place)):
+        return True
+    old, new = known.code, op.code
+    return old is not new and (old.co_filename, old.co_qualname) == (new.co_filename, new.co_qualname)
 
 
 def _is_file(place: str) -> bool:

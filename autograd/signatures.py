@@ -26,20 +26,21 @@ class Shown(inspect.Signature):
         """The arguments by name."""
         return shown(self._op).parameters
 
+    def replace(self, **changes: Any) -> Any:
+        """A plain signature with these changes, as `inspect` makes for a bound method."""
+        return shown(self._op).replace(**changes)
+
+    __replace__ = replace
+
+    def __reduce__(self) -> Any:
+        return shown(self._op).__reduce__()
+
 
 def shown(op: Any) -> inspect.Signature:
     """The signature of an op: NumPy's argument names, without those that the op refuses."""
-    kinds = inspect.Parameter
     if isinstance(op.forward, np.ufunc) and op.call is None:
-        names = ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
-        arrays = [kinds(name, kinds.POSITIONAL_ONLY) for name in names]
-        return inspect.Signature(
-            [
-                *arrays,
-                kinds("where", kinds.KEYWORD_ONLY, default=True),
-                kinds("dtype", kinds.KEYWORD_ONLY, default=None),
-            ]
-        )
+        return of_ufunc(len(op.rules))
+    refused = _HIDDEN
     if op.call is not None or not (op.rules or op.every):
         given = list(inspect.signature(op.call or op.forward).parameters.values())
     else:
@@ -47,18 +48,26 @@ def shown(op: Any) -> inspect.Signature:
         known = [
             p.replace(default=more[p.name].default) if p.name in more else p for p in signature(op).parameters.values()
         ]
+        refused = refused | {p.name for p in known[len(op.rules) :]} - op.params - more.keys()
         placed = {p.name for p in known}
-        given = [p for i, p in enumerate(known) if i < len(op.rules) or p.name in op.params | more.keys()]
-        given += [p for p in more.values() if p.name not in placed]
+        given = [*known, *(p for p in more.values() if p.name not in placed)]
     bare: list[inspect.Parameter] = []
-    hidden = False
+    after = False
     for p in given:
-        if p.name in _HIDDEN:
-            hidden = True
-        else:  # an argument after a hidden one cannot be positional
-            kind = p.KEYWORD_ONLY if hidden and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
+        if p.name in refused:
+            after = True
+        else:  # an argument after a refused one cannot be positional
+            kind = p.KEYWORD_ONLY if after and p.kind is p.POSITIONAL_OR_KEYWORD else p.kind
             bare.append(p.replace(kind=kind, annotation=p.empty))
     return inspect.Signature(sorted(bare, key=lambda p: p.kind))
+
+
+def of_ufunc(inputs: int) -> inspect.Signature:
+    """The signature of every ufunc of so many inputs."""
+    kinds = inspect.Parameter
+    arrays = [kinds("x" if inputs == 1 else f"x{i + 1}", kinds.POSITIONAL_ONLY) for i in range(inputs)]
+    keywords = [kinds(name, kinds.KEYWORD_ONLY, default=value) for name, value in (("where", True), ("dtype", None))]
+    return inspect.Signature(arrays + keywords)
 
 
 def _keywords(op: Any) -> list[inspect.Parameter]:

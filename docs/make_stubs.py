@@ -21,6 +21,7 @@ import autograd.special
 import nn.functional
 from autograd import Tensor
 from autograd.array import Absent, Array
+from autograd.numpy_calls import NUMPY
 from autograd.ops.describe import differentiated
 from autograd.ops.register import cases_of
 from autograd.tree import flatten
@@ -256,10 +257,9 @@ def _method(name: str, method: Any) -> str:
         other = ", other: Any, /" if binary else ""
         return f"def {name}(self{other}) -> {'Any' if plain else 'Tensor'}: ...\n"
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    if any(p.name == "_function" for p in parameters):  # a method with a plain result
-        return f"def {name}(self, *args: Any, **kwargs: Any) -> Any: ...\n"
     given = arguments(parameters, {})
-    return f"def {name}(self{', ' + given if given else ''}) -> Tensor: ...\n"
+    plain = NUMPY.get(getattr(np, name, None)) is method and not hasattr(method, "op")
+    return f"def {name}(self{', ' + given if given else ''}) -> {'Any' if plain else 'Tensor'}: ...\n"
 
 
 def nets() -> str:

@@ -10,12 +10,22 @@ import numpy as np
 
 from ..array import Array
 from ..op import differentiable
+from ..registry import Operation
 from ..tensor import Tensor
-from .register import CASES, COMPLEX, Case, composite, domain, elementwise
+from .register import CASES, COMPLEX, Case, composite, domain, elementwise, methods
 
 real = differentiable(np.real, lambda g, *_: g, view=True)
 imag = differentiable(np.imag, lambda g, *_: g * -1j, view=True)
-conjugate = elementwise(np.conjugate, lambda g, *_: g.conj())
+
+
+def _conj_unless_real(x: Tensor):
+    """The complex conjugate; a real Tensor is returned itself, as by the method of arrays."""
+    return conjugate(x) if x.dtype.kind == "c" else x
+
+
+conjugate: Operation = elementwise(
+    np.conjugate, lambda g, *_: g.conj(), methods=methods(conj=_conj_unless_real, conjugate=_conj_unless_real)
+)
 conj = conjugate
 
 
@@ -28,14 +38,7 @@ def _angle(z, deg: bool = False):
 angle = composite(_angle, np.angle)
 
 
-def _conj_unless_real(x: Tensor):
-    """Like the method of arrays, return a real x itself."""
-    return conjugate(x) if x.dtype.kind == "c" else x
-
-
 for _name, _value in {
-    "conj": _conj_unless_real,
-    "conjugate": _conj_unless_real,
     "real": property(lambda x: real(x) if x.dtype.kind == "c" else x, doc="The real part."),
     "imag": property(imag, doc="The imaginary part."),
 }.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..numpy_calls import NUMPY
 from ..registry import OPS, Op, arguments_of
 from .register import cases_of
 from .singular import CHOICES
@@ -15,11 +16,15 @@ _said: set[Op] = set()  # the ops already described
 
 
 def describe() -> None:
-    """Describe every op of a NumPy or SciPy function that was registered since the last call."""
+    """Describe every function of NumPy or SciPy that was registered since the last call."""
     for op in OPS.values():
         if op.numpy and op not in _said:
             _said.add(op)
             op.function.__doc__ = _text(op)
+    for numpys, function in NUMPY.items():
+        if not function.__doc__ and not isinstance(numpys, tuple):
+            where = f"{getattr(numpys, '__module__', 'numpy')}.{numpys.__name__}"
+            function.__doc__ = f"{_summary(numpys)}\n\nThe result has no gradient; see `{where}`."
 
 
 def _text(op: Op) -> str:

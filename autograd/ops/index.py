@@ -10,7 +10,7 @@ from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..registry import Operation
 from ..tensor import Tensor
-from .register import CASES, Case, composite
+from .register import CASES, Case, composite, methods
 
 
 def array_of(x):
@@ -44,10 +44,15 @@ def _put(g, shape: tuple[int, ...], index):
     return whole
 
 
+def _item(x, index):
+    """The elements of x that `index` names, in every form that NumPy accepts."""
+    return getitem(x, index=own(index))
+
+
 getitem: Operation = differentiable(
     lambda x, index: x[index],
     lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
-    methods={"__getitem__": lambda x, index: getitem(x, index=own(index))},
+    methods=methods(__getitem__=_item),
     name="getitem",
     view=True,
 )
@@ -133,6 +138,11 @@ def _compress(condition, a, axis: int | None = None, out: None = None):
     return _take(a, np.flatnonzero(condition), axis)
 
 
+def _compressed(a, condition, axis: int | None = None):
+    """The slices of this Tensor along an axis where `condition` is true; see `compress`."""
+    return _compress(condition, a, axis)
+
+
 def _diagonal(a, offset: int = 0, axis1: int = 0, axis2: int = 1):
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     rows, columns = a.shape[-2:]
@@ -201,9 +211,7 @@ def _bincount(x, /, weights=None, minlength: int = 0):
 
 take = composite(_take, np.take)
 take_along_axis = composite(_take_along_axis, np.take_along_axis)
-compress = composite(
-    _compress, np.compress, methods={"compress": lambda a, condition, axis=None: _compress(condition, a, axis)}
-)
+compress = composite(_compress, np.compress, methods=methods(compress=_compressed))
 extract = composite(lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)), np.extract)
 bincount = composite(_bincount, np.bincount)
 diagonal = composite(
@@ -213,8 +221,8 @@ diag = composite(_diag, np.diag)
 diagflat = composite(lambda v, k=0: _diag(np.reshape(v, -1), k), np.diagflat)
 tril = composite(_triangle(True), np.tril)
 triu = composite(_triangle(False), np.triu)
-sort = composite(_sort, np.sort, methods={"sort": lambda x, axis=-1, **kind: _sort(x, axis, **kind)})
-partition = composite(_partition, np.partition, methods={"partition": lambda x, kth, axis=-1: _partition(x, kth, axis)})
+sort = composite(_sort, np.sort)
+partition = composite(_partition, np.partition)
 unique = composite(_unique, np.unique)
 unique_values = composite(lambda x, /: _unique(x), np.unique_values, name="unique_values")
 

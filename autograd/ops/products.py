@@ -132,7 +132,7 @@ def _cross(a, b, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | 
     return np.moveaxis(a[..., turn] * b[..., back] - a[..., back] * b[..., turn], -1, axisc)
 
 
-def _vecdot(x1, x2, /, axis: int = -1):
+def _vecdot(x1, x2, /, *, axis: int = -1):
     """The sum of conj(x1) * x2 along an axis."""
     return np.sum((np.conj(x1) if np.iscomplexobj(x1) else x1) * x2, axis=axis)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..mode import MODE
 from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..registry import OPS, Op, Operation, by_numpy, register
+from ..signatures import of_ufunc
 from ..tensor import Tensor
 
 # ---- test data: sample calls, from which the tests of an op are made
@@ -123,22 +125,36 @@ def composite(
     return register(op, by_numpy(function, numpy), methods or {})
 
 
+def methods(**functions: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    """Functions under the names that they have as methods of Tensor, which `help()` shows."""
+    for name, function in functions.items():
+        function.__name__, function.__qualname__ = name, f"Tensor.{name}"
+    return functions
+
+
 def plain(*functions: Any, operator: str | None = None) -> None:
     """Register NumPy functions whose result does not depend smoothly on the input: Tensors in, plain arrays out."""
     for function in functions:
-
-        def unwrapped(*args: Any, _function: Any = function, **kwargs: Any) -> Any:
-            if (observer := MODE.get().observer) is not None:
-                edges = [x.node for x in args if isinstance(x, Tensor) and x.node is not None]
-                observer.cut(edges, f"{_function.__name__}(), which has no gradient")
-            return _function(*_unwrap(args), **_unwrap(kwargs))
-
-        unwrapped.__name__ = function.__name__
-        NUMPY[function] = unwrapped
+        NUMPY[function] = _on_arrays(function)
         if operator:
-            setattr(Array, f"__{operator}__", unwrapped)
+            setattr(Array, f"__{operator}__", NUMPY[function])
         elif callable(getattr(np.ndarray, function.__name__, None)):
-            setattr(Array, function.__name__, unwrapped)
+            setattr(Array, function.__name__, NUMPY[function])
+
+
+def _on_arrays(function: Any) -> Callable[..., Any]:
+    """NumPy's `function`, called on the arrays of Tensors."""
+
+    @functools.wraps(function, ("__name__", "__qualname__"), ())
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if (observer := MODE.get().observer) is not None:
+            edges = [x.node for x in args if isinstance(x, Tensor) and x.node is not None]
+            observer.cut(edges, f"{function.__name__}(), which has no gradient")
+        return function(*_unwrap(args), **_unwrap(kwargs))
+
+    if isinstance(function, np.ufunc):
+        called.__signature__ = of_ufunc(function.nin)  # type: ignore[attr-defined]  # read by inspect
+    return called
 
 
 def _unwrap(x: Any) -> Any:

@@ -11,7 +11,7 @@ from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..registry import Operation
 from ..tensor import Tensor, constant_of
-from .register import CASES, Case, composite
+from .register import CASES, Case, composite, methods
 
 
 def _one_or_many(axes: tuple[Any, ...]):
@@ -19,11 +19,21 @@ def _one_or_many(axes: tuple[Any, ...]):
     return axes[0] if len(axes) == 1 else axes
 
 
+def _reshaped(x, *shape, order: str = "C"):
+    """The elements in a shape given as numbers or as one tuple, of which one may be -1; see `reshape`."""
+    return reshape(x, _one_or_many(shape), order)
+
+
+def _transposed(x, *axes):
+    """The axes in an order given as numbers or as one tuple, by default reversed; see `transpose`."""
+    return transpose(x, axes=_one_or_many(axes) if axes else None)
+
+
 reshape: Operation = differentiable(
     lambda x, shape, order="C": np.reshape(x, shape, order=order),
     lambda g, _y, _x, *, shape, order="C": np.reshape(g, _x.shape, order=order),
     call=lambda a, shape, order="C": ((a,), {"shape": shape, "order": order}),
-    methods={"reshape": lambda x, *shape, order="C": reshape(x, _one_or_many(shape), order)},
+    methods=methods(reshape=_reshaped),
     name="reshape",
     numpy=[np.reshape],
     view=True,
@@ -32,7 +42,7 @@ transpose: Operation = differentiable(
     np.transpose,
     lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])),
     call=lambda a, axes=None: ((a,), {"axes": None if axes is None else tuple(axes)}),
-    methods={"transpose": lambda x, *axes: transpose(x, axes=_one_or_many(axes) if axes else None)},
+    methods=methods(transpose=_transposed),
     view=True,
 )
 permute_dims = transpose
@@ -122,7 +132,12 @@ def _ravel(a, order: str = "C"):
     return np.reshape(a, -1, order=_order(order))
 
 
-ravel = composite(_ravel, np.ravel, methods={"flatten": _ravel})
+def _flatten(a, order: str = "C"):
+    """All elements on one axis; like `ravel`, it may share the memory of this Tensor."""
+    return _ravel(a, order)
+
+
+ravel = composite(_ravel, np.ravel, methods=methods(flatten=_flatten))
 moveaxis = composite(_moveaxis, np.moveaxis)
 rollaxis = composite(_rollaxis, np.rollaxis)
 atleast_1d = composite(_at_least(1), np.atleast_1d)
@@ -197,7 +212,7 @@ def _resize(a, new_shape):
 
 
 tile = composite(_tile, np.tile)
-repeat = composite(_repeat, np.repeat, methods={"repeat": lambda a, repeats, axis=None: _repeat(a, repeats, axis)})
+repeat = composite(_repeat, np.repeat)
 resize = composite(_resize, np.resize, methods={"resize": None})  # that of arrays works in place, and fills with zeros
 
 

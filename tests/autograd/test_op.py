@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import numpy as np
 import pytest
 
@@ -80,6 +83,37 @@ def test_the_rule_of_an_op_of_any_number_of_inputs_is_called_once():
     (joined(x, 5.0, y) * np.array([1.0, 2.0, 3.0])).sum().backward()
     assert calls == [3] and (x.grad.item(), y.grad.item()) == (1, 3)
     del autograd.OPS["joined_once"]
+
+
+def test_a_program_without_a_name_may_define_an_op():
+    program = "differentiable(lambda x: x * 2, lambda g, _y, _x: g * 2, name='doubled_somewhere')"
+    for text in (f"op = {program}", f"def made(): return {program}\nop = made()"):
+        names = {"differentiable": autograd.differentiable}
+        exec(text, names)
+        x = leaf(1.0)
+        names["op"](x).backward()
+        assert x.grad.item() == 2
+        del autograd.OPS["doubled_somewhere"]
+
+
+STATEMENT = "autograd.differentiable(lambda x: x * 2, lambda g, _y, _x: g * 2, name='doubled_again')"
+
+
+@pytest.mark.parametrize("text", [f"op = {STATEMENT}", f"def made():\n    return {STATEMENT}\nop = made()"])
+def test_a_module_that_was_edited_is_loaded_again(text, tmp_path, monkeypatch):
+    path = tmp_path / "edited_ops.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path.write_text(f"import autograd\n{text}")
+    module = importlib.import_module("edited_ops")
+    first = module.op
+    path.write_text(f"import autograd\n# a line above the statement\n{text}")
+    importlib.reload(module)
+    assert module.op is autograd.OPS["doubled_again"].function is not first
+    path.write_text(f"import autograd\n{text}\nother = {STATEMENT}")
+    with pytest.raises(ValueError, match="'doubled_again' is already the name of the op"):
+        importlib.reload(module)
+    del autograd.OPS["doubled_again"], sys.modules["edited_ops"]
 
 
 def test_rules_may_take_all_their_arguments_at_once():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import GraphError, Tensor, as_tensor
+from autograd.array import Absent, Array
 from leaves import leaf
 
 
@@ -101,3 +102,12 @@ def test_a_leaf_that_was_replaced_costs_no_more_among_many():
     leaves[4].assign(1.0)
     with pytest.raises(GraphError, match="replaced"):
         product.backward()
+
+
+@pytest.mark.parametrize("name", sorted(name for name, value in vars(Array).items() if isinstance(value, Absent)))
+def test_a_subclass_lists_the_names_that_it_defines_itself(name):
+    own = type("Own", (Tensor,), {name: lambda self: 5})
+    tensor = type("Heir", (own,), {})(1.0)
+    tensor.note = "mine"
+    assert getattr(tensor, name)() == 5
+    assert name in dir(own) and {name, "note"} <= set(dir(tensor)) and name not in dir(Tensor)

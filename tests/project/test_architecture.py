@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "signatures": {"numpy_calls"},
     "registry": {"array", "errors", "numpy_calls", "signatures", "tensor", "tree"},
     "op": {"errors", "graph", "inputs", "mode", "numpy_calls", "registry", "tensor"},
-    "ops": {"array", "mode", "numpy_calls", "op", "ops", "registry", "tensor"},
+    "ops": {"array", "mode", "numpy_calls", "op", "ops", "registry", "signatures", "tensor"},
     "linalg": {"ops"},
     "fft": {"ops"},
     "special": {"ops"},

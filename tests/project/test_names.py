@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import functools
 import importlib.metadata
 import inspect
+import operator
 import pickle
 import pkgutil
+import pydoc
+import re
 import subprocess
 import sys
+import types
 from types import ModuleType
 
 import numpy as np
@@ -17,6 +23,8 @@ import pytest
 import autograd
 import nn
 from autograd import OPS, Tensor
+from autograd.array import Absent, Array
+from autograd.numpy_calls import NUMPY
 
 MODULES = [
     autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
@@ -138,6 +146,17 @@ def test_modules_made_of_functions_have_the_signature_of_what_is_called(kind):
     assert str(told.value).startswith(f"{kind.__name__}{shown}: ")
 
 
+@pytest.mark.parametrize("op", OPS.values(), ids=lambda op: op.name)
+def test_the_signature_of_an_op_is_used_like_any_other(op):
+    found = inspect.signature(op.function)
+    assert found.replace() == found == inspect.Signature(found.parameters.values())
+    assert found.replace(return_annotation=Tensor).return_annotation is Tensor
+    for same in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert str(same) == str(found)
+    bound = inspect.signature(types.MethodType(op.function, found))
+    assert inspect.signature(functools.partial(op.function, found)) == bound
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("value", list(callables()))
 def test_public_names_are_pickled(value):
@@ -149,13 +168,45 @@ def positional(function):
     return [p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds]
 
 
-@pytest.mark.parametrize("op", [op for op in OPS.values() if op.numpy and not op.rules], ids=lambda op: op.name)
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.numpy], ids=lambda op: op.name)
 def test_arguments_have_numpys_places(op):
-    """Functions composed of other ops receive NumPy's arguments unchanged, so each must have the same position."""
-    theirs = op.numpy[0]
-    if inspect.isroutine(theirs) and op.call is None:  # ufuncs and their methods have no signature to compare
-        names, own = positional(theirs), positional(op.forward)
-        assert own == names[: len(own)]
+    """A call with positions means what it means in NumPy; what NumPy has behind a refused argument is a keyword."""
+    theirs, own = op.numpy[0], positional(op.function)
+    if isinstance(theirs, np.ufunc):
+        assert len(own) <= theirs.nin
+    elif inspect.isroutine(theirs):  # the methods of ufuncs have no signature to compare
+        assert own == positional(theirs)[: len(own)]
+
+
+OWN = {name: value for kind in (Array, Tensor) for name, value in vars(kind).items() if not isinstance(value, Absent)}
+SPOKEN = [name for name in OWN if name in dir(Tensor) and not name.startswith("_")]
+OPERATORS = [name for name in OWN if {name, name.replace("__r", "__", 1)} & vars(operator).keys()]
+
+
+@pytest.mark.parametrize("name", sorted({*SPOKEN, *OPERATORS} - {"node", "name", "__doc__"}))
+def test_help_of_a_tensor_describes_its_methods_and_operators(name):
+    value = OWN[name]
+    assert value.__doc__ and "object at 0x" not in value.__doc__
+    if callable(value):
+        bound = getattr(Tensor([1.0]), name)
+        names = {name, *({"conjugate"} if name == "conj" else ())}
+        if name in OPERATORS:
+            names |= {f.__name__ for f in NUMPY.values() if f is value}
+        assert value.__name__ in names and value.__qualname__.rpartition(".")[2] == value.__name__
+        for shown in (str(inspect.signature(value)), str(inspect.signature(bound))):
+            assert " at 0x" not in shown and "_function" not in shown and "**" not in shown and "lambda" not in shown
+        assert "<lambda>" not in pydoc.plain(pydoc.render_doc(bound))
+
+
+def test_help_of_the_class_shows_no_addresses():
+    shown = pydoc.plain(pydoc.render_doc(Tensor))
+    assert not re.search(r" at 0x|<lambda>|= lambda|_function=", shown)
+
+
+@pytest.mark.parametrize("function", {f: f for f in NUMPY.values() if not hasattr(f, "op")})
+def test_functions_without_a_gradient_are_described(function):
+    if function not in [f for theirs, f in NUMPY.items() if isinstance(theirs, tuple)]:
+        assert "no gradient" in function.__doc__ and function.__name__ == function.__qualname__ != "<lambda>"
 
 
 # Functions that replace one of NumPy's or SciPy's have its docstring; classes have an example in the documents.
