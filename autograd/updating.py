@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat, starmap
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,6 @@ accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic acro
 def set_all(objects: Iterable[Any], name: str, values: Iterable[Any]) -> None:
     """Set an attribute of many objects in one C call: an interrupt comes before or after it, never in between."""
     any(map(setattr, objects, repeat(name), values))  # runs to the end, because setattr returns None
-
-
-_node = attrgetter("node")
-
-
-def _ends(leaves: Sequence[Any]) -> list[Any]:
-    """The ends of the graph at leaves, frozen ones too; None for a constant."""
-    ends = [*map(_node, leaves)]
-    return ends if all(ends) else [leaf._leaf for leaf in leaves]
 
 
 def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any, str, Any]) -> None:
@@ -48,8 +38,8 @@ def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any,
             arrays = [_checked(leaf, new) for leaf, new in zip(leaves, arrays, strict=True)]
             break
     number = next_number()
-    for end in _ends(leaves):
-        if end is not None:
+    for leaf in leaves:
+        if end := leaf.node or leaf._leaf:
             end.stamp = number  # a needless one, after an interrupt, only invalidates a graph
     any(chain(map(setattr, leaves, repeat("_data"), arrays), starmap(setattr, others)))  # in C, as in set_all
 
@@ -121,7 +111,9 @@ def clear_gradients(leaves: Iterable[Any]) -> None:
     >>> w.grad is None
     True
     """
-    set_all(filter(None, _ends([*leaves])), "grad", repeat(None))
+    for leaf in leaves:
+        if end := leaf.node or leaf._leaf:
+            end.grad = None
 
 
 def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
@@ -139,7 +131,8 @@ def use_gradients(leaves: Sequence[Any], last: int) -> tuple[int, bool]:
     True
     """
     mixed = False
-    for end in _ends(leaves):
+    for leaf in leaves:
+        end = leaf.node or leaf._leaf
         if end.added > last > end.began:
             mixed = True
     return next_number(), mixed
