@@ -12,6 +12,10 @@ from ..registry import OPS, Op, arguments_of
 from .register import cases_of
 from .singular import CHOICES
 
+# Real numbers that choose what is computed, and have no gradient.
+_SETTINGS = """
+    norm.ord pinv.rcond unwrap.period nan_to_num.nan nan_to_num.posinf nan_to_num.neginf quantile.q percentile.q
+""".split()
 _said: set[Op] = set()  # the ops already described
 
 
@@ -48,23 +52,22 @@ def _summary(function: Any) -> str:
 
 
 def differentiated(op: Op) -> list[str]:
-    """The names of the arguments that have gradients: those with rules, or those for which cases give arrays."""
+    """The names of the arguments that have gradients: those with rules, and those for which cases give real numbers."""
     numpys = op.numpy[0] if op.numpy and op.rules else op.forward
     if op.call is None and isinstance(numpys, np.ufunc):
         return ["x"] if len(op.rules) == 1 else [f"x{i + 1}" for i in range(len(op.rules))]
     names, _, star = arguments_of(inspect.unwrap(op.call or numpys))
-    if op.rules and op.call is None:
-        return list(names[: len(op.rules)])
-    found: dict[str, None] = {}
+    found = dict.fromkeys(names[: len(op.rules)] if op.call is None else ())
     for case in cases_of(op):
-        for i, x in enumerate(case.inputs):
-            if _is_array(x) and (i < len(names) or star):
-                found[names[i] if i < len(names) else f"*{star}"] = None
+        places = [*names, *[f"*{star}"] * len(case.inputs)] if star else names
+        keywords = [(name, x) for name, x in case.params.items() if not isinstance(x, tuple)]
+        given = [*zip(places, case.inputs, strict=False), *keywords]
+        found |= {name: None for name, x in given if _is_real(x) and f"{op.name}.{name}" not in _SETTINGS}
     return list(found)
 
 
-def _is_array(x: Any) -> bool:
-    """Whether an input of a case is a shape or a floating-point array."""
+def _is_real(x: Any) -> bool:
+    """Whether an argument of a case is a shape, or floating-point numbers."""
     if isinstance(x, list):
-        return bool(x) and all(map(_is_array, x))
-    return isinstance(x, tuple) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+        return bool(x) and all(map(_is_real, x))
+    return isinstance(x, tuple | float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")

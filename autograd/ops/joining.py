@@ -263,6 +263,7 @@ if hasattr(np, "unstack"):
     CASES[unstack] = [Case((2, 3)), Case((2, 3), axis=-1)]
 CASES[pad] = [
     Case((2, 3), pad_width=1),
+    Case((2, 3), pad_width=1, constant_values=0.5),
     Case((3,), pad_width=(1, 2), constant_values=(0.5, -1.0)),
     *(
         Case((3, 4), pad_width=((1, 2), (0, 1)), mode=mode)

@@ -256,7 +256,8 @@ CASES[prod] = [
 CASES[max] = CASES[min] = [*_EVERY, Case((2, 3), axis=0, where=_MASK, initial=0.1)]
 CASES[ptp] = _AXES
 CASES[logsumexp] = [*_AXES, Case(())]
-CASES[std] = [*_AXES, Case((2, 3), axis=1, ddof=1), Case((2, 3), axis=1, correction=1)]
-CASES[var] = [*CASES[std], Case((2, 3), axis=0, where=_MASK), Case((2, 3), mean=0.5)]
-CASES[nansum] = CASES[nanprod] = CASES[nanmax] = CASES[nanmin] = CASES[nanmean] = CASES[nanstd] = _NAN
-CASES[nanvar] = [*_NAN, Case(_HOLES, axis=1, ddof=1)]
+CASES[std] = [*_AXES, Case((2, 3), axis=1, ddof=1), Case((2, 3), axis=1, correction=1), Case((2, 3), mean=0.5)]
+CASES[var] = [*CASES[std], Case((2, 3), axis=0, where=_MASK)]
+CASES[nansum] = CASES[nanprod] = CASES[nanmax] = CASES[nanmin] = [*_NAN, Case(_HOLES, axis=0, initial=0.1)]
+CASES[nanmean] = _NAN
+CASES[nanvar] = CASES[nanstd] = [*_NAN, Case(_HOLES, axis=1, ddof=1), Case(_HOLES, mean=0.5)]

@@ -280,7 +280,7 @@ CASES[diff] = [
     Case((3,), n=0),
 ]
 CASES[ediff1d] = [Case((2, 3)), Case((4,), (2,), (1,))]
-CASES[trapezoid] = [Case((5,)), Case((2, 3), dx=0.5), Case((2, 3), (2,), axis=0), Case((2, 3), (2, 3))]
+CASES[trapezoid] = [Case((5,)), Case((2, 3), (2,), axis=0), Case((2, 3), (2, 3)), Case((2, 3), dx=0.5)]
 CASES[gradient] = [
     Case((5,)),
     Case((5,), 0.5, edge_order=2),

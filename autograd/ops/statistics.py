@@ -162,4 +162,4 @@ CASES[cov] = [
     Case((2, 3), (1, 3), ddof=0),
     Case((2, 4), fweights=np.array([1, 2, 1, 1]), aweights=np.array([0.5, 1.0, 2.0, 1.0])),
 ]
-CASES[corrcoef] = [Case((3, 5)), Case((5, 2), rowvar=False)]
+CASES[corrcoef] = [Case((3, 5)), Case((5, 2), rowvar=False), Case((5,), (5,))]

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import autograd
 from autograd import OPS, GradcheckError, Tensor, gradcheck, no_grad
+from autograd.ops.describe import differentiated
 from autograd.ops.register import cases_of
 from samples import CALLS, IDS, closed, gradients, joined, sample, varied
 
@@ -262,6 +263,47 @@ def test_any_index(data, shape):
     expected = np.zeros(shape)
     np.add.at(expected, index, np.arange(1.0, output.size + 1).reshape(output.shape))
     np.testing.assert_array_equal(g, expected)
+
+
+@every_call
+def test_help_names_every_argument_with_a_gradient(name, i):
+    """A real number that a case gives has a gradient if and only if `help()` says so, and it is right."""
+    op, case = OPS[name], cases_of(OPS[name])[i]
+    signature, (inputs, params) = inspect.signature(op.function), sample(name, i)
+    try:
+        literal = signature.bind(*case.inputs, **case.params).arguments
+    except TypeError:
+        pytest.skip("NumPy has another name for an argument")
+    arguments = signature.bind(*inputs, **params).arguments
+    for key, x in literal.items():
+        if not (isinstance(x, float) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")):
+            continue
+
+        def function(value, key=key):
+            given = inspect.BoundArguments(signature, {**arguments, key: value})
+            return joined(op.function(*given.args, **given.kwargs))
+
+        if key in differentiated(op):
+            if not np.isnan(x).any():
+                gradcheck(function, Tensor(x, requires_grad=True))
+        elif f"{name}.{key}" != "norm.ord":  # which has one for some orders
+            with pytest.raises((TypeError, AttributeError)):
+                function(Tensor(x, requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("average", "`a`, `weights`"),
+        ("corrcoef", "`x`, `y`"),
+        ("diff", "`a`, `prepend`, `append`"),
+        ("trapezoid", "`y`, `x`, `dx`"),
+        ("sum", "`a`, `initial`"),
+        ("exp", "`x`"),
+    ],
+)
+def test_help_lists_the_arguments_with_gradients(name, said):
+    assert f"with respect to {said}." in OPS[name].function.__doc__
 
 
 def test_the_cases_reach_every_varied_input():
