@@ -147,11 +147,19 @@ def register(op: Op, function: Any, methods: Mapping[str, Callable[..., Any]]) -
     if op.numpy and callable(getattr(np.ndarray, op.name, None)):
         methods = {op.name: function, **methods}
     elif op.numpy and not hasattr(Array, op.name):  # t.exp() of other libraries
-        setattr(Array, op.name, Absent(op.name, f"use np.{op.name}(t)"))
+        setattr(Array, op.name, Absent(op.name, f"use the function {full_name(op.numpy[0])}"))
     for name, method in methods.items():
         if method is not None:
             setattr(Array, name, method)
     return function  # type: ignore[no-any-return]  # its attributes make it an Operation
+
+
+def full_name(function: Any) -> str:
+    """Where a function of NumPy or SciPy is found: numpy.exp, numpy.linalg.inv, scipy.special.erf."""
+    name = function.__name__
+    known = "numpy" if getattr(np, name, None) is function else "scipy.special"  # some ufuncs do not say
+    module = getattr(function, "__module__", None) or known
+    return f"{module.partition('._')[0]}.{name}"
 
 
 def _reflected(op: Op, function: Any) -> Callable[..., Any]:

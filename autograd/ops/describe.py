@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..numpy_calls import NUMPY
-from ..registry import OPS, Op, arguments_of
+from ..registry import OPS, Op, arguments_of, full_name
 from .register import cases_of
 from .singular import CHOICES
 
@@ -27,14 +27,11 @@ def describe() -> None:
             op.function.__doc__ = _text(op)
     for numpys, function in NUMPY.items():
         if not function.__doc__ and not isinstance(numpys, tuple):
-            where = f"{getattr(numpys, '__module__', 'numpy')}.{numpys.__name__}"
-            function.__doc__ = f"{_summary(numpys)}\n\nThe result has no gradient; see `{where}`."
+            function.__doc__ = f"{_summary(numpys)}\n\nThe result has no gradient; see `{full_name(numpys)}`."
 
 
 def _text(op: Op) -> str:
-    numpys = op.numpy[0]
-    module = "numpy" if getattr(np, op.name, None) is numpys else getattr(numpys, "__module__", "scipy.special")
-    parts = [_summary(numpys), f"For Tensors and arrays; see `{module}.{numpys.__name__}`."]
+    parts = [_summary(op.numpy[0]), f"For Tensors and arrays; see `{full_name(op.numpy[0])}`."]
     if named := [f"`{name}`" for name in differentiated(op)]:
         parts.append(f"Gradients: with respect to {', '.join(named)}.")
     for choice in CHOICES:

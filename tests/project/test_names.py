@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import copy
 import functools
+import importlib
 import importlib.metadata
 import inspect
 import operator
@@ -24,6 +25,7 @@ import autograd
 import nn
 from autograd import OPS, Tensor
 from autograd.array import Absent, Array
+from autograd.errors import ELSEWHERE
 from autograd.numpy_calls import NUMPY
 
 MODULES = [
@@ -224,6 +226,17 @@ def test_the_help_of_numpys_functions_shows_the_gradients():
     assert "`x1`, `x2`" in said and "half to each" in said and "numpy.maximum" in said
     assert str(inspect.signature(autograd.exp)) == "(x, /, *, where=True, dtype=None)"
     assert "axis" in inspect.signature(autograd.sum).parameters
+
+
+MISSING = [name for name, value in vars(Array).items() if isinstance(value, Absent) and name not in ELSEWHERE]
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_missing_method_suggests_a_function_that_takes_tensors(name):
+    with pytest.raises(AttributeError) as error:
+        getattr(Tensor([1.0]), name)
+    module, _, last = re.search(r"use the function ([\w.]+)$", str(error.value))[1].rpartition(".")
+    assert getattr(importlib.import_module(module), last) in NUMPY
 
 
 def test_tensors_have_numpys_methods_and_their_own():
