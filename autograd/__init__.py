@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 # Loaded on first access, to keep the import fast: {name: module}.
 _LATER = {
     **dict.fromkeys(["Page", "draw", "trace", "watch"], "drawing"),
-    **dict.fromkeys(["CompileError", "compile"], "compiling"),
+    **dict.fromkeys(["AuditError", "CompileError", "compile"], "compiling"),
     "profile": "profiling",
     "special": "special",
 }

@@ -11,7 +11,7 @@ import numpy as np
 from .errors import GraphError
 from .functional import variable
 from .graph import Leaf
-from .mode import TAPE, enable_grad
+from .mode import enable_grad
 from .op import differentiable
 from .ops.register import CASES, Case
 from .registry import zero
@@ -74,11 +74,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise ValueError(f"the backward pass returned {len(found)} gradients for {len(inputs)} arguments")
             return [None if g is None else g.conj() for g in found]
 
-        if TAPE.get() is None:
-            return _custom(args, run=run, pull=pass_back)
-        # A compiled program that called the whole function would keep using the backward pass of this one call.
-        value = run(*(x.data if isinstance(x, Tensor) else x for x in args))
-        return _custom(args, run=lambda *_: value, pull=pass_back)
+        return _custom(args, run=run, pull=pass_back)
 
     return wrapper
 

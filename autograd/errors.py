@@ -146,13 +146,13 @@ def explain_rule(op: Any, gradient: Any, error: Exception) -> NoReturn:
 def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
     """Raise `error` again with the op's name and the shapes of its inputs.
 
-    If the forward failed on an array that is being traced, record the whole op as one opaque call instead.
+    If the forward failed on an array of a kind that computes ops itself, let that compute the op instead.
     """
     waiting = [*arrays, *params.values()]
     while waiting:
         x = waiting.pop()
-        if hasattr(x, "opaque"):
-            return x.opaque(op.forward, arrays, params)
+        if hasattr(x, "__autograd_forward__"):
+            return x.__autograd_forward__(op, arrays, params)
         waiting += x if isinstance(x, tuple | list) else ()
     if any(a is None for a in arrays) and isinstance(error, TypeError):
         raise TypeError(f"{op.name}: an input is None; does a function (or forward()) lack its `return`?") from error

@@ -9,7 +9,6 @@ import numpy as np
 
 from .array import Array
 from .errors import GraphError
-from .mode import TAPE
 from .tensor import Tensor, as_tensor, tensor_of
 
 __all__ = ["Handle", "register_hook"]
@@ -80,8 +79,6 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> Handle:
     if not self.requires_grad:
         raise GraphError("register_hook() on a Tensor that records nothing: no gradient will ever pass here")
     must_be_callable(hook)
-    if tape := TAPE.get():
-        tape.refuse("a hook is registered")
     self.node.hooks = self.node.hooks or []
     return Handle(self.node.hooks, _Hook(hook))
 

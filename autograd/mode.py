@@ -19,15 +19,15 @@ class Observer:
     def around(self, kind: str, owner: Any, function: F) -> F:
         """Return the function to call instead of `function`, which is about to be called.
 
-        `kind` is "op" or "module" for a forward, "step" for that of an optimiser, or "compiled"; `owner` is the Op, the
-        module, the optimiser or the Compiled.
+        `kind` is "op" or "module" for a forward, "step" for that of an optimiser, "compiled", or "outside" (see
+        `outside`); `owner` is the Op, the module, the optimiser, the Compiled or the function.
         """
         return function
 
     def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op computed `data` from `arrays`, the arrays of its `inputs`, and was recorded as `node`."""
 
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op computed `data` and was not recorded: no edge needs a gradient, or `no_grad` is active."""
         if any(edge is not None for edge in edges):
             self.cut(edges, "no_grad()")
@@ -63,9 +63,9 @@ class Several(Observer):
         for observer in self.observers:
             observer.forward(node, data, arrays, inputs)
 
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]) -> None:
         for observer in self.observers:
-            observer.unrecorded(op, data, arrays, edges)
+            observer.unrecorded(op, data, arrays, edges, inputs)
 
     def begin(self, seeds: Mapping[Any, Any]) -> None:
         for observer in self.observers:
@@ -211,9 +211,6 @@ def enable_grad(function: Any = None) -> Any:
     return Switch(True) if function is None else Switch(True)(function)
 
 
-TAPE: ContextVar[Any] = ContextVar("autograd_tape", default=None)  # records a function that is being compiled
-
-
 def outside(function: Callable[..., Any], *args: Any) -> Any:
     """Call a function whose result differs each time, such as one that draws random numbers.
 
@@ -223,8 +220,8 @@ def outside(function: Callable[..., Any], *args: Any) -> Any:
     >>> outside(np.random.default_rng(0).random, 2).shape
     (2,)
     """
-    tape = TAPE.get()
-    return function(*args) if tape is None else tape.record("opaque", function, args, {})
+    observer = MODE.get().observer
+    return (function if observer is None else observer.around("outside", function, function))(*args)
 
 
 def is_grad_enabled() -> bool:

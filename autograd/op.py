@@ -171,7 +171,7 @@ def record(op: Op, mode: Mode, data: Any, inputs: Any, kept: Any, edges: Any, ne
         refuse("objects", op.name)
     if not needs or not mode.recording:
         if mode.observer is not None:
-            mode.observer.unrecorded(op, data, kept[1:], edges)
+            mode.observer.unrecorded(op, data, kept[1:], edges, inputs)
         return tensor_of(data)
     node = Node()
     node.op, node.params, node.edges, node.kept, node.hooks = op, params, edges, kept, None

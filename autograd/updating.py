@@ -12,6 +12,14 @@ import numpy as np
 from .errors import refuse
 from .graph import Leaf, Node, next_number
 
+
+class Attributes:
+    """`number` grows with every change of a module's attribute, so that a compiled program notices one at once."""
+
+    number = 0
+
+
+ATTRIBUTES = Attributes()
 accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads
 
 

@@ -43,7 +43,7 @@ class _Loss(FunctionModule):
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         loss = self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
-        if not self._looked:  # only the first batch: a check costs as much as a small loss
+        if not self._looked and type(loss.data) is np.ndarray:  # only the first batch: a check costs as much as a small loss
             self._looked = True
             self._look(*inspect.signature(self._function).bind(*inputs, **named).args)
         return loss
@@ -120,9 +120,8 @@ def _warn(text: str) -> None:
 
 
 def _array(x: Any) -> Any:
-    """The array of x; while a first call is being compiled, it is the `value` of the traced object."""
-    data = x.data if isinstance(x, Tensor) else x
-    return np.asarray(getattr(data, "value", data))
+    """The numbers themselves."""
+    return np.asarray(x.data if isinstance(x, Tensor) else x)
 
 
 def _are_probabilities(rows: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all, clear_gradients, convert_all, current_mode
 from autograd.hooks import Handle
+from autograd.updating import ATTRIBUTES
 
 from .missing import Missing, missing
 from .module_hooks import Hooks
@@ -93,7 +94,13 @@ class Module:
             held = vars(self).get(name)
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
                 _must_stay(self, name, held, value)
+            if held is not value or name not in vars(self):
+                ATTRIBUTES.number += 1
             object.__setattr__(self, name, value)
+
+        def __delattr__(self, name: str) -> None:
+            ATTRIBUTES.number += 1
+            object.__delattr__(self, name)
 
         def __call__(self, *inputs: Any, **options: Any) -> Any:
             observer = current_mode().observer

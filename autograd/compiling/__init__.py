@@ -1,8 +1,11 @@
 """A function, with its gradients and its optimiser's step, as a straight-line NumPy program."""
 
-from .calls import CompileError as CompileError
-from .step import Compiled as Compiled
-from .step import Stats as Stats
-from .step import compile as compile
+from __future__ import annotations
 
-__all__ = ["CompileError", "Compiled", "Stats", "compile"]
+from .compiled import AuditError as AuditError
+from .compiled import Compiled as Compiled
+from .compiled import Stats as Stats
+from .compiled import compile as compile
+from .program import CompileError as CompileError
+
+__all__ = ["AuditError", "CompileError", "Compiled", "Stats", "compile"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .canonical import is_method
-from .lines import Line, Value, values_in
+from .emit import Constants, Scope
+from .program import Line, Number, Value, memory_of, values_in
 
 BLOCK = 2**17  # bytes of each array in a block; some of them fit into the second-level cache together
 LARGE = 2**20  # bytes of an array from which on blocks pay
@@ -90,7 +90,7 @@ def _belongs(line: Line, block: Block, exact: bool) -> bool:
     if line.kind == "reduce":  # the sum of all elements, added up block by block
         total = line.shape == () and line.function is np.add and not exact
         return total and id(line.args[0]) in block.members and line.args[0].shape == block.shape
-    if is_method(line, "view") and line.shape == block.shape:
+    if line.is_method("view") and line.shape == block.shape:
         return block.reads(line) and line.dtype.itemsize == line.args[0].dtype.itemsize
     fits = line.elementwise() and line.shape == block.shape and line.order == block.order
     if not fits or any(isinstance(x, np.ndarray) and x.ndim for x in line.args):
@@ -99,6 +99,106 @@ def _belongs(line: Line, block: Block, exact: bool) -> bool:
     if block.order == "F":  # runs through as it lies, or not at all
         return all(x.shape == block.shape and x.order == "F" for x in outer)
     return all(x.ndim <= len(block.shape) for x in outer)
+
+
+def making(shape: Any, dtype: Any, order: str) -> str:
+    """The text that makes an array to be written into."""
+    column = ", order='F'" if order == "F" and len(shape) > 1 else ""
+    return f"np.empty({shape}, np.{np.dtype(dtype)}{column})"
+
+
+class Memory:
+    """Arrays that are made once, named `prefix` and a number, and used again when no line reads them any more."""
+
+    def __init__(self, prefix: str, made: dict[str, str]) -> None:
+        self.prefix, self.made = prefix, made  # {name: the text that makes it}
+        self.count = 0
+        self.free: dict[Any, dict[str, None]] = {}
+        self.held: dict[int, tuple[Any, str]] = {}  # {id of a result: the kind of its array, and its name}
+
+    def take(self, value: Value, shape: Any, order: str, wanted: Sequence[str] = ()) -> str:
+        """An array of this shape for a result: one of the `wanted` if it is free, or another, or a new one."""
+        key = shape, np.dtype(value.dtype), order
+        free = self.free.setdefault(key, {})
+        name = next((n for n in wanted if n in free), "") or (next(reversed(free)) if free else "")
+        if name:
+            del free[name]
+        else:
+            name = f"{self.prefix}{self.count}"
+            self.count += 1
+            self.made[name] = making(*key)
+        self.held[id(value)] = key, name
+        return name
+
+    def release(self, values: Iterable[int]) -> None:
+        """No line reads these results (by their ids) any more."""
+        for value in values:
+            if value in self.held:
+                key, name = self.held.pop(value)
+                self.free[key][name] = None
+
+
+class BlockScope(Scope):
+    """`function(number)` is the text: arrays x0, x1, ... are read, o0, o1, ... written, s0, s1, ... are scratch.
+
+    `ends` are the lines whose arrays others need, `sums` those whose sum over all blocks they do.
+    """
+
+    def __init__(self, constants: Constants, block: Block, ends: Sequence[Line], sums: Sequence[Line]) -> None:
+        self.scratch: dict[str, str] = {}
+        super().__init__(constants, Memory("s", self.scratch))
+        self.numbers: dict[str, str] = {}  # {the text of a number that is given: its name here}
+        self.sums = sums
+        self.flat = block.flat()
+        _, size = block.rows()
+        self.shape = (size,) if self.flat else (size, *block.shape[1:])
+        self.outs = {id(line): f"o{i}" for i, line in enumerate(ends)}
+        given = {id(x): f"x{i}" for i, x in enumerate(block.given())}
+        self.names |= given
+        self.arguments = [*given.values(), *self.outs.values()]
+        cut = [given[id(x)] for x in block.given() if x.shape and (self.flat or block.sliced(x))]
+        self.cut = [*cut, *self.outs.values()]
+        last = {id(memory_of(x)): k for k, line in enumerate(block.lines) for x in (line, *values_in(line.args))}
+        dying: dict[int, list[int]] = {}
+        for value, end in last.items():
+            dying.setdefault(end, []).append(value)
+        for k, line in enumerate(block.lines):
+            self.memory.release(dying.get(k - 1, ()) if line.dtype.kind == "c" else ())
+            self.memory.release(dying.get(k, ()) if line.dtype.kind != "c" else ())
+            self.write(line)
+
+    def function(self, number: int) -> str:
+        """The text of the function."""
+        names = [*self.arguments, *self.numbers.values(), *self.scratch]
+        lines = [f"def block{number}(i, j, {', '.join(names)}):"]
+        lines.append(f'"""{"Elements" if self.flat else "Rows"} i to j."""')
+        if self.cut:
+            lines.append(f"{', '.join(self.cut)} = {', '.join(f'{name}[i:j]' for name in self.cut)}")
+        if self.scratch:
+            lines.append(f"{', '.join(self.scratch)} = {', '.join(f'{name}[: j - i]' for name in self.scratch)}")
+        lines += self.lines
+        if self.sums:
+            lines.append(f"return [{', '.join(self.names[id(line)] for line in self.sums)}]")
+        return "\n    ".join(lines)
+
+    def target(self, line: Line) -> str:
+        if not line.shape:
+            return ""
+        if id(line) in self.outs:
+            return self.outs[id(line)]
+        own = [self.names.get(id(memory_of(x)), "") for x in values_in(line.args)]
+        return self.memory.take(line, self.shape, "C", own)
+
+    def give(self, line: Line, text: str, array: str = "") -> None:
+        if not line.shape:  # a sum, to be made now, for its array is written over
+            array = f"r{len(self.lines)}"
+            text = f"{array} = {text}"
+        self.names[id(line)] = array or text
+        if array and text != array:
+            self.lines.append(text)
+
+    def number(self, number: Number) -> str:
+        return self.numbers.setdefault(number.text, f"n{len(self.numbers)}")
 
 
 def run_blocks(

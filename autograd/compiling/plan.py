@@ -1,192 +1,377 @@
-"""A program in the place of a function: when it may be run, what it is given, and where its results go."""
+"""A program in the place of a function: when it may run, what it is given, and where its results go.
+
+`call` is written for every plan: straight-line Python that compares by identity takes 20 ns per comparison, a loop over
+the places five times as long.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from sys import getrefcount
 from threading import Lock, get_ident
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ..graph import next_number
+from ..graph import Leaf, next_number
 from ..mode import MODE
 from ..tensor import Tensor, tensor_of
-from ..updating import set_all
-from .calls import concrete
-from .look import GRAD, KEPT, SEEN, Look
-from .memory import is_aligned
-from .outcome import Outcome
-from .pending import LOST, Pending, Scale
-from .places import alike, same
-from .program import Changed, Program, update
-from .results import GONE, Results
-from .surroundings import Surroundings
-from .tracing import Run
+from ..updating import ATTRIBUTES
+from .emit import Text, written
+from .program import Number
+from .schedule import Changed, Executable, update
+from .state import Recall, Run, State, Tensorlike, is_array, same
 
-MISS = object()  # this program is not for this call
+MISS: Any = object()  # this program is not for this call
+
+
+def _count_alone() -> int:
+    """What `getrefcount` finds for an array that only its tensor and a plan hold; interpreters count differently."""
+    holder, space, held = SimpleNamespace(array=np.empty(0)), {}, []  # type: ignore[var-annotated]
+    space["d0"] = holder.array
+    held.append(holder.array)
+    return list(map(getrefcount, held))[0]
+
+
+ALONE = _count_alone()
 
 
 class Plan:
-    """A program of a function, for arguments and surroundings like those of the run that was traced.
+    """A program for arguments and surroundings like those of the run that was traced.
 
-    `look` is a function that is written for this plan: it compares all that the program depends on with what it was,
-    by identity, and runs the program, or returns MISS.  Where something is another object for which the program is
-    right all the same, `refresh` makes that object the one to compare with.  `nest` is how the arguments are nested.
+    `inputs` are the texts that read what the program is given; `moved` the state that it replaces, by output.
     """
 
-    def __init__(self, program: Program, run: Run, around: Surroundings, leaves: Sequence[Any], nest: Any) -> None:
-        self.program, self.around, self.texts, self.nest = program, around, run.texts, nest
-        self.results = Results(run, around)
-        self.names = [name for name, _ in run.tape.inputs]
-        self.outlines = [(np.shape(v), getattr(v, "dtype", None)) for v in (concrete(x) for _, x in run.tape.inputs)]
-        self.tensors, self.optimizers = list(around.tensors.values()), around.optimizers
+    def __init__(
+        self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any, grads: bool | None
+    ) -> None:
+        self.program, self.run, self.state, self.nest, self.texts = program, run, state, nest, run.texts
+        self.refs, self.tensors = state.refs(), list(state.tensors.values())
         self.recording = MODE.get().recording
-        self.outcome = Outcome(program, run, self.tensors)
-        self.kept = self.outcome.kept()
-        self.lock, self.owner = Lock(), 0  # the thread that has held the lock last
-        self.scale = Scale()
-        self.fresh = True  # whether the run under way has to give tensors and states something that was made anew
-        self.others: list[Any] = []
-        self.space = self._space()
-        self.without = [t.grad is None for t in self.tensors]
-        look = Look(self, leaves)
-        self.text, self.watched, self.read = look.text, look.watched, look.read
-        exec(compile(self.text, "<look>", "exec"), self.space)
-        self.look = self.space["look"]
-        read = [k in program.inputs and text[0] != "a" for k, text in enumerate(self.texts)]
-        inputs = "".join(f"{text if is_read else None}, " for text, is_read in zip(self.texts, read, strict=True))
-        self.inputs = eval(f"lambda: ({inputs})", self.space)  # what the program reads besides its arguments
-        self.held = {i: self._count(i) for i in self.pending}
-        self.hold()
-
-    def _space(self) -> dict[str, Any]:
-        """The names that `look` reads."""
-        slots, out = self.program.slots, self.outcome
-        self.pending: dict[int, Pending] = {}
-        self.space = {
-            "getrefcount": getrefcount, "MODE": MODE, "new": self._new, "renew": self._renew,
-            "next_number": next_number, "program": self.program.run, "scale": self.scale, "plan": self, "MISS": MISS,
-            "update": update, "asarray": np.asarray, "item": _item, "tensor_of": tensor_of,
-            "hold": self.hold,
-            **self.around.space,
+        self.count, self.audit_at = 2, 4  # calls of this signature, and the next one that is audited
+        self.lock, self.owner, self.running = Lock(), 0, False
+        self.drawn = [draw.owner for draw in run.tape.drawn.values()]
+        self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
+        self.watched: list[tuple[str, Any]] = []  # names in the space, and how to read what they were
+        self.outputs = [f"s{k}" if slot else f"found[{k}]" for slot, k in program.outputs]
+        self._keep_gradients(grads)
+        self.space: dict[str, Any] = {
+            "MODE": MODE, "MISS": MISS, "update": update, "next_number": next_number, "program": program.run,
+            "plan": self, "getrefcount": getrefcount, "tensor_of": _tensor_of, "asarray": asarray,
+            "ATTRIBUTES": ATTRIBUTES,
         }  # fmt: skip
         self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
-        self.space |= {f"o{i}": o for i, o in enumerate(self.optimizers)}
-        self.space |= {KEPT(k): slots[k].new() for k in self.kept}
-        for i, place in out.pending.items():
-            self.space[KEPT(place)] = slots[place].new()
-            self._make_pending(i)
-        return self.space
+        self.space |= {f"n{i}": place.holder for i, place in enumerate(state.names)}
+        self.space |= {f"o{i}": o for i, o in enumerate(state.optimizers)}
+        exec(compile(self._text(leaves), "<call>", "exec"), self.space)
+        self.call = self.space["call"]
+        slots = [(t, k) for t, (in_slot, k) in zip(run.targets, program.outputs, strict=True) if in_slot]
+        self.slots = [target for target, _ in sorted(slots, key=lambda pair: pair[1])]  # where each slot goes
+        self.spares: list[Any] = [None] * len(self.slots)
+        self.owned: list[Any] = []  # arrays of the state that this plan has made, and the lists and dicts around them
+        self.counts: list[int] = []  # their reference counts if nobody else holds them
+        self.alone: list[int] | None = None  # these counts, if all that the program writes over is in `owned`
+        self.outs: list[Any] = []
 
-    def _make_pending(self, i: int) -> None:
-        array = self.space[KEPT(self.outcome.pending[i])]
-        self.pending[i] = self.space[GRAD(i)] = Pending(array, self.scale)
+    def _keep_gradients(self, grads: bool | None) -> None:
+        """Which gradients are left in their leaves; those of a function that steps are not, unless somebody needs them."""
+        run = self.run
+        read = {self.texts[k] for k in self.program.inputs}
+        returned = {pick.text for pick in run.picks if isinstance(pick, Recall)}
+        self.kept: dict[int, str] = {}  # {number of a tensor: its gradient's output}
+        self.dropped = list(run.cleared)
+        for target, output in zip(run.targets, self.outputs, strict=True):
+            if target.kind == "grad":
+                ref = self.refs[target.place]
+                needed = f"{ref}.grad._data" in read or f"{ref}.grad" in returned
+                if grads or needed or (grads is None and not self.state.optimizers):
+                    self.kept[target.place] = output
+                else:
+                    self.dropped.append(target.place)
 
-    # ---- when it may be run
+    # ---- the text of `call`
 
-    def refresh(self) -> bool:
-        """Whether all that was compared by identity is something for which the program is right, if not the same."""
+    def _name(self, prefix: str, value: Any) -> str:
+        name = f"{prefix}{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def _watch(self, text: str, value: Any) -> str:
+        self.watched.append((self._name("v", value), text))
+        return f"{text} is {self.watched[-1][0]}"
+
+    def _conditions(self, leaves: Sequence[Any]) -> list[str]:
+        """When the program is right without looking any further."""
+        say = [f"(mode := MODE.get()).recording is {self.recording}", "mode.observer is None"]
+        for i, leaf in enumerate(leaves):
+            say += self._alike(f"a{i}", leaf)
+        say += self._one_tensor_each(leaves)
+        same_names = ["ATTRIBUTES.number == plan.changed"]
+        for i, place in enumerate(self.state.names):
+            text = f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]"
+            if text not in self.texts:
+                same_names.append(self._watch(text, place.get()))
+        for f in self.state.functions:
+            name = self._name("f", f)
+            same_names += [self._watch(f"{name}.{x}", getattr(f, x)) for x in ("__defaults__", "__kwdefaults__")]
+        say.append(f"({' and '.join(same_names)} or plan.renew())")
+        for i, optimizer in enumerate(self.state.optimizers):
+            say.append(f"len(o{i}.groups) == {len(optimizer.groups)}")
+            for j, group in enumerate(optimizer.groups):
+                for key, value in group.items():
+                    if key != "lr":
+                        say.append(f"o{i}.groups[{j}][{key!r}] is {self._name('v', value)}")
+                say.append(f"len(o{i}.groups[{j}]['params']) == {len(group['params'])}")
+        for i, (ref, tensor) in enumerate(zip(self.refs, self.tensors, strict=True)):
+            if ref[0] == "t":
+                say.append(f"({ref}.node is not None) is {tensor.requires_grad}")
+            if i in self.run.without:
+                say.append(f"{ref}.grad is None")
+        return say
+
+    def _alike(self, text: str, x: Any) -> list[str]:
+        """That an argument is as it was: an array of the same outline, or the same object or plain value."""
+        say = [f"type({text}) is {self._name('c', type(x))}"]
+        if isinstance(x, Tensor):
+            say.append(f"type({text}.node) is {self._name('c', type(x.node))}")
+            text, x = f"{text}._data", x.data
+        if is_array(x):
+            dtype = self._name("c", x.dtype)
+            layout = f" and {text}.strides == {x.strides}" if isinstance(x, np.ndarray) else ""
+            return [*say, f"{text}.shape == {x.shape}{layout}", f"({text}.dtype is {dtype} or {text}.dtype == {dtype})"]
+        name = self._name("c", x)
+        equal = ""
+        if type(x) in (float, complex):
+            equal = f" or repr({text}) == {repr(x)!r}"  # -0.0 is not 0.0
+        elif isinstance(x, int | str | bytes):
+            equal = f" or {text} == {name}"
+        return [*say, f"({text} is {name}{equal})"]
+
+    def _one_tensor_each(self, leaves: Sequence[Any]) -> list[str]:
+        """That two leaves are one where they were one, and two where they were two."""
+        found = {id(t): ref for ref, t in zip(self.refs, self.tensors, strict=True)}
+        say = []
+        given = [(f"a{i}", x) for i, x in enumerate(leaves) if isinstance(x, Tensor) and x.node.__class__ is Leaf]
+        for name, x in given:
+            if found[id(x)] != name:
+                say.append(f"{name} is {found[id(x)]}")
+        if given:
+            every = [ref for ref in self.refs]
+            say.append(f"len({{{', '.join(f'id({ref})' for ref in every)}}}) == {len(every)}")
+        return say
+
+    def _inputs(self) -> tuple[list[str], list[str]]:
+        """How the program's inputs are read, and that arrays of the state are those of the last run."""
+        given, say = [], []
+        for k in self.program.inputs:
+            text = self.texts[k]
+            if text[0] == "a" and ".grad" not in text:
+                given.append(text)
+                continue
+            value = eval(text, self.space | self._arguments)
+            if isinstance(value, np.ndarray):
+                self.space[f"d{k}"] = value
+                say.append(f"({text} is d{k} or plan.adopt({k}, {text}))")
+            else:
+                say.append(f"{text}.__class__ is {self._name('c', type(value))}")
+            given.append(text)
+        return given, say
+
+    def _text(self, leaves: Sequence[Any]) -> str:
+        self._arguments = {f"a{i}": x for i, x in enumerate(leaves)}
+        given, inputs = self._inputs()
+        say = [*self._conditions(leaves), *inputs]
+        attributes, items = self._changes()
+        del self._arguments
+        slots = [f"s{k}" for k in range(len(self.program.slots))]
+        tests = "\n        and ".join(say)
+        lines = [f"def call({', '.join(f'a{i}' for i in range(len(leaves)))}):"]
+        lines += [f"if not (\n        {tests}\n    ):", "    return MISS"]
+        if slots or items:
+            lines.append("in_place = list(map(getrefcount, plan.owned)) == plan.alone")
+        if slots:
+            lines.append(f"{_row(slots)} = plan.outs if in_place else plan.memory()")
+        lines.append(f"plan.running = {' = '.join(['number', *self._stamps()])} = next_number()")
+        lines.append(f"found{', last' if self.program.moves else ''} = program({', '.join([*given, *slots])})")
+        last = "*last" if self.program.moves else "(), (), (), ()"
+        changes = f"({_row(attributes)})"
+        if slots or items:
+            lines.append(f"if in_place: update({last}, {changes}, ({_row(items)}))")
+            every = ", ".join(self.outputs)
+            lines.append(f"else: plan.move(({last.lstrip('*') if self.program.moves else last}), [{every}], {changes})")
+        elif self.program.moves or attributes:
+            lines.append(f"update({last}, {changes})")
+        lines.append(f"return {self._result()}")
+        return "\n    ".join(lines) + "\n"
+
+    def _stamps(self) -> list[str]:
+        """What is given the number of a run; one too many, after an interrupt, only refuses a graph."""
+        moved = [t.place for t in self.run.targets if t.kind == "data" and self.tensors[t.place]._leaf is not None]
+        found = [f"{self.refs[i]}._leaf.stamp" for i in moved]
+        found += [f"o{i}.used" for i in range(len(self.state.optimizers))]
+        for i in self.kept:
+            found += [f"{self.refs[i]}._leaf.added", *([f"{self.refs[i]}._leaf.began"] * (i in self.run.without))]
+        return found
+
+    def _changes(self) -> tuple[list[str], list[str]]:
+        """What is set after every run besides the slots: attributes, and items of an optimiser's states."""
+        attributes = [f"({self.refs[i]}._leaf, 'grad', tensor_of({text}))" for i, text in self.kept.items()]
+        attributes += [f"({self.refs[i]}._leaf, 'grad', None)" for i in self.dropped]
+        items = []
+        for target, (in_slot, _), text in zip(self.run.targets, self.program.outputs, self.outputs, strict=True):
+            if target.kind == "data" and not in_slot:
+                attributes.append(f"({self.refs[target.place]}, '_data', asarray({text}))")
+            elif target.kind == "state" and not in_slot:
+                j, key = target.item
+                items.append(f"(o{target.place}.state[{j}], {key!r}, {self._item(target, text)})")
+        return attributes, items
+
+    def _item(self, target: Any, text: str) -> str:
+        """An item of a state: a number stays one, an array without axes does not become one."""
+        output = self.run.outputs[self.run.targets.index(target)]
+        return text if isinstance(output, Number) else f"asarray({text})"
+
+    def _result(self) -> str:
+        """The text of the function's result."""
+        places = iter(self.outputs)
+        parts = []
+        for pick in self.run.picks:
+            if isinstance(pick, Recall):
+                parts.append(pick.text)
+            elif pick is None or isinstance(pick, Tensorlike):
+                output = next(places)
+                parts.append(f"tensor_of({output})" if pick else output)
+            else:
+                parts.append(self._name("p", pick))
+        tree = self.run.build([Text(part) for part in parts])
         try:
-            seen = {SEEN(i): place.get() for i, place in enumerate(self.watched)}
-            read = {name: eval(text, self.space) for name, text in self.read.items()}
-        except GONE:
+            if plain(tree):
+                compile(text := written(tree), "<result>", "eval")
+                return text
+        except (SyntaxError, MemoryError, RecursionError):
+            pass  # nested too deeply for Python to read
+        self.space["build"] = self.run.build
+        return f"build([{', '.join(parts)}])"
+
+    # ---- what `call` asks
+
+    def renew(self) -> bool:
+        """Whether all that was compared by identity is something for which the program is right, if not the same."""
+        changed = ATTRIBUTES.number
+        if not self.state.holds():
             return False
-        if not all(same(value, self.space[name]) for name, value in seen.items()):
-            return False
-        if not all(alike(value, self.space[name]) for name, value in read.items()):
-            return False
-        self.others = [*self.others, *read.values()]  # first, for an interrupt could fall between these
-        self.space |= seen | read
-        self.hold()
+        self.space |= {name: eval(text, self.space) for name, text in self.watched}
+        self.changed = changed
         return True
 
-    def watching(self) -> list[tuple[Any, Any]]:
-        """The places that are watched, and what was there in the last run."""
-        return [(place, self.space[SEEN(i)]) for i, place in enumerate(self.watched)]
+    def adopt(self, k: int, array: Any) -> bool:
+        """Whether the program can go on with another array for an input of the state."""
+        if not same(array, self.space[f"d{k}"]):
+            return False
+        self.space[f"d{k}"] = array
+        self.alone = None
+        return True
 
-    def hold(self) -> None:
-        """Hold on to what may not be written over, so that it never seems to be held by nobody else.
+    def memory(self) -> list[Any]:
+        """The arrays that a run writes: those of the state that nobody else holds, else new ones.
 
-        These are views, read-only arrays, and for the first run, which so moves the weights, all that `aligned` has not
-        made.  It is called before that run and at its end; what somebody puts in the place of a weight after it, who
-        may do so again and again, is written over as it is.
+        Only arrays that the plan has made itself are written over, so never one that was given.  Those of an optimiser
+        are in dicts that others may hold, too.
         """
-        arrays = [self.space[name] for name in (*self.read, *map(KEPT, self.kept))]
-        later = self.scale.run > 1
-        self.others = [a for a in arrays if not (a.flags.writeable and (is_aligned(a) or (later and _owns(a))))]
+        counts = list(map(getrefcount, self.owned))
+        alone = {id(x) for x, n, usual in zip(self.owned, counts, self.counts, strict=True) if n <= usual}
+        outs = []
+        for k, slot in enumerate(self.program.slots):
+            target, spare = self.slots[k], self.spares[k]
+            old, self.spares[k] = self.space.get(f"d{target.old}"), None
+            ours = id(old) in alone and (target.kind == "data" or self._states(target) <= alone)
+            if ours and slot.over is not None:
+                outs.append(old)
+            else:
+                outs.append(slot.new() if spare is None else spare)
+                self.spares[k] = old if ours else None
+        return outs
 
-    def _new(self, k: int) -> Any:
-        """A new array for a slot whose own is held by others."""
-        array = self.program.slots[k].new()
-        if k in self.kept:
-            old, self.space[KEPT(k)] = self.space[KEPT(k)], array
-            self.others = [a for a in self.others if a is not old]  # which nobody reads again
-        else:
-            self.fresh = True
-        return array
+    def _states(self, target: Any) -> set[int]:
+        """The ids of the list and the dict that an item of an optimiser's state is in."""
+        states = self.state.optimizers[target.place].state
+        return {id(states), id(states[target.item[0]])}
 
-    def _count(self, i: int) -> int:
-        return getrefcount(self.pending[i])
+    def move(self, last: Any, outputs: Sequence[Any], attributes: Sequence[Any]) -> None:
+        """Make the update of a run that has not written over all that it replaces, and own what is there now."""
+        changes = list(attributes)
+        states: dict[int, list[Any]] = {}
+        for target, value in zip(self.run.targets, outputs, strict=True):
+            if target.kind == "data":
+                changes.append((self.tensors[target.place], "_data", asarray(value)))
+            elif target.kind == "state":
+                j, key = target.item
+                own = states.setdefault(target.place, list(self.state.optimizers[target.place].state))
+                if own[j] is self.state.optimizers[target.place].state[j]:
+                    own[j] = dict(own[j]) if target.old is not None else {}
+                own[j][key] = value if isinstance(value, int | float) else asarray(value)
+        changes += [(self.state.optimizers[i], "state", own) for i, own in states.items()]
+        update(*last, changes)
+        self._own(outputs, [x for i in states for x in (states[i], *states[i])])
 
-    def _renew(self, i: int, tensor: Tensor) -> bool:
-        """A gradient that others hold is theirs, as it is now, and the tensor has another one after the next run."""
-        if (tensor.grad is None) is not self.without[i]:
-            return False
-        if self.scale.broken:  # by an interrupt of what an interrupt is answered with
-            self._lose_gradients(())
-        pending = self.pending[i]
-        if self._count(i) - 1 - (tensor.grad is pending) > self.held[i]:
-            pending.settle()
-            self.scale.settled = [p for p in self.scale.settled if p is not pending]
-            self._make_pending(i)
-        self.fresh = True
-        return True
+    def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:
+        """Remember the arrays of the state, which are the plan's now, and how often they are held."""
+        self.owned, self.counts = [], []
+        for target, (in_slot, k), value in zip(self.run.targets, self.program.outputs, outputs, strict=True):
+            if target.kind in ("data", "state") and target.old is not None and isinstance(value, np.ndarray):
+                self.space[f"d{target.old}"] = value
+                if in_slot:
+                    self.owned.append(value)
+                    self.counts.append(ALONE)
+        self.owned += states
+        self.counts += [ALONE - 1] * len(states)  # held in one place, and by the plan
+        over = all(slot.over is not None for slot in self.program.slots)
+        self.alone = self.counts if over else None
+        self.outs = [self.space[f"d{target.old}"] for target in self.slots]
 
     # ---- a run
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
-        """The results of the program for these leaves of the arguments, as a list; MISS if it is not for them.
+        """The result of the program for these leaves of the arguments; MISS if it is not for them.
 
-        Raises Changed, before anything has happened, where the program asks for a truth value and finds another, or
-        where a run of it is under way in this thread: that of which a signal's handler has come in between.
+        Raises Changed, before anything has happened, where a truth value is another one, or where a run of it is under
+        way in this thread (which a signal handler has interrupted).
         """
         if self.lock.locked() and self.owner == get_ident():
             raise Changed
         with self.lock:
             self.owner = get_ident()
             try:
-                found = self.look(*leaves)
-                if found is MISS and self.refresh():
-                    found = self.look(*leaves)
-            except Changed:
-                self.scale.broken = False
-                raise
-            except BaseException as error:
-                if self.scale.broken:  # the program itself has begun
-                    self._lose_gradients(self.around.tensors_of(leaves))
-                elif isinstance(error, GONE):
-                    return MISS
-                raise
+                found = self.call(*leaves)
+            except GONE:
+                if self.running:
+                    raise
+                return MISS
+            finally:
+                self.running = False
+            self.count += found is not MISS
             return found
 
-    def _lose_gradients(self, tensors: Sequence[Tensor]) -> None:
-        """After a run that was broken off: those who hold its gradients are told, and the next run makes others."""
-        if tensors:
-            set_all([tensors[i].node for i in self.pending], "grad", [*self.pending.values()])
-        for i, pending in self.pending.items():
-            if pending.scale is not None:
-                pending.scale = LOST
-            self._make_pending(i)
-        self.scale.settled, self.fresh = [], True
-        self.scale.broken = False
+
+GONE = (KeyError, IndexError, AttributeError, ValueError)  # a name, an item or a cell that is read is not there
 
 
-def _owns(x: Any) -> bool:
-    """Whether an array owns its memory."""
-    return type(x) is np.ndarray and bool(x.flags.owndata)
+def _row(parts: Sequence[str]) -> str:
+    return "".join(f"{part}, " for part in parts)
 
 
-def _item(x: Any) -> Any:
-    """An item of an optimiser's state."""
-    return np.asarray(x) if isinstance(x, np.generic) else x
+def asarray(x: Any) -> Any:
+    """An output as an array."""
+    return x if isinstance(x, np.ndarray) else np.asarray(x)
+
+
+def _tensor_of(x: Any) -> Tensor:
+    return tensor_of(asarray(x))
+
+
+def plain(tree: Any) -> bool:
+    """Whether a nest of texts is of tuples, lists and dicts themselves, not of types made from these."""
+    if type(tree) is dict:
+        return all(type(key) in (str, int) for key in tree) and all(map(plain, tree.values()))
+    return all(map(plain, tree)) if type(tree) in (tuple, list) else type(tree) is Text

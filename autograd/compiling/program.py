@@ -1,85 +1,301 @@
-"""A program: straight-line NumPy source made of a draft, and the function that it is."""
+"""The one form of a program: values and lines, in an order in which they can be run; passes make a new one of an old."""
 
 from __future__ import annotations
 
 import operator
-from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import chain, starmap
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from .blocks import run_blocks
-from .lines import Draft, Value
-from .memory import aligned, memory_of
-from .scopes import Main
-from .writing import Constants
 
-run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
+class CompileError(TypeError):
+    """A function cannot be compiled: its Python code depends on the numbers in an array, for example."""
 
 
-class Changed(Exception):
-    """A truth value that Python code asked for is another one in this run: the program is for other values."""
+class Value:
+    """An array of the program: its shape (None for a tuple of arrays), its dtype and its layout, C, F or neither ("")."""
+
+    __slots__ = ("dtype", "order", "shape")
+
+    def __init__(self, shape: Any, dtype: Any, order: str = "C") -> None:
+        self.shape, self.dtype, self.order = shape, dtype, order
+
+    @property
+    def ndim(self) -> int:
+        return -1 if self.shape is None else len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return 0 if self.shape is None else int(np.prod(self.shape, dtype=int))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * int(self.dtype.itemsize) if self.size else 0
+
+    @property
+    def like(self) -> tuple[Any, Any, str]:
+        return self.shape, self.dtype, self.order
+
+    shares: Value | None = None  # the value whose memory this one is a view of
 
 
-def update(
-    functions: Sequence[Any], a: Sequence[Any], b: Sequence[Any], out: Sequence[Any], then: Sequence[Any] = ()
-) -> None:
-    """`function(a, b, out)` for each, and then `setattr(*x)` for each x of `then`, in one call of C.
+class Input(Value):
+    """An array that every run is given."""
 
-    An interrupt falls before or after all of it, not between.
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, array: Any) -> None:
+        super().__init__(array.shape, array.dtype, order_of(array))
+        self.name = name
+
+
+class Line(Value):
+    """`function(*args, **kwargs)`, whose arguments hold Values, Numbers and constants.
+
+    `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
+    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (a call whose result is laid out
+    as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
+    time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
+    "T" (a matrix transposed), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
+    and `module` the path of the module that was running.
     """
-    todo: Iterator[Any] = map(operator.call, functions, a, b, out)
-    if then:
-        todo = chain(todo, starmap(setattr, then))
-    failed: Exception | None = None
-    while True:
-        try:
-            run_through(todo)
-            break
-        except Exception as error:  # np.errstate(over="raise"), say: what raises is written, and the rest must be
-            failed = failed or error
-    if failed is not None:
-        raise failed
 
-
-class Program:
-    """`run(*inputs, *slots)` returns what else comes out; `inputs` are the places of those of the draft that are read.
-
-    If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it.
-    That one is left to the caller, who may have other things to change in the same moment.
-    `slots` are the arrays that leave the program.  For each output of the draft, `outputs` has (True, the number of its
-    slot) or (False, its place in what `run` returns), `memory` the number of the slot in whose memory it lies, or None,
-    and `replaces` the place of the input that it will stand in for, or None.
-    """
+    __slots__ = ("args", "function", "kind", "kwargs", "module", "phase", "shares")
 
     def __init__(
         self,
-        draft: Draft,
-        name: str,
-        names: Sequence[str],
-        replaces: Sequence[int | None],
-        *,
-        exact: bool,
-        threads: int,
+        kind: str,
+        function: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        place: tuple[str, str],
+        like: tuple[Any, Any, str],
+        shares: Value | None = None,
     ) -> None:
-        self.name = name
-        self.constants = Constants()
-        main = Main(draft, names, replaces, self.constants, exact, threads)
-        self.inputs, self.arguments, self.slots = main.inputs, main.arguments, list(main.slots.values())
-        numbers = {key: i for i, key in enumerate(main.slots)}
-        returned = [x for x in draft.outputs if id(x) not in numbers]
-        self.returned, self.moves = len(returned), bool(main.update)
-        count = iter(range(self.returned))
-        self.outputs = [(True, numbers[id(x)]) if id(x) in numbers else (False, next(count)) for x in draft.outputs]
-        self.memory = [numbers.get(id(memory_of(x))) if isinstance(x, Value) else None for x in draft.outputs]
-        arguments = [*main.arguments, *(slot.name for slot in self.slots)]
-        found = f"[{', '.join(map(main.text, returned))}]"
-        body = "\n    ".join([*main.lines, f"return {found}, {main.update}" if main.update else f"return {found}"])
-        self.source = "\n\n".join([*main.blocks, f"def {name}({', '.join(arguments)}):\n    {body}\n"])
-        prepared = "\n".join(f"{key} = {text}" for key, text in self.constants.prepared.items())
-        space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks, "aligned": aligned}
-        space |= self.constants.arrays | self.constants.functions
-        exec(compile(f"{prepared}\n\n{self.source}", f"<compiled {name}>", "exec"), space)
-        self.run = space[name]
+        super().__init__(*like)
+        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs
+        self.phase, self.module = place
+        self.shares = shares
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.phase, self.module
+
+    def elementwise(self) -> bool:
+        """Whether an element of the result depends only on the same element of the arguments."""
+        ufunc = self.kind == "call" and isinstance(self.function, np.ufunc) and self.function.signature is None
+        return self.kind == "cast" or (ufunc and self.function.nout == 1 and not self.kwargs)
+
+    def is_call(self, *functions: Any) -> bool:
+        """Whether this is a call of one of these functions, with positional arguments only."""
+        return self.kind == "call" and not self.kwargs and any(self.function is f for f in functions)
+
+    def is_method(self, name: str) -> bool:
+        """Whether this is the result of this method."""
+        return self.kind == "method" and self.function == name
+
+
+class Number:
+    """A Python number that may differ in every run, such as a learning rate, and what is computed from it."""
+
+    def __init__(self, tape: Any, text: str, value: float) -> None:
+        self.tape, self.text, self.value = tape, text, value
+
+    def _of(self, other: Any, sign: str, function: Any, swapped: bool = False) -> Any:
+        if not isinstance(other, Number | float | int):
+            return NotImplemented
+        a, b = (other, self) if swapped else (self, other)
+        value = function(*(x.value if isinstance(x, Number) else x for x in (a, b)))
+        return Number(self.tape, f"({_operand(a)} {sign} {_operand(b)})", value)
+
+    def __neg__(self) -> Number:
+        return Number(self.tape, f"(-{self.text})", -self.value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self.tape.of_number(ufunc, method, inputs, kwargs)
+
+    def _refused(self, *_: Any) -> Any:
+        self.tape.refuse("Python code depends on a number that changes from run to run", "look at it outside")
+
+    __bool__ = __float__ = __int__ = __index__ = __abs__ = __round__ = __lt__ = __le__ = __gt__ = __ge__ = _refused
+    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = _refused
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def _operand(x: Any) -> str:
+    """A number inside an expression, in brackets if negative, because `-1 ** t` is not `(-1) ** t`."""
+    text = x.text if isinstance(x, Number) else literal(x)
+    return f"({text})" if text[0] == "-" else text
+
+
+for _sign, _word in (("+", "add"), ("-", "sub"), ("*", "mul"), ("/", "truediv"), ("**", "pow")):
+    _function = getattr(operator, _word)
+    setattr(Number, f"__{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f))
+    setattr(Number, f"__r{_word}__", lambda a, b, s=_sign, f=_function: a._of(b, s, f, True))
+
+
+def literal(x: Any) -> str:
+    """A plain value as Python source, infinity and NaN included."""
+    if isinstance(x, complex) and not np.isfinite(x):
+        return f"complex({literal(x.real)}, {literal(x.imag)})"
+    if isinstance(x, float) and not np.isfinite(x):
+        return f"float({str(x)!r})"
+    return repr(x)
+
+
+Rule = Callable[["Program", Line, Line], Any]  # the new program, a copy of a line for it, and the old line
+
+
+class Program:
+    """Lines, what goes in, what comes out, and the truth values (`guards`) that must hold for it to be right."""
+
+    def __init__(self, inputs: Sequence[Any] = ()) -> None:
+        self.inputs = list(inputs)  # Inputs and Numbers, in the order in which they are given
+        self.lines: list[Line] = []
+        self.outputs: list[Any] = []
+        self.guards: list[tuple[Any, bool]] = []
+        self.known: dict[Any, Line] = {}  # {key: the line that computes it}: common subexpressions are one line
+        self.ones: dict[Any, Any] = {}
+
+    def add(
+        self,
+        kind: str,
+        function: Any,
+        args: tuple[Any, ...],
+        like: tuple[Any, Any, str],
+        place: tuple[str, str],
+        kwargs: dict[str, Any] | None = None,
+        shares: Value | None = None,
+    ) -> Line:
+        """A line, or the earlier one that computes the same."""
+        line = Line(kind, function, args, kwargs or {}, place, like, shares)
+        if kind not in ("opaque", "put", "put_at"):
+            key = kind, key_of(function), key_of(args), key_of(line.kwargs)
+            if (found := self.known.setdefault(key, line)) is not line:
+                return found
+        self.lines.append(line)
+        return line
+
+    def again(self, line: Line) -> Line:
+        """The same line in this program."""
+        return self.add(line.kind, line.function, line.args, line.like, line.place, line.kwargs, line.shares)
+
+    def full(self, n: int, dtype: Any, value: float = 1.0) -> Any:
+        """A constant vector of n equal numbers; the same object for the same numbers."""
+        key = n, np.dtype(dtype), value
+        if key not in self.ones:
+            self.ones[key] = np.full(n, value, dtype)
+        return self.ones[key]
+
+    def users(self) -> dict[int, list[Line]]:
+        """{id of a value: the lines that read it}."""
+        found: dict[int, list[Line]] = {}
+        for line in self.lines:
+            for value in values_in((line.args, line.kwargs)):
+                found.setdefault(id(value), []).append(line)
+        return found
+
+    def ends(self) -> list[Any]:
+        """What the program is run for: its outputs, its guards, and the numbers that it draws."""
+        return [*self.outputs, *(asked for asked, _ in self.guards), *drawing(self.lines)]
+
+
+def rewrite(program: Program, rule: Rule) -> Program:
+    """A program of the lines that are needed, each as `rule(new program, copy of the line, old line)` makes it."""
+    new = Program(program.inputs)
+    new.ones = program.ones
+    found: dict[int, Any] = {}
+
+    def now(x: Any) -> Any:
+        return found.get(id(x), x) if isinstance(x, Line) else x
+
+    for line in needed(program.lines, program.ends()):
+        args, kwargs = nested(line.args, now), nested(line.kwargs, now)
+        copy = Line(line.kind, line.function, args, kwargs, line.place, line.like, now(line.shares))
+        found[id(line)] = rule(new, copy, line)
+    new.outputs = nested(program.outputs, now)
+    new.guards = [(now(asked), answer) for asked, answer in program.guards]
+    return new
+
+
+def nested(x: Any, change: Callable[[Any], Any]) -> Any:
+    """Nested arguments, with `change` applied to all that is not a tuple, list, slice or dict."""
+    if isinstance(x, tuple | list):
+        items = (nested(item, change) for item in x)
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    if isinstance(x, slice):
+        return slice(nested(x.start, change), nested(x.stop, change), nested(x.step, change))
+    if isinstance(x, dict):
+        return {key: nested(value, change) for key, value in x.items()}
+    return change(x)
+
+
+def instances(x: Any, kind: type) -> list[Any]:
+    """Every instance of `kind` in nested arguments."""
+    found: list[Any] = []
+    nested(x, lambda item: found.append(item) if isinstance(item, kind) else None)
+    return found
+
+
+def values_in(x: Any) -> list[Value]:
+    """Every Value in nested arguments."""
+    return instances(x, Value)
+
+
+def drawing(lines: Iterable[Line]) -> list[Line]:
+    """The lines that draw random numbers: they run as often, and in the same order, as in the function."""
+    return [line for line in lines if line.kind == "opaque" and not values_in((line.args, line.kwargs))]
+
+
+def needed(lines: Iterable[Line], ends: Any) -> list[Line]:
+    """The lines that the ends depend on, in their order."""
+    lines = list(lines)
+    wanted: set[int] = set()
+    waiting = values_in(ends)
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Line) and id(value) not in wanted:
+            wanted.add(id(value))
+            waiting += values_in((value.args, value.kwargs))
+    return [line for line in lines if id(line) in wanted]
+
+
+def key_of(x: Any) -> Any:
+    """Equal for two arguments that are the same, bit for bit."""
+    if isinstance(x, Number):
+        return "number", x.text
+    if isinstance(x, tuple | list):
+        return (type(x), *map(key_of, x))
+    if isinstance(x, slice):
+        return "slice", key_of((x.start, x.stop, x.step))
+    if isinstance(x, dict):
+        return tuple((key, key_of(value)) for key, value in x.items())
+    if isinstance(x, int | float | complex | str | bool | None) or x is Ellipsis:
+        return type(x), repr(x)  # by its digits, because 0.0 == -0.0
+    if isinstance(x, np.generic):
+        return type(x), x.tobytes()
+    return "same", id(x)
+
+
+def order_of(array: Any) -> str:
+    """The layout of an array: "C" (row by row), "F" (column by column), or "" (neither)."""
+    flags = getattr(array, "flags", None)
+    return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
+
+
+def memory_of(x: Value) -> Value:
+    """The value that owns the memory of x, which may be a view of a view."""
+    while x.shares is not None:
+        x = x.shares
+    return x
+
+
+def has_out(line: Any) -> bool:
+    """Whether the result of a line can be written into an array that is given."""
+    if not isinstance(line, Line) or not line.shape or not line.size or not line.order:
+        return False
+    return line.elementwise() or line.kind in ("copy", "dot", "reduce", "put", "put_at")

@@ -5,7 +5,6 @@
 - *sums*: a sum along the first axis of a matrix, or of at most 128 numbers, is a product with ones.  (NumPy adds up
   longer rows in pairs, which is more exact than a product, so these stay.)
 - *powers*: x ** 2 and x ** 3 are products.
-- *ReLU*: max(x, 0) is x with its bits laid over with zeros where x <= 0, as its gradient is (so -0.0 becomes 0.0).
 - *scale*: a factor that all gradients are multiplied by in the end, such as the learning rate, is multiplied into the
   gradient that they come from.
 - *layout*: a matrix with more rows than columns lies in memory column by column, so that loops are long.
@@ -17,97 +16,54 @@ from typing import Any
 
 import numpy as np
 
-from .calls import Number
-from .canonical import is_method
-from .lines import Draft, Line, Value, values_in
+from .canonical import apart, canonical, simpler
+from .program import Line, Number, Program, Value, rewrite, values_in
 
 WIDE = 2**17  # bytes that take longer to clear than the 0.4 us by which a call of np.matmul is longer
 SHORT = 128  # up to here NumPy adds up one after the other, too
 
 
-def faster(draft: Draft, line: Line, _old: Line) -> Value:
+def faster(program: Program, line: Line, _old: Line) -> Value:
     """*products*, *sums* and *powers*."""
     if line.is_call(np.matmul) or line.kind == "dot":
         a, b = line.args
         if all(isinstance(x, Value) and x.ndim == 2 and x.dtype == line.dtype and x.dtype.kind in "fc" for x in (a, b)):
             function = np.matmul if line.nbytes >= WIDE and line.dtype.char in "fdFD" else np.dot
-            return draft.add("dot", function, (a, b), line.like, line.place)
+            return program.add("dot", function, (a, b), line.like, line.place)
     if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
-        return _sum(draft, line) or draft.again(line)
+        return _sum(program, line) or program.again(line)
     if line.is_call(np.multiply):
-        return _scaled_sum(draft, line) or draft.again(line)
+        return _scaled_sum(program, line) or program.again(line)
     if line.is_call(np.power) and type(line.args[1]) in (int, float) and line.args[1] in (2, 3):
         x = line.args[0]
         if isinstance(x, Value) and x.dtype == line.dtype:
-            square = draft.add("call", np.multiply, (x, x), line.like, line.place)
-            return square if line.args[1] == 2 else draft.add("call", np.multiply, (square, x), line.like, line.place)
-    return draft.again(line)
+            square = program.add("call", np.multiply, (x, x), line.like, line.place)
+            return square if line.args[1] == 2 else program.add("call", np.multiply, (square, x), line.like, line.place)
+    return program.again(line)
 
 
-def _sum(draft: Draft, line: Line) -> Value | None:
+def _sum(program: Program, line: Line) -> Value | None:
     x, axis = line.args[0], line.kwargs["axis"]
     if x.dtype != line.dtype or not x.size or not x.order:
         return None
     if x.ndim == 1 and x.size <= SHORT:
-        return draft.add("dot", np.dot, (draft.full(x.size, x.dtype), x), line.like, line.place)
+        return program.add("dot", np.dot, (program.full(x.size, x.dtype), x), line.like, line.place)
     if x.ndim == 2 and axis == 0:
-        return draft.add("dot", np.dot, (draft.full(x.shape[0], x.dtype), x), line.like, line.place)
+        return program.add("dot", np.dot, (program.full(x.shape[0], x.dtype), x), line.like, line.place)
     if x.ndim == 2 and axis == 1 and x.shape[1] <= SHORT:
-        return draft.add("dot", np.dot, (x, draft.full(x.shape[1], x.dtype)), line.like, line.place)
+        return program.add("dot", np.dot, (x, program.full(x.shape[1], x.dtype)), line.like, line.place)
     return None
 
 
-def _scaled_sum(draft: Draft, line: Line) -> Value | None:
+def _scaled_sum(program: Program, line: Line) -> Value | None:
     """A number times a sum of few: the product with a vector of that number in place of ones."""
     for total, factor in (line.args, line.args[::-1]):
         if isinstance(total, Line) and total.kind == "dot" and total.shape == () and isinstance(factor, float):
             ones, x = total.args
             if isinstance(ones, np.ndarray) and (ones == ones[0]).all() and total.dtype == line.dtype:
-                scaled = draft.full(x.size, x.dtype, factor * float(ones[0]))
-                return draft.add("dot", np.dot, (scaled, x), line.like, line.place)
+                scaled = program.full(x.size, x.dtype, factor * float(ones[0]))
+                return program.add("dot", np.dot, (scaled, x), line.like, line.place)
     return None
-
-
-# ---- ReLU
-
-
-def corners(draft: Draft) -> set[int]:
-    """The lines max(x, 0) of which a gradient is kept where they are not 0."""
-    masks = {id(line.args[1]) for line in draft.lines if line.kind == "select"}
-    found = set()
-    for line in draft.lines:
-        if (
-            id(line) in masks
-            and line.is_call(np.not_equal)
-            and _is_zero(line.args[1])
-            and isinstance(line.args[0], Line)
-        ):
-            top = line.args[0]
-            if top.is_call(np.maximum) and isinstance(top.args[0], Value) and _is_zero(top.args[1]) and top.shape:
-                found.add(id(top))
-    return found
-
-
-def cut_at_zero(draft: Draft, line: Line, old: Line, found: set[int]) -> Value:
-    """max(x, 0) by a mask, where x <= 0, and its gradient by the same one: NaN goes on through both."""
-    if id(old) in found and line.args[0].dtype == line.dtype:
-        off = _off(draft, line.args[0], line)
-        return draft.add("select", None, (line.args[0], off), line.like, line.place, {"keep": False})
-    if line.kind == "select":
-        mask = old.args[1]
-        cut = isinstance(mask, Line) and mask.is_call(np.not_equal) and id(mask.args[0]) in found
-        if cut and isinstance(line.args[1], Line):
-            off = _off(draft, line.args[1].args[0].args[0], line)
-            return draft.add("select", None, (line.args[0], off), line.like, line.place, {"keep": False})
-    return draft.again(line)
-
-
-def _off(draft: Draft, x: Value, line: Line) -> Value:
-    return draft.call(np.less_equal, x, x.dtype.type(0), place=line.place, dtype=np.bool_, order=x.order)
-
-
-def _is_zero(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool) and x == 0
 
 
 # ---- scale
@@ -121,23 +77,23 @@ class Scaling:
     in there; any other must find it in its arguments.
     """
 
-    def __init__(self, draft: Draft, gradients: set[int]) -> None:
+    def __init__(self, program: Program, gradients: set[int]) -> None:
         self.factor: Any = None  # the Number
         self.scaled: set[int] = set()
-        ends = [line for line in draft.lines if isinstance(_product(line)[0], Number)]
+        ends = [line for line in program.lines if isinstance(_product(line)[0], Number)]
         if not ends or len({_product(line)[0].text for line in ends}) > 1:
             return
         self.ends = {id(end): _product(end)[1] for end in ends}
-        fixed = {id(x) for i, x in enumerate(draft.outputs) if i not in gradients}
-        fixed |= {id(asked) for asked, _ in draft.guards} | self.ends.keys()
-        users, ways = draft.users(), dict[int, list[Any]]()
-        for line in reversed(draft.lines):
+        fixed = {id(x) for i, x in enumerate(program.outputs) if i not in gradients}
+        fixed |= {id(asked) for asked, _ in program.guards} | self.ends.keys()
+        users, ways = program.users(), dict[int, list[Any]]()
+        for line in reversed(program.lines):
             mine = users.get(id(line), [])
             if id(line) not in fixed and mine and all(self._by_way_of(user, line, ways) for user in mine):
                 self.scaled.add(id(line))
                 for user in mine:
                     ways.setdefault(id(user), []).append(line)
-        complete = all(self._complete(line, ways.get(id(line), [])) for line in draft.lines if id(line) in self.scaled)
+        complete = all(self._complete(line, ways.get(id(line), [])) for line in program.lines if id(line) in self.scaled)
         if complete and all(id(x) in self.scaled for x in self.ends.values()):
             self.factor = _product(ends[0])[0]
 
@@ -163,14 +119,14 @@ class Scaling:
             bool(carriers) and {*map(id, carriers)} == {*map(id, found)} and all(_number(x) is not None for x in rest)
         )
 
-    def __call__(self, draft: Draft, line: Line, old: Line) -> Any:
+    def __call__(self, program: Program, line: Line, old: Line) -> Any:
         if id(old) in self.ends:
             return _product(line)[1]
         if id(old) in self.scaled and (_is_source(line) or line.is_call(np.add, np.subtract)):
             numbers = [_number(x) for x in line.args]
             args = tuple(x if n is None else self.factor * n for x, n in zip(line.args, numbers, strict=True))
-            return draft.add("call", line.function, args, line.like, line.place)
-        return draft.again(line)
+            return program.add("call", line.function, args, line.like, line.place)
+        return program.again(line)
 
 
 def _number(x: Any) -> float | None:
@@ -205,7 +161,7 @@ def _carriers(line: Line) -> list[Any]:
         return [x for x in line.args if isinstance(x, Value)]
     if line.kind in ("put", "put_at"):
         return [line.args[0], line.args[2]] if isinstance(line.args[2], Value) else []
-    first = line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or is_method(line, "take")
+    first = line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or line.is_method("take")
     return [line.args[0]] if first else []
 
 
@@ -221,10 +177,17 @@ class Layouts:
         self.parent: dict[int, tuple[int, bool]] = {}  # {id: (id of another, whether it lies in the opposite way)}
 
     def root(self, key: int) -> tuple[int, bool]:
-        flipped = False
+        """The matrix that stands for those that `key` was joined with, and whether it lies in the opposite way."""
+        path, flipped = [], False
         while key in self.parent:
+            path.append(key)
             key, turn = self.parent[key]
             flipped ^= turn
+        rest = flipped
+        for step in path:  # shortened, so that chains stay linear
+            turn = self.parent[step][1]
+            self.parent[step] = key, rest
+            rest ^= turn
         return key, flipped
 
     def join(self, a: int, b: int, opposite: bool = False) -> None:
@@ -233,12 +196,12 @@ class Layouts:
             self.parent[x] = y, turn ^ other ^ opposite
 
 
-def laid_out(draft: Draft) -> Draft:
+def laid_out(program: Program) -> Program:
     """*layout*: matrices of one shape that are computed from each other element by element lie in the same way."""
     layouts = Layouts()
-    pinned = {id(x) for x in (*draft.inputs, *draft.outputs)}
-    for line in draft.lines:
-        follows = line.elementwise() or line.kind in ("copy", "put", "put_at", "T") or is_method(line, "view")
+    pinned = {id(x) for x in (*program.inputs, *program.outputs)}
+    for line in program.lines:
+        follows = line.elementwise() or line.kind in ("copy", "put", "put_at", "T") or line.is_method("view")
         free = follows or line.kind == "dot"
         if not free:
             pinned.add(id(line))
@@ -247,15 +210,44 @@ def laid_out(draft: Draft) -> Draft:
                 layouts.join(id(x), id(line), opposite=True)
             elif follows and x.shape == line.shape:
                 layouts.join(id(x), id(line))
-            elif not free and line.kind != "reduce" and not is_method(line, "take"):
+            elif not free and line.kind != "reduce" and not line.is_method("take"):
                 pinned.add(id(x))
     held = {layouts.root(key)[0] for key in pinned}
     orders: dict[int, str] = {}
-    for line in draft.lines:
+    for line in program.lines:
         root, flipped = layouts.root(id(line))
         if line.ndim == 2 and line.order and root not in held:
             if root not in orders:
                 order = "F" if line.shape[0] > line.shape[1] else "C"
                 orders[root] = FLIPPED[order] if flipped else order
             line.order = FLIPPED[orders[root]] if flipped else orders[root]
-    return draft
+    return program
+
+
+def same(program: Program, line: Line, _old: Line) -> Value:
+    """The line itself; lines that have become the same are one."""
+    return program.again(line)
+
+
+def scaled(program: Program) -> Program:
+    """*scale*."""
+    scaling = Scaling(program, set())
+    return program if scaling.factor is None else rewrite(program, scaling)
+
+
+# The rewrites by name, in the order in which they are made; each is a function of a program.
+RULES = {
+    "products": lambda program: rewrite(program, faster),
+    "scale": scaled,
+    "layout": lambda program: laid_out(rewrite(program, same)),
+}
+
+
+def rewritten(program: Program, run: Any, exact: bool) -> Program:
+    """The program of a run after all passes."""
+    program = rewrite(program, canonical)
+    program = rewrite(program, lambda new, line, old, outputs=program.outputs: simpler(new, line, old, outputs, exact))
+    for rule in () if exact else RULES.values():
+        program = rule(program)
+    apart(program, run)
+    return program

@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from .blocks import pool, run_blocks
-from .calls import CompileError, literal
-from .memory import Bytes, aligned
+from .emit import Text, written
 from .plan import Plan
-from .program import update
-from .tracing import Pick
-from .writing import Text, written
+from .program import CompileError, literal
+from .schedule import update
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 

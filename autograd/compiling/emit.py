@@ -1,18 +1,47 @@
-"""How each line is written in NumPy."""
+"""Write a program as Python source that calls NumPy."""
 
 from __future__ import annotations
 
+import keyword
 import operator
+import re
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
-from .calls import CompileError, Number, literal
-from .lines import Line, Value, nested
-from .memory import Memory, memory_of
-from .places import PLAIN
+from .program import CompileError, Line, Number, Value, literal, memory_of
+
+# Names that the text of a program, or the file that it is saved in, uses itself.
+_RESERVED = set(
+    "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
+    "pool run_blocks run_through update moves program state found held slice float complex map setattr range "
+    "len min list hasattr RuntimeError Exception BaseException ValueError".split()
+)
+
+
+def identifier(name: str, taken: Collection[str] = ()) -> str:
+    """`name` as a Python identifier that is not taken: `_0_weight` for `0.weight`."""
+    text = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name), flags=re.ASCII)
+    if (
+        not text
+        or text[0].isdigit()
+        or keyword.iskeyword(text)
+        or text in _RESERVED
+        or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
+    ):
+        text = f"_{text}"
+    while text in taken:
+        text += "_"
+    return text
+
+
+def comment(text: str) -> str:
+    """`text` as a comment: one line, and nothing in it that could end the line or hide."""
+    return "# " + "".join(c if c.isprintable() else " " for c in text)
+
 
 COMPARISONS = {
     np.less: "<",
@@ -30,20 +59,32 @@ FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an ar
 
 
 class Constants:
-    """What stands outside of a program's functions: constants, functions that are not NumPy's, and arrays made once."""
+    """What is outside of a program's functions: constants, functions that are not NumPy's, and arrays made once."""
 
     def __init__(self) -> None:
         self.arrays: dict[str, Any] = {}
         self.functions: dict[str, Any] = {}
         self.prepared: dict[str, str] = {}  # {name: the text that makes it}, in order
+        self.names: dict[Any, str] = {}  # {key of an object: its name}
 
     def name_of(self, x: Any, table: dict[str, Any], prefix: str) -> str:
-        """The name of an object, which is given one when it is first asked for."""
-        name = next((name for name, known in table.items() if known is x), None)
-        if name is None:
-            name = f"{prefix}{len(table)}"
-            table[name] = x
-        return name
+        """The name of an object; numbers of one dtype that are equal, bit for bit, share one."""
+        number = (type(x), x.dtype, x.tobytes()) if isinstance(x, np.generic | np.ndarray) and x.shape == () else None
+        key = number if number and self.shared(x) else id(x)
+        if key not in self.names:
+            self.names[key] = f"{prefix}{len(table)}"
+            table[self.names[key]] = x
+        return self.names[key]
+
+    def shared(self, x: Any) -> bool:
+        """Whether nobody can change this number in place."""
+        return isinstance(x, np.generic) or not x.flags.writeable
+
+    def array(self, x: Any, dtype: Any) -> str:
+        """A number as an array without axes, which NumPy reads in half the time."""
+        made = np.array(x, dtype)
+        made.flags.writeable = False
+        return self.text(made)
 
     def text(self, x: Any) -> str:
         """How a constant is written."""
@@ -51,13 +92,10 @@ class Constants:
             return f"np.{x.name}" if np.dtype(x.name) == x else f"np.dtype({x.str!r})"
         if isinstance(x, type) and issubclass(x, np.generic):
             return f"np.{np.dtype(x).name}"
-        if x is None or isinstance(x, bool | int | str) or x is Ellipsis:
+        if x is None or type(x) in (bool, int, str) or x is Ellipsis:
             return repr(x)
-        if isinstance(x, float | complex) and not isinstance(x, np.generic) and np.isfinite(x):
+        if type(x) in (float, complex) and np.isfinite(x):
             return repr(x)
-        if isinstance(x, np.generic) or np.shape(x) == ():
-            same = (known for known in self.arrays.values() if _number_key(known) == _number_key(x))
-            x = next(same, x)
         return self.name_of(x, self.arrays, "c")
 
     def function(self, line: Line) -> str:
@@ -73,12 +111,8 @@ class Constants:
         return self.name_of(function, self.functions, "f")
 
 
-def _number_key(x: Any) -> Any:
-    return type(x), getattr(x, "dtype", None), x.tobytes() if np.shape(x) == () and hasattr(x, "tobytes") else id(x)
-
-
 class Text:
-    """What stands for a part of a result, and how that is written."""
+    """A part of a result, as it is written."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -106,7 +140,7 @@ def written(x: Any) -> str:
         return nest
     if isinstance(x, np.ndarray):  # in the state of a generator
         return f"np.array({x.tolist()}, np.{x.dtype})"
-    if type(x) not in (*PLAIN, np.float64):
+    if type(x) not in (int, float, complex, str, bytes, bool, type(None), np.float64):
         raise CompileError(f"the function returns {x!r:.60}, which a file cannot hold")
     return literal(x)
 
@@ -114,7 +148,7 @@ def written(x: Any) -> str:
 class Scope(ABC):
     """Lines of one function: `names` says how each value is written, `fixed` which lie in the program's own memory."""
 
-    def __init__(self, constants: Constants, memory: Memory) -> None:
+    def __init__(self, constants: Constants, memory: Any) -> None:
         self.constants, self.memory = constants, memory
         self.names: dict[int, str] = {}
         self.fixed: dict[int, str] = {}
@@ -145,7 +179,7 @@ class Scope(ABC):
         kinds = {"f": (int, float), "i": (int,)}.get(dtype.kind, ())
         if not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
             return self.text(x)
-        return self.constants.text(np.array(x, dtype))
+        return self.constants.array(x, dtype)
 
     def view(self, x: Value, suffix: str, text: str) -> str:
         """A view of x: `text` with {} in the place of x, or the name that such a view of fixed memory has."""
@@ -183,10 +217,6 @@ class Scope(ABC):
             else:
                 said.append("..." if part is Ellipsis else self.text(part))
         return ", ".join(said) + ("," if isinstance(index, tuple) and len(parts) < 2 else "")
-
-    def bits(self, x: Value, dtype: Any) -> str:
-        """The words of bits of a floating-point array."""
-        return self.view(x, dtype.name, f"{{}}.view(np.{dtype.name})")
 
     # ---- lines
 
@@ -230,10 +260,6 @@ class Scope(ABC):
         x, shape = line.args
         self.see(line, x, "x".join(map(str, shape)) or "0d", f"{{}}.reshape({shape})")
 
-    def _write_flat(self, line: Line) -> None:
-        x = line.args[0]
-        self.see(line, x, "flat", FLAT[x.order])
-
     def _write_part(self, line: Line) -> None:
         self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
 
@@ -261,11 +287,6 @@ class Scope(ABC):
         else:
             self.give(line, f"{self.text(x)}.astype({self.text(np.dtype(dtype))})")
 
-    def _write_spread(self, line: Line) -> None:
-        array = self.target(line)
-        self.lines.append(f"np.copyto({array}, {self.text(line.args[0])})")
-        self.give(line, array, array)
-
     def _write_dot(self, line: Line) -> None:
         a, b = line.args
         array, function = self.target(line), self.constants.function(line)
@@ -286,25 +307,6 @@ class Scope(ABC):
             return self.names[id(x.args[0])]
         return self.view(x, "T", "{}.T")
 
-    def _write_select(self, line: Line) -> None:
-        x, bits = line.args
-        word = np.dtype(f"i{line.dtype.itemsize}")
-        array = self.target(line)
-        if array:
-            self.names[id(line)] = array
-            self.lines.append(f"np.bitwise_and({self.bits(x, word)}, {self.text(bits)}, out={self.bits(line, word)})")
-            self.give(line, array, array)
-        else:
-            self.give(line, f"np.bitwise_and({self.bits(x, word)}, {self.text(bits)}).view(np.{line.dtype.name})")
-
-    def _write_take(self, line: Line) -> None:
-        flat, at = line.args
-        array = self.target(line)
-        text = f"{self.text(flat)}.take({self.text(at)}, None, {array or None}, 'clip')"
-        if array:
-            self.lines.append(text)
-        self.give(line, array or text, array)
-
     def _write_copy(self, line: Line) -> None:
         x = self.text(line.args[0])
         array = self.target(line)
@@ -324,13 +326,6 @@ class Scope(ABC):
         self.lines.append(f"{array}.put({self.text(places)}, {self.text(values)})")
         self.give(line, array, array)
 
-    def _write_put_flat(self, line: Line) -> None:
-        x, at, value = line.args
-        array = self._over(line, x)
-        flat = self.view(line, "flat", FLAT[line.order])
-        self.lines.append(f"{flat}.put({self.text(at)}, {self.text(value)}, 'clip')")
-        self.give(line, array, array)
-
     def _over(self, line: Line, x: Value) -> str:
         """The array of a line that replaces elements of x: that of x itself if x dies here, a copy of it otherwise."""
         array = self.target(line)
@@ -341,10 +336,3 @@ class Scope(ABC):
             self.lines.append(f"np.copyto({array}, {self.text(x)})")
         self.names[id(line)] = array
         return array
-
-
-def numbers_in(x: Any) -> list[Number]:
-    """Every Number in nested arguments."""
-    found: list[Number] = []
-    nested(x, lambda item: found.append(item) if isinstance(item, Number) else None)
-    return found

@@ -1,0 +1,419 @@
+"""`compile`: a function of arrays or Tensors, such as a whole training step, as a NumPy program run in its place."""
+
+from __future__ import annotations
+
+import functools
+import os
+import random
+import sys
+import threading
+import time
+import types
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..custom import Again
+from ..errors import GraphError
+from ..graph import Leaf
+from ..mode import MODE, Switch
+from ..tensor import Tensor
+from ..tree import flatten
+from .emit import identifier
+from .plan import MISS, Plan
+from .program import CompileError, drawing
+from .rewrites import rewritten
+from .save import File
+from .schedule import Changed, Executable
+from .state import State, Trace, Watcher, World, functions_in, is_array
+from .trace import Draw
+
+_TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
+REMEMBERED = 1000  # signatures
+
+
+class AuditError(RuntimeError):
+    """A compiled program and the function as written have computed different results."""
+
+
+@dataclass
+class Stats:
+    """Counts of calls, compilations, calls run as written (the first of a signature not counted) and audits."""
+
+    calls: int = 0
+    compiles: int = 0
+    eager: int = 0
+    audits: int = 0
+    seconds: float = 0.0
+
+
+def compile(
+    function: Any = None,
+    *,
+    exact: bool = False,
+    fallback: bool = False,
+    grads: bool | None = None,
+    audit: bool | str = True,
+    cache_size: int = 16,
+    threads: int | None = None,
+) -> Any:
+    """Make a NumPy program of `function`, and run that in its place.
+
+    The first call of a signature (shapes, dtypes and layouts of arrays, values of Python arguments, modes) runs the
+    function as written.  The second writes down every NumPy call of its forward pass, backward pass and optimiser step,
+    and makes a straight-line program of them; later calls run the program.  It reads arrays, parameters, buffers,
+    optimiser states and learning rates again in every call; docs/compile.md lists what makes another program.  All else
+    is a constant, so calls 4, 8, 16, ... and then every 500th are audits: the program and the function as written both
+    run, and AuditError names the first result that differs.  `audit=False` turns this off, `audit="always"` audits every
+    call.
+
+    Results agree to a few units in the last place; with `exact=True` bit for bit, without the rewrites that change
+    rounding.  A function that cannot be compiled raises CompileError, which names the line; with `fallback=True` it
+    runs as written, with a warning.  Gradients that a step of an optimiser in the function has used are kept in
+    `p.grad` only with `grads=True`.  At most `cache_size` programs are kept.  Long chains over arrays of a megabyte and
+    more run on `threads` threads (default: the cores of this process).  `step.source` is the last program,
+    `step.save(path)` writes it as a module that needs NumPy alone, `step.stats` counts, and `step.forget()` starts again.
+
+    >>> @compile
+    ... def f(x, y):
+    ...     return (x * y + 1.0).sum()
+    >>> [float(f(np.arange(3.0), np.full(3, k))) for k in (1.0, 0.0, 2.0)]
+    [6.0, 3.0, 9.0]
+    >>> f.stats.compiles
+    1
+    """
+    options = {"exact": exact, "fallback": fallback, "grads": grads, "audit": audit}
+    if function is None:
+        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)
+    if not callable(function):
+        raise TypeError(f"compile takes a function; got {function!r:.60}")
+    if cache_size < 1:
+        raise ValueError(f"cache_size is how many programs are kept, at least 1; got {cache_size!r}")
+    return Compiled(function, cache_size=cache_size, threads=threads or _cores(), **options)
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Bound(functools.partial[Any]):
+    """A compiled method of one object; it has the `source`, `stats` and `save` of the function."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.func, name)
+
+
+class Compiled:
+    """A function and the programs made of it; see `compile`."""
+
+    def __init__(
+        self, function: Any, exact: bool, fallback: bool, grads: bool | None, audit: bool | str, cache_size: int, threads: int
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.function, self.exact, self.fallback, self.grads, self.audit = function, exact, fallback, grads, audit
+        self.cache_size, self.threads = cache_size, threads
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all programs; the next call is a first one."""
+        self.plans: list[Plan] = []  # the one that was used last is the first
+        self.seen: dict[Any, State] = {}  # {signature: what took part in its first call}
+        self.refused: set[Any] = set()  # signatures that run as written
+        self.stats = Stats()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A function of a module is pickled by its name, another one as what it was made from; programs are not."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else super().__reduce_ex__(protocol)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: x for key, x in vars(self).items() if key not in ("plans", "refused", "seen", "stats")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.forget()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else Bound(self, instance)
+
+    @property
+    def source(self) -> str:
+        """The text of the program that ran last.  CompileError before there is one."""
+        return self._last().program.source
+
+    def save(self, path: str | Path) -> Path:
+        """Write the program that ran last, with all that it reads, as a module that needs NumPy alone.
+
+        The module has a function of this one's name, which takes the arrays that this one takes; parameters and the
+        state of an optimiser are in its dict `state`, and change as they do here.
+        """
+        path = Path(path)
+        path.write_text(File(self._last(), identifier(self.name)).text, encoding="utf-8")
+        return path
+
+    def _last(self) -> Plan:
+        if not self.plans:
+            raise CompileError("there is no program before the second call")
+        return self.plans[0]
+
+    # ---- a call
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.stats.calls += 1
+        observer = MODE.get().observer
+        if observer is not None:  # it sees the ops: of another function that is compiled, for example
+            self.stats.eager += 1
+            return observer.around("compiled", self, self.function)(*args, **kwargs)
+        plan = self.plans[0] if self.plans else None
+        if plan is not None and plan.nest == len(args) and not kwargs:
+            found = self._run(plan, args, args, kwargs)
+            if found is not MISS:
+                return found
+        leaves, build = flatten([list(args), kwargs])
+        found = self._look_up(leaves, args, kwargs)
+        if found is MISS:
+            with _TRACING:
+                found = self._look_up(leaves, args, kwargs)  # another thread may have been first
+                return self._first_or_second(leaves, build, args, kwargs) if found is MISS else found
+        return found
+
+    def _look_up(self, leaves: list[Any], args: Any, kwargs: Any) -> Any:
+        """The result of the program for these arguments; MISS if there is none."""
+        nest = _nest(args, kwargs)
+        for plan in self.plans:
+            if plan.nest == nest and (found := self._run(plan, leaves, args, kwargs)) is not MISS:
+                self.plans = [plan, *(p for p in self.plans if p is not plan)]
+                return found
+        return MISS
+
+    def _run(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
+        try:
+            if (plan.count + 1 >= plan.audit_at or self.audit == "always") and self.audit:
+                return self._audited(plan, leaves, args, kwargs)
+            found = plan(leaves)
+        except Changed:
+            return self._as_written(args, kwargs)
+        if plan.run.alive and found is not MISS:
+            return self._alive(plan, found, args, kwargs)
+        return found
+
+    def _as_written(self, args: Any, kwargs: Any) -> Any:
+        self.stats.eager += 1
+        return self.function(*args, **kwargs)
+
+    def _first_or_second(self, leaves: list[Any], build: Any, args: Any, kwargs: Any) -> Any:
+        key = (MODE.get().recording, _nest(args, kwargs), *map(_key, leaves))
+        if key in self.refused:
+            return self._as_written(args, kwargs)
+        state = self.seen.get(key)
+        if state is None or not state.holds():
+            seen = Watcher()
+            with Switch(observer=seen):
+                found = self.function(*args, **kwargs)
+            while len(self.seen) >= REMEMBERED:
+                del self.seen[next(iter(self.seen))]
+            self.seen[key] = State(self.function, seen, leaves, flatten(found)[0])
+            return found
+        start = time.perf_counter()
+        try:
+            plan = self._plan(state, leaves, build, _nest(args, kwargs))
+        except CompileError as error:
+            if not self.fallback:
+                raise
+            self._refuse(key, error)
+            return self._as_written(args, kwargs)
+        except Exception:  # it is for the function as written to say what is wrong
+            return self._as_written(args, kwargs)
+        self.stats.compiles += 1
+        self.stats.seconds += time.perf_counter() - start
+        self.plans = [plan, *self.plans][: self.cache_size]
+        found = self._run(plan, leaves, args, kwargs)
+        return self._as_written(args, kwargs) if found is MISS else found
+
+    def _refuse(self, key: Any, error: Exception) -> None:
+        warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
+        self.refused.add(key)
+
+    # ---- a program
+
+    def _plan(self, state: State, leaves: list[Any], build: Any, nest: Any) -> Plan:
+        for i, x in enumerate(leaves):
+            if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype.kind not in "fciub"):
+                raise CompileError(f"argument {i} is a {type(x).__name__} of {x.dtype}; pass a plain array of numbers")
+        names = _argument_names(self.function, len(leaves))
+        try:
+            run = Trace(state, leaves, arrays=True).run(self.function, build, names)
+        except CompileError:
+            if not any(isinstance(place.get(), np.ndarray) for place in state.names):
+                raise
+            run = Trace(state, leaves, arrays=False).run(self.function, build, names)
+        if run.alive and (drawing(run.tape.program.lines) or any(t.kind != "result" for t in run.targets)):
+            raise CompileError(
+                "the result is to be differentiated outside of the function, which draws random numbers or changes "
+                "weights, gradients or states; call backward() inside, or compile value_and_grad(f)"
+            )
+        program = run.tape.program
+        program.outputs = [x.at if hasattr(x, "at") else x for x in run.outputs]
+        program = rewritten(program, run, self.exact)
+        replaces = [None if t.old is None else (t.name, t.old) for t in run.targets]
+        name = identifier(self.name, run.tape.names)
+        return Plan(Executable(program, name, replaces, self.exact, self.threads), run, state, leaves, nest, self.grads)
+
+    def _alive(self, plan: Plan, found: Any, args: Any, kwargs: Any) -> Any:
+        """The result with a graph, whose backward pass runs the function again as written."""
+        leaves, build = flatten(found)
+        again = _Again(self.function, args, kwargs, plan)
+        places = [i for i, pick in enumerate(plan.run.picks) if i in plan.run.live]
+        captured = [plan.tensors[i]._leaf for i in plan.run.captured if plan.refs[i][0] == "t"]
+        made = again.recorded([leaves[i].data for i in places], captured, self.exact)
+        for i, x in zip(places, made, strict=True):
+            leaves[i] = x
+        return build(leaves)
+
+    # ---- audits
+
+    def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
+        """Run the program and the function as written from the same state; AuditError if they differ."""
+        before, generators = World(plan.state, leaves), [Draw(x) for x in (np.random.mtrand._rand, random, *plan.drawn)]
+        found = plan(leaves)  # in new memory, because `before` holds the old
+        if found is MISS:
+            return MISS
+        plan.audit_at = min(2 * plan.count, plan.count + 500)
+        self.stats.audits += 1
+        after, drawn = World(plan.state, leaves), [Draw(x.owner) for x in generators]
+        before.put_back()
+        for generator in generators:
+            generator.put_back()
+        written = self.function(*args, **kwargs)
+        differing = _difference(plan, found, written, before, after, World(plan.state, leaves), self.exact)
+        if not differing:
+            after.put_back()
+            return self._alive(plan, found, args, kwargs) if plan.run.alive else found
+        self.plans = [p for p in self.plans if p is not plan]
+        self.seen.clear()
+        drew = any(x.state != Draw(x.owner).state for x in drawn[:2])
+        reason = (
+            "the function draws random numbers, which its program does not: draw them by autograd.outside(draw, ...)"
+            if drew
+            else "something that it reads has changed since it was compiled and is not among what every call looks at "
+            "(docs/compile.md): pass it as an argument, or call forget() when it changes; if rounding alone is the "
+            "reason, compile with exact=True"
+        )
+        error = AuditError(f"{self.name}: the program and the function as written differ in {differing}; {reason}")
+        if not self.fallback:
+            raise error
+        self._refuse((MODE.get().recording, _nest(args, kwargs), *map(_key, leaves)), error)
+        return written
+
+
+class _Again(Again):
+    """A call whose result has a graph; buffers hold what they held while it is made again."""
+
+    def __init__(self, function: Any, args: Any, kwargs: Any, plan: Plan) -> None:
+        super().__init__(function, args, kwargs)
+        self.buffers = [(t, t._data) for t in plan.state.of(flatten([list(args), kwargs])[0]) if not t.requires_grad]
+        self.plan = plan
+
+    def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
+        if not self.plan.state.holds():
+            raise GraphError(
+                "what the compiled function reads has changed since it gave this result, whose gradient is computed by "
+                "running the function again; call backward() before that changes, or inside the function"
+            )
+        now = [(t, t._data) for t, _ in self.buffers]
+        try:
+            for t, data in self.buffers:
+                t._data = data
+            return super().__call__(values)
+        finally:
+            for t, data in now:
+                t._data = data
+
+
+def _difference(plan: Plan, found: Any, written: Any, before: World, after: World, now: World, exact: bool) -> str:
+    """The name of the first output in which two runs differ; "" if there is none."""
+    mine, theirs = flatten(found)[0], flatten(written)[0]
+    if len(mine) != len(theirs):
+        return "the number of results"
+    for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+        if not _agree(a, b, None, exact):
+            return f"result {i}" if len(mine) > 1 else "the result"
+    for i, name in enumerate(plan.state.tensors):
+        a, b, old = (world.before[i] for world in (after, now, before))
+        if not _agree(a[1], b[1], old[1], exact):
+            return f"the new value of {name}"
+        if i in plan.kept and not _agree(a[4][0], b[4][0], None, exact):
+            return f"the gradient of {name}"
+    for a, b in zip(after.optimizers, now.optimizers, strict=True):
+        for j, (x, y) in enumerate(zip(a[2], b[2], strict=True)):
+            if x.keys() != y.keys():
+                return f"the state of parameter {j}"
+            for key in x:
+                if not _agree(x[key], y[key], None, exact):
+                    return f"{key} in the state of parameter {j}"
+    return ""
+
+
+def _agree(a: Any, b: Any, old: Any, exact: bool) -> bool:
+    """Whether two results are the same up to rounding: of the numbers, and of how far they have moved from `old`."""
+    if a is b:
+        return True
+    x, y = (v.data if isinstance(v, Tensor) else v for v in (a, b))
+    if not all(isinstance(v, np.ndarray | np.generic | int | float | complex) for v in (x, y)):
+        return type(a) is type(b) and (not isinstance(a, str | bytes) or a == b)
+    x, y = np.asarray(x), np.asarray(y)
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if exact or x.dtype.kind not in "fc" or not x.size:
+        return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"))
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(y)
+        if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+            return False
+        x, y = x[finite], y[finite]
+        moved = y if old is None or old.shape != finite.shape else y - old[finite]
+        eps = float(np.finfo(x.dtype).eps)
+        scale = float(np.abs(moved).max(initial=0.0)) * eps**0.5 + float(np.abs(y).max(initial=0.0)) * 64 * eps
+        return bool((np.abs(x - y) <= scale).all())
+
+
+def _nest(args: Any, kwargs: Any) -> Any:
+    """How the arguments of a call are nested: their number, if none is."""
+    if kwargs or any(isinstance(x, dict | list | tuple) for x in args):
+        return _kinds(args), _kinds(kwargs)
+    return len(args)
+
+
+def _kinds(x: Any) -> Any:
+    if isinstance(x, dict):
+        return type(x), *((key, _kinds(value)) for key, value in x.items())
+    return (type(x), *map(_kinds, x)) if isinstance(x, list | tuple) else None
+
+
+def _key(x: Any) -> Any:
+    """What makes another signature in an argument."""
+    if isinstance(x, Tensor):
+        return "tensor", type(x.node) is Leaf, x.node is None, x.shape, x.dtype, x.data.strides
+    if is_array(x):
+        return type(x), x.shape, x.dtype, getattr(x, "strides", None)
+    try:
+        hash(x)
+    except TypeError:
+        return type(x), id(x)
+    return type(x), repr(x) if isinstance(x, float | complex) else x
+
+
+def _argument_names(function: Any, count: int) -> list[str]:
+    code = next((f.__code__ for f in functions_in(function)), None)
+    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    names = names[isinstance(function, types.MethodType) :]
+    return [names[i] if i < len(names) and len(names) >= count else f"argument{i}" for i in range(count)]

@@ -1,0 +1,485 @@
+"""What takes part in a run besides its arguments: seen while the function runs, held as a flat list, put back."""
+
+from __future__ import annotations
+
+import functools
+import types
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..callsite import name_within
+from ..graph import Leaf
+from ..mode import Observer, Switch
+from ..tensor import Tensor, tensor_of
+from ..tree import flatten
+from .emit import identifier
+from .program import CompileError, Number
+from .trace import Draw, Tape, Traced
+
+
+class Watcher(Observer):
+    """Sees the leaves that ops read, the modules that are called and the optimisers that step."""
+
+    def __init__(self, tape: Tape | None = None) -> None:
+        self.tape = tape
+        self.leaves: dict[int, Any] = {}  # weak references: what the function makes itself goes with it
+        self.modules: dict[int, Any] = {}
+        self.optimizers: dict[int, Any] = {}
+        self.running: list[Any] = []
+        self.paths: dict[int, str] = {}  # {number of a node: the module that recorded it}
+
+    def around(self, kind: str, owner: Any, function: Any) -> Any:
+        if kind == "module":
+            self.modules[id(owner)] = owner
+            return self._inside("forward", self._path(owner), function, owner)
+        if kind == "step":
+            self.optimizers[id(owner)] = owner
+            return self._inside("update", "", function)
+        if kind == "outside" and self.tape is not None:
+            return lambda *args: self.tape.record("opaque", function, args, {})  # type: ignore[union-attr]
+        return function
+
+    def _path(self, module: Any) -> str:
+        if not self.running:
+            return ""
+        outer = self.tape.place[1] if self.tape else ""
+        return f"{outer}.{name_within(self.running[-1], module)}".lstrip(".")
+
+    def _inside(self, phase: str, path: str, function: Any, module: Any = None) -> Any:
+        """`function`, with its calls written down as being in this phase and module."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            before = self.tape.place if self.tape else ("", "")
+            self._at(phase if before[0] != "backward" else "backward", path)
+            self.running += [] if module is None else [module]
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._at(*before)
+                del self.running[len(self.running) - (module is not None) :]
+
+        return run
+
+    def _at(self, phase: str, path: str) -> None:
+        if self.tape is not None:
+            self.tape.place = phase, path
+
+    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
+        self._see(inputs)
+        if self.tape is not None:
+            self.paths[node.number] = self.tape.place[1]
+
+    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Any = ()) -> None:
+        self._see(inputs)
+
+    def _see(self, inputs: Sequence[Any]) -> None:
+        for x in inputs:
+            if isinstance(x, Tensor) and x.is_leaf:
+                self.leaves.setdefault(id(x), weakref.ref(x))
+
+    def begin(self, seeds: Any) -> None:
+        self._at("backward", "")
+
+    def backward(self, node: Any, gradient: Any) -> None:
+        self._at("backward", self.paths.get(node.number, ""))
+
+    def finish(self) -> None:
+        self._at("forward", "")
+
+
+class Name(NamedTuple):
+    """A name that the function's own code reads, by `text` with `holder` in its place; `key` None is a cell."""
+
+    name: str
+    holder: Any
+    key: Any
+
+    def get(self) -> Any:
+        try:
+            return self.holder.cell_contents if self.key is None else self.holder[self.key]
+        except (ValueError, KeyError):
+            return self
+
+    def set(self, value: Any) -> None:
+        if self.key is None:
+            self.holder.cell_contents = value
+        else:
+            self.holder[self.key] = value
+
+
+class State:
+    """What took part in the first run of a signature.
+
+    `tensors` are leaves by name; those that are arguments are `given`, {name: number of the argument}.  `names` are the
+    closure cells and globals that the function's own code reads, `modules` those that were called, with their
+    attributes, and `optimizers` those that stepped.
+    """
+
+    def __init__(self, function: Any, seen: Watcher, leaves: Sequence[Any], results: Sequence[Any]) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.given: dict[str, int] = {}
+        self.modules, self.optimizers = [*seen.modules.values()], [*seen.optimizers.values()]
+        self.functions = [*functions_in(function)]
+        self.names = [*_names(self.functions)]
+        new = {id(x) for x in results if isinstance(x, Tensor)} - {id(x) for x in leaves}
+        for i, x in enumerate(leaves):
+            if isinstance(x, Tensor) and x.node.__class__ is Leaf:
+                name = self._add(f"argument{i}", x)
+                if name:
+                    self.given[name] = i
+        for module in self.modules:
+            for name, x in (*module.named_parameters(), *module.named_buffers()):
+                self._add(name, x)
+        for optimizer in self.optimizers:
+            for x in optimizer.params:
+                self._add("parameter", x)
+        for place in self.names:
+            if isinstance(x := place.get(), Tensor) and x.is_leaf:
+                self._add(place.name, x)
+        for ref in seen.leaves.values():
+            if (x := ref()) is not None and id(x) not in new and not any(x is leaf for leaf in leaves):
+                self._add(x.name or "tensor", x)
+        self.taken = self.values()
+
+    def _add(self, name: str, x: Tensor) -> str:
+        if any(x is known for known in self.tensors.values()):
+            return ""
+        while name in self.tensors:
+            name += "_"
+        self.tensors[name] = x
+        return name
+
+    def refs(self) -> list[str]:
+        """How a program's call reads each tensor: an argument, or a tensor that it holds."""
+        return [f"a{self.given[name]}" if name in self.given else f"t{i}" for i, name in enumerate(self.tensors)]
+
+    def of(self, leaves: Sequence[Any]) -> list[Tensor]:
+        """The tensors of a call with these arguments."""
+        return [leaves[self.given[name]] if name in self.given else x for name, x in self.tensors.items()]
+
+    # ---- what makes another program
+
+    def values(self) -> list[Any]:
+        """What the function's names, its defaults and the attributes of its modules are now."""
+        found = [place.get() for place in self.names]
+        for f in self.functions:
+            found += [f.__defaults__, f.__kwdefaults__]
+        for module in self.modules:
+            found.append(type(module))
+            found += [x for pair in vars(module).items() for x in pair]
+        return found
+
+    def holds(self) -> bool:
+        """Whether all this is as it was."""
+        now = self.values()
+        if len(now) != len(self.taken) or not all(map(same, now, self.taken)):
+            return False
+        self.taken = now
+        return True
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether a program for one value is right for the other: the same object, an equal plain value, any array."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
+    if isinstance(a, float | complex):
+        return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
+    if isinstance(a, np.generic):
+        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
+
+
+def functions_in(function: Any) -> Iterator[types.FunctionType]:
+    """The Python functions that a callable runs itself: behind methods, partials and wrappers."""
+    while function is not None:
+        if isinstance(function, types.FunctionType):
+            yield function
+            function = getattr(function, "__wrapped__", None)
+        elif isinstance(function, types.MethodType):
+            function = function.__func__
+        elif isinstance(function, functools.partial):
+            function = function.func
+        else:
+            inner = getattr(function, "__wrapped__", None)
+            call = getattr(type(function), "__call__", None)
+            function = inner or (call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None)
+
+
+def _names(functions: Sequence[types.FunctionType]) -> Iterator[Name]:
+    for function in functions:
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            yield Name(name, cell, None)
+        held = function.__globals__
+        yield from (Name(name, held, name) for name in sorted(_globals(function.__code__) & held.keys()))
+
+
+def _globals(code: types.CodeType) -> set[str]:
+    """The names, attributes among them, in a code object and in those inside it."""
+    return set(code.co_names).union(*(_globals(x) for x in code.co_consts if isinstance(x, types.CodeType)))
+
+
+# ---- a traced run
+
+
+class Target(NamedTuple):
+    """Where an output goes: "result", or "data", "grad" or "state" (`item` is its parameter and key) of a `place`.
+
+    `old` is the number of the input that the output replaces.
+    """
+
+    kind: str
+    name: str
+    place: int = 0
+    item: Any = None
+    old: int | None = None
+
+
+class Run(NamedTuple):
+    """What a traced run leaves: its tape, the texts that read its inputs, and its outputs with their targets.
+
+    `picks` has, for each leaf of the result, None for an output, or the text or value that it is; `alive` are the
+    outputs (by their numbers) with a graph, `captured` the tensors at the ends of these graphs.
+    """
+
+    tape: Tape
+    texts: list[str]
+    given: list[Any]  # the inputs themselves
+    outputs: list[Any]
+    targets: list[Target]
+    cleared: list[int]
+    build: Callable[[Any], Any]
+    picks: list[Any]
+    alive: list[int]
+    live: list[int]  # the same, by their numbers among the leaves of the result
+    captured: list[int]
+    without: list[int]  # tensors that had no gradient, and got one
+
+
+class Recall(NamedTuple):
+    """Text that reads a part of the result after a run."""
+
+    text: str
+
+
+class Tensorlike(NamedTuple):
+    """A part of the result that is a Tensor of an output."""
+
+
+_MARKS = ("grad", "stamp", "began", "added")
+_CONSTANTS = (int, float, complex, str, bytes, bool, type(None), type, np.dtype, type(Ellipsis), types.FunctionType)
+
+
+class World:
+    """Everything in a State as it is now, to be replaced by traced arrays, and put back."""
+
+    def __init__(self, state: State, leaves: Sequence[Any]) -> None:
+        self.state, self.leaves, self.tensors = state, leaves, state.of(leaves)
+        self.before = [(t, t._data, t.node, *_marks(t)) for t in self.tensors]
+        self.optimizers = [
+            (o, o.state, [dict(own) for own in o.state], o.used, [g["lr"] for g in o.groups]) for o in state.optimizers
+        ]
+        self.names = [(place, place.get()) for place in state.names]
+
+    def put_back(self) -> None:
+        """Put everything back as it was."""
+        for tensor, data, node, leaf, marks in self.before:
+            tensor._data, tensor.node = data, node
+            for name, value in zip(_MARKS, marks, strict=False):
+                setattr(leaf, name, value)
+        for optimizer, states, own, used, rates in self.optimizers:
+            optimizer.state, optimizer.used = states, used
+            for held, items in zip(states, own, strict=True):
+                held.clear()
+                held.update(items)
+            for group, rate in zip(optimizer.groups, rates, strict=True):
+                group["lr"] = rate
+
+
+def _marks(tensor: Tensor) -> tuple[Any, tuple[Any, ...]]:
+    leaf = tensor._leaf
+    return leaf, () if leaf is None else tuple(getattr(leaf, name) for name in _MARKS)
+
+
+class Trace(World):
+    """A World of traced arrays; `texts` are the expressions that read the inputs of the tape, in order."""
+
+    def __init__(self, state: State, leaves: Sequence[Any], arrays: bool) -> None:
+        super().__init__(state, leaves)
+        self.tape, self.texts, self.refs = Tape(), [""][:0], state.refs()
+        self.inputs: dict[int, int] = {}  # {id of a traced input: its number}
+        self.held: list[Any] = []
+        self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
+
+    def _add(self, name: str, text: str, value: Any) -> Any:
+        name = identifier(name, self.tape.names)
+        self.tape.names.add(name)
+        made = self.tape.input(name, value)
+        self.inputs[id(made)] = len(self.texts)
+        self.held.append(made)
+        self.texts.append(text)
+        return made
+
+    def install(self, names: Sequence[str]) -> list[Any]:
+        """Put traced arrays in the place of all; return the arguments of the run."""
+        state, given = self.state, []
+        known = {id(t) for t in self.tensors}
+        for i, (x, name) in enumerate(zip(self.leaves, names, strict=True)):
+            if isinstance(x, Tensor) and id(x) not in known:
+                given.append(_like(x, self._add(name, f"a{i}._data", x.data)))
+            else:
+                given.append(self._add(name, f"a{i}", x) if is_array(x) else x)
+        for name, ref, tensor in zip(state.tensors, self.refs, self.tensors, strict=True):
+            gradient = tensor.grad
+            tensor._data = self._add(name, f"{ref}._data", tensor._data)
+            if gradient is not None:
+                tensor._leaf.grad = tensor_of(self._add(f"{name}.grad", f"{ref}.grad._data", gradient.data))
+        for i, optimizer in enumerate(state.optimizers):
+            which = str(i) if len(state.optimizers) > 1 else ""
+            for j, group in enumerate(optimizer.groups):
+                name = f"lr{which}" + (f"_{j}" if j else "")
+                group["lr"] = self._add(name, f"o{i}.groups[{j}]['lr']", group["lr"])
+            names = [next(n for n, t in zip(state.tensors, self.tensors, strict=True) if t is p) for p in optimizer.params]
+            optimizer.state = [
+                {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
+                for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
+            ]
+        for i, (place, value) in enumerate(self.names):
+            if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
+                place.set(self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value))
+        return given
+
+    def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
+        """Run the function on traced arrays; everything is put back."""
+        draws = [Draw(np.random.mtrand._rand)]
+        attributes = self.state.values()
+        try:
+            args, kwargs = build(self.install(names))
+            with Switch(observer=Watcher(self.tape)):
+                result = function(*args, **kwargs)
+            self._raise_first()
+            return self._outcome(*flatten(result), attributes)
+        except Exception:
+            self._raise_first()
+            raise
+        finally:
+            self.tape.closed = True
+            self.put_back()
+            for place, value in self.names:
+                if value is not place and place.get() is not value:
+                    place.set(value)
+            for draw in (*draws, *self.tape.drawn.values()):
+                draw.put_back()
+
+    def _raise_first(self) -> None:
+        if self.tape.errors:
+            raise self.tape.errors[0]
+
+    # ---- what the run has left
+
+    def _outcome(self, found: list[Any], build: Any, attributes: list[Any]) -> Run:
+        self._must_not_change(attributes)
+        outputs: list[Any] = []
+        targets: list[Target] = []
+        picks, alive, places, live = [], [], [], []
+        own = {id(t): ref for t, ref in zip(self.tensors, self.refs, strict=True)}
+        gradients = {id(t.grad): ref for t, ref in zip(self.tensors, self.refs, strict=True) if t.grad is not None}
+        for x in found:
+            if id(x) in own or id(x) in gradients:
+                picks.append(Recall(own.get(id(x)) or f"{gradients[id(x)]}.grad"))
+            elif isinstance(x, Tensor):
+                if x.node is not None and x.node.kept is not None:
+                    alive.append(len(outputs))
+                    places.append(len(picks))
+                    live.append(x.node)
+                picks.append(Tensorlike())
+                outputs.append(x._data)
+            elif isinstance(x, Traced | Number | np.ndarray | np.generic):
+                picks.append(None)
+                outputs.append(x)
+            elif isinstance(x, _CONSTANTS) or any(x is y for y in (*self.leaves, *attributes, *self.state.modules)):
+                picks.append(x)
+            else:
+                raise CompileError(
+                    f"a {type(x).__name__} is returned; return arrays, Tensors and numbers in lists, tuples and dicts"
+                )
+        targets += [Target("result", "result") for _ in outputs]
+        cleared, without = [], []
+        for i, (name, ref, before) in enumerate(zip(self.state.tensors, self.refs, self.before, strict=True)):
+            tensor, grad = before[0], (before[4] or (None,))[0]
+            if not self._as_given(tensor._data, f"{ref}._data"):
+                targets.append(Target("data", f"new.{name}", i, None, self.texts.index(f"{ref}._data")))
+                outputs.append(tensor._data)
+            now = tensor.grad
+            if now is None:
+                cleared += [i] if grad is not None else []
+            elif not self._as_given(now._data, f"{ref}.grad._data"):
+                targets.append(Target("grad", f"grad.{name}", i))
+                outputs.append(now._data)
+                without += [i] if grad is None else []
+        for i, optimizer in enumerate(self.state.optimizers):
+            for j, state in enumerate(optimizer.state):
+                for key, value in state.items():
+                    text = f"o{i}.state[{j}][{key!r}]"
+                    if not self._as_given(value, text):
+                        old = self.texts.index(text) if text in self.texts else None
+                        targets.append(Target("state", f"new.{key}.{j}", i, (j, key), old))
+                        outputs.append(value)
+        leaves = _ends(live)
+        captured = [i for i, t in enumerate(self.tensors) if t.node is not None and id(t.node) in leaves]
+        return Run(self.tape, self.texts, self.held, outputs, targets, cleared, build, picks, alive, places, captured, without)
+
+    def _as_given(self, value: Any, text: str) -> bool:
+        number = self.inputs.get(id(value))
+        return number is not None and self.texts[number] == text
+
+    def _must_not_change(self, attributes: list[Any]) -> None:
+        """Refuse what the function changes in every call and a program would not."""
+        for optimizer in self.state.optimizers:
+            for group in optimizer.groups:
+                if id(group["lr"]) not in self.inputs:
+                    raise CompileError("the learning rate is changed in the function; step a schedule outside of it")
+        for before in self.before:
+            if before[0].node is not before[2]:
+                raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+        now = self.state.values()
+        if len(now) == len(attributes) and all(map(_same_now, now, attributes)):
+            return
+        for place, (_, value) in zip(self.state.names, self.names, strict=True):
+            if not _same_now(place.get(), value):
+                raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
+        raise CompileError("attributes of a module are changed in the function; a program would not do it again")
+
+
+def _same_now(a: Any, b: Any) -> bool:
+    return isinstance(a, Traced) or same(a, b)
+
+
+def is_array(x: Any) -> bool:
+    """Whether an argument is read in every call: an array, or one of NumPy's numbers."""
+    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fciub"
+
+
+def _like(x: Tensor, traced: Any) -> Tensor:
+    made = tensor_of(traced)
+    made.requires_grad, made.name = x.requires_grad, x.name
+    return made
+
+
+def _ends(nodes: list[Any]) -> set[int]:
+    """The ids of the leaves that graphs lead to."""
+    waiting, seen = list(nodes), set()
+    while waiting:
+        edge = waiting.pop()
+        if id(edge) not in seen:
+            seen.add(id(edge))
+            waiting += [e for e in edge.edges or () if e is not None]
+    return seen
