@@ -300,7 +300,7 @@ class Compiled:
             return self._alive(plan, found, args, kwargs) if plan.run.alive else found
         self.plans = [p for p in self.plans if p is not plan]
         self.seen.clear()
-        drew = any(x.state != Draw(x.owner).state for x in drawn[:2])
+        drew = any(x.moved() for x in drawn[:2])
         reason = (
             "the function draws random numbers, which its program does not: draw them by autograd.outside(draw, ...)"
             if drew

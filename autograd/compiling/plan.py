@@ -28,10 +28,9 @@ MISS: Any = object()  # this program is not for this call
 
 def _count_alone() -> int:
     """What `getrefcount` finds for an array that only its tensor and a plan hold; interpreters count differently."""
-    holder, space, held = SimpleNamespace(array=np.empty(0)), {}, []  # type: ignore[var-annotated]
-    space["d0"] = holder.array
-    held.append(holder.array)
-    return list(map(getrefcount, held))[0]
+    holder = SimpleNamespace(array=np.empty(0))
+    _space, _outs, owned = {"d0": holder.array}, [holder.array], [holder.array]
+    return next(map(getrefcount, owned))
 
 
 ALONE = _count_alone()
@@ -47,9 +46,9 @@ class Plan:
         self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any, grads: bool | None
     ) -> None:
         self.program, self.run, self.state, self.nest, self.texts = program, run, state, nest, run.texts
-        self.refs, self.tensors = state.refs(), list(state.tensors.values())
+        self.refs, self.tensors = state.refs(), state.of(leaves)
         self.recording = MODE.get().recording
-        self.count, self.audit_at = 2, 4  # calls of this signature, and the next one that is audited
+        self.count, self.audit_at = 1, 4  # calls of this signature, and the next one that is audited
         self.lock, self.owner, self.running = Lock(), 0, False
         self.drawn = [draw.owner for draw in run.tape.drawn.values()]
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
@@ -61,10 +60,12 @@ class Plan:
             "plan": self, "getrefcount": getrefcount, "tensor_of": _tensor_of, "asarray": asarray,
             "ATTRIBUTES": ATTRIBUTES,
         }  # fmt: skip
-        self.space |= {f"t{i}": t for i, t in enumerate(self.tensors)}
+        self.space |= {ref: t for ref, t in zip(self.refs, self.tensors, strict=True) if ref[0] == "t"}
         self.space |= {f"n{i}": place.holder for i, place in enumerate(state.names)}
         self.space |= {f"o{i}": o for i, o in enumerate(state.optimizers)}
         exec(compile(self._text(leaves), "<call>", "exec"), self.space)
+        self.tensors = list(state.tensors.values())  # an argument is another one in the next call
+        self.leaves: Sequence[Any] = ()
         self.call = self.space["call"]
         slots = [(t, k) for t, (in_slot, k) in zip(run.targets, program.outputs, strict=True) if in_slot]
         self.slots = [target for target, _ in sorted(slots, key=lambda pair: pair[1])]  # where each slot goes
@@ -241,7 +242,7 @@ class Plan:
                 parts.append(pick.text)
             elif pick is None or isinstance(pick, Tensorlike):
                 output = next(places)
-                parts.append(f"tensor_of({output})" if pick else output)
+                parts.append(f"tensor_of({output})" if pick is not None else output)
             else:
                 parts.append(self._name("p", pick))
         tree = self.run.build([Text(part) for part in parts])
@@ -304,7 +305,8 @@ class Plan:
         states: dict[int, list[Any]] = {}
         for target, value in zip(self.run.targets, outputs, strict=True):
             if target.kind == "data":
-                changes.append((self.tensors[target.place], "_data", asarray(value)))
+                tensor = self.state.of(self.leaves)[target.place]
+                changes.append((tensor, "_data", asarray(value)))
             elif target.kind == "state":
                 j, key = target.item
                 own = states.setdefault(target.place, list(self.state.optimizers[target.place].state))
@@ -343,13 +345,14 @@ class Plan:
         with self.lock:
             self.owner = get_ident()
             try:
+                self.leaves = leaves
                 found = self.call(*leaves)
             except GONE:
                 if self.running:
                     raise
                 return MISS
             finally:
-                self.running = False
+                self.running, self.leaves = False, ()
             self.count += found is not MISS
             return found
 

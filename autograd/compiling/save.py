@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import pool, run_blocks
+from .blocks import making, pool, run_blocks
 from .emit import Text, written
 from .plan import Plan
-from .program import CompileError, literal
+from .program import CompileError, Input, literal
 from .schedule import update
+from .state import Recall, Tensorlike
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 
@@ -59,6 +60,8 @@ class File:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan, self.name = plan, name
+        self.inputs = plan.run.tape.program.inputs
+        self.names = [x.name if isinstance(x, Input) else x.text for x in self.inputs]
         self.arrays: dict[str, Any] = {}
         moves = self._moves()
         read = sorted({*plan.program.inputs, *moves})
@@ -71,29 +74,25 @@ class File:
         copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
         if plan.program.moves:
             copied.append(update)
-        if any("aligned(" in line for line in prepared):
-            copied += [Bytes, aligned]
         sources = [f"\n{inspect.getsource(f)}" for f in copied]
         parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, *prepared, f"\n\n{text}\n"]
         self.text = "\n".join([*parts, *self._function(moves)]) + "\n"
 
-    def _moves(self) -> dict[int, int]:
-        """{input: the place of the output that takes its place in the next run}."""
-        plan, out = self.plan, self.plan.outcome
-        grads = {f"{plan.around.refs[i]}.grad.data" for i in (*out.grads, *out.cleared)}
-        if any(plan.texts[k] in grads for k in plan.program.inputs):
+    def _moves(self) -> dict[int, str]:
+        """{input: the text of the output that takes its place in the next run}."""
+        plan = self.plan
+        if any(".grad." in plan.texts[k] for k in plan.program.inputs):
             raise CompileError(
                 "this program adds to gradients that were there before; call zero_grad() in the function"
             )
         moves = {}
-        for place, old in out.olds.items():
-            if old is None:
-                raise CompileError(
-                    "this program makes the state of an optimiser; call the function again, then save it"
-                )
-            if plan.texts[old][0] == "a":
-                raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
-            moves[old] = place
+        for target, text in zip(plan.run.targets, plan.outputs, strict=True):
+            if target.kind in ("data", "state"):
+                if target.old is None:
+                    raise CompileError("this program makes the state of an optimiser; call the function again, then save it")
+                if plan.texts[target.old][0] == "a":
+                    raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
+                moves[target.old] = text
         return moves
 
     # ---- what it holds
@@ -111,7 +110,7 @@ class File:
     def _state(self, places: list[int]) -> Iterator[str]:
         numbers = {}
         for k in places:
-            key, value = self.plan.names[k], eval(self.plan.texts[k], self.plan.space)
+            key, value = self.names[k], eval(self.plan.texts[k], self.plan.space)
             if isinstance(value, np.ndarray | np.generic):
                 self.arrays[f"state.{key}"] = value
             else:
@@ -148,24 +147,29 @@ class File:
 
     # ---- the function that people call
 
-    def _function(self, moves: dict[int, int]) -> Iterator[str]:
+    def _function(self, moves: dict[int, str]) -> Iterator[str]:
         plan, program, name = self.plan, self.plan.program, self.name
-        outlines: dict[str, Any] = {plan.names[k]: plan.outlines[k] for k in self.arguments}
-        told = "; ".join(f"{key}: {dtype} {shape}" for key, (shape, dtype) in outlines.items())
+        outlines: dict[str, Any] = {self.names[k]: self.inputs[k] for k in self.arguments}
+        shown = "; ".join(f"{key}: {x.dtype} {x.shape}" for key, x in outlines.items())
         yield f"def {name}({', '.join(outlines)}):"
-        yield f'    """{told or "No arguments"}; ValueError for anything else."""'
-        for key, (shape, dtype) in outlines.items():
-            yield f"    if {key}.shape != {shape} or {key}.dtype != np.dtype({dtype.str!r}):"
+        yield f'    """{shown or "No arguments"}; ValueError for anything else."""'
+        for key, x in outlines.items():
+            yield f"    if {key}.shape != {x.shape} or {key}.dtype != np.dtype({x.dtype.str!r}):"
             got = f"got {{{key}.shape}} and {{{key}.dtype}}"
-            yield f'        raise ValueError(f"{name} is for {key} of shape {shape} and {dtype}; {got}")'
-        given = [plan.names[k] if k in self.arguments else f"state[{plan.names[k]!r}]" for k in program.inputs]
-        yield f"    slots = [{', '.join(slot.text for slot in program.slots)}]"
-        yield f"    found{', last' if program.moves else ''} = program({', '.join([*given, '*slots'])})"
+            yield f'        raise ValueError(f"{name} is for {key} of shape {x.shape} and {x.dtype}; {got}")'
+        given = [self.names[k] if k in self.arguments else f"state[{self.names[k]!r}]" for k in program.inputs]
+        slots = [f"s{k}" for k in range(len(program.slots))]
+        for slot, array in zip(slots, program.slots, strict=True):
+            yield f"    {slot} = {making(array.shape, array.dtype, array.order)}"
+        yield f"    found{', last' if program.moves else ''} = program({', '.join([*given, *slots])})"
         if program.moves:
             yield "    update(*last)"
-        yield "    found = [*slots, *found]"
-        for k, place in moves.items():
-            yield f"    state[{plan.names[k]!r}] = found[{place}]"
-        places = iter(plan.outcome.results)
-        picks = [Text(f"found[{next(places)}]") if isinstance(pick, Pick) else pick for pick in plan.results.picks]
-        yield f"    return {written(plan.results.build(picks))}"
+        for k, text in moves.items():
+            yield f"    state[{self.names[k]!r}] = {text}"
+        outputs = iter(plan.outputs)
+        picks = []
+        for pick in plan.run.picks:
+            if isinstance(pick, Recall):
+                raise CompileError("the function returns one of its tensors, which a file cannot hold; return its data")
+            picks.append(Text(next(outputs)) if pick is None or isinstance(pick, Tensorlike) else pick)
+        yield f"    return {written(plan.run.build(picks))}"

@@ -38,6 +38,8 @@ class Watcher(Observer):
         if kind == "step":
             self.optimizers[id(owner)] = owner
             return self._inside("update", "", function)
+        if kind == "op" and self.tape is not None:
+            self.tape.before = len(self.tape.errors)
         if kind == "outside" and self.tape is not None:
             return lambda *args: self.tape.record("opaque", function, args, {})  # type: ignore[union-attr]
         return function
@@ -119,7 +121,7 @@ class State:
     """
 
     def __init__(self, function: Any, seen: Watcher, leaves: Sequence[Any], results: Sequence[Any]) -> None:
-        self.tensors: dict[str, Tensor] = {}
+        self.tensors: dict[str, Any] = {}
         self.given: dict[str, int] = {}
         self.modules, self.optimizers = [*seen.modules.values()], [*seen.optimizers.values()]
         self.functions = [*functions_in(function)]
@@ -142,6 +144,7 @@ class State:
         for ref in seen.leaves.values():
             if (x := ref()) is not None and id(x) not in new and not any(x is leaf for leaf in leaves):
                 self._add(x.name or "tensor", x)
+        self.tensors.update(dict.fromkeys(self.given))  # each call has its own
         self.taken = self.values()
 
     def _add(self, name: str, x: Tensor) -> str:

@@ -48,6 +48,7 @@ class Tape:
         self.replaced: dict[int, tuple[Any, Any]] = {}  # {id: (plain array, result)} after `array += traced`
         self.drawn: dict[int, Draw] = {}  # {id: generator that `autograd.outside` draws from}
         self.errors: list[CompileError] = []  # a refusal stands, whatever the function makes of the error
+        self.before = 0  # the number of refusals when the last op began
         self.closed = False  # after the run its arrays compute as plain ones
 
     def input(self, name: str, value: Any) -> Any:
@@ -64,13 +65,6 @@ class Tape:
         """Raise a CompileError that names the line; the function is not compiled, whoever catches it."""
         self.errors.append(CompileError(f"{what}, at {line_of_caller()}; {advice}"))
         raise self.errors[-1]
-
-    def forgive(self) -> None:
-        """Forget the refusals behind the error that is being handled: the op has found another way."""
-        error = sys.exception()
-        while error is not None:
-            self.errors = [e for e in self.errors if e is not error]
-            error = error.__context__
 
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], into: Any = None) -> Any:
         """Make a call on the concrete values and write it down; the result has the layout and dtype of `into`."""
@@ -180,6 +174,10 @@ class Draw:
             self.state = self.generator.state
         elif self.generator is random or isinstance(self.generator, random.Random):
             self.state = self.generator.getstate()
+
+    def moved(self) -> bool:
+        """Whether the generator has drawn numbers since."""
+        return repr(self.state) != repr(Draw(self.owner).state)
 
     def put_back(self) -> None:
         """Let the generator go on from there."""
@@ -314,7 +312,9 @@ class Traced(NDArrayOperatorsMixin):
 
     def __autograd_forward__(self, op: Any, arrays: Any, params: dict[str, Any]) -> Any:
         """The result of an op whose forward failed on this kind of array: one call of it as a whole."""
-        self.tape.forgive()
+        if any(callable(x) for x in params.values()):
+            raise self.tape.errors[-1] if self.tape.errors else sys.exception()  # its backward pass would be of this run
+        del self.tape.errors[self.tape.before :]  # the op has found another way
         function = op.forward
         known = getattr(np, getattr(function, "__name__", ""), None) is function
         return self.tape.record("call" if known else "opaque", function, tuple(arrays), params)
