@@ -36,7 +36,7 @@ _TRACING = threading.RLock()  # while a function is traced, its tensors hold tra
 REMEMBERED = 1000  # signatures
 
 
-class AuditError(RuntimeError):
+class AuditError(CompileError):
     """A compiled program and the function as written have computed different results."""
 
 
@@ -67,7 +67,7 @@ def compile(
     function as written.  The second writes down every NumPy call of its forward pass, backward pass and optimiser step,
     and makes a straight-line program of them; later calls run the program.  It reads arrays, parameters, buffers,
     optimiser states and learning rates again in every call; docs/compile.md lists what makes another program.  All else
-    is a constant, so calls 4, 8, 16, ... and then every 500th are audits: the program and the function as written both
+    is a constant, so calls 3, 4, 8, 16, ... and then every 500th are audits: the program and the function as written both
     run, and AuditError names the first result that differs.  `audit=False` turns this off, `audit="always"` audits every
     call.
 
@@ -233,6 +233,7 @@ class Compiled:
             return self._as_written(args, kwargs)
         except Exception:  # it is for the function as written to say what is wrong
             return self._as_written(args, kwargs)
+        del self.seen[key]  # if the program does not fit any more, the next call is a first one again
         self.stats.compiles += 1
         self.stats.seconds += time.perf_counter() - start
         self.plans = [plan, *self.plans][: self.cache_size]
@@ -256,7 +257,8 @@ class Compiled:
             if not any(isinstance(place.get(), np.ndarray) for place in state.names):
                 raise
             run = Trace(state, leaves, arrays=False).run(self.function, build, names)
-        if run.alive and (drawing(run.tape.program.lines) or any(t.kind != "result" for t in run.targets)):
+        moves = any(t.kind in ("grad", "state") or state.requires_grad(t, leaves) for t in run.targets)
+        if run.alive and (moves or drawing(run.tape.program.lines)):
             raise CompileError(
                 "the result is to be differentiated outside of the function, which draws random numbers or changes "
                 "weights, gradients or states; call backward() inside, or compile value_and_grad(f)"
@@ -287,7 +289,7 @@ class Compiled:
         found = plan(leaves)  # in new memory, because `before` holds the old
         if found is MISS:
             return MISS
-        plan.audit_at = min(2 * plan.count, plan.count + 500)
+        plan.audit_at = 4 if plan.count < 4 else min(2 * plan.count, plan.count + 500)
         self.stats.audits += 1
         after, drawn = World(plan.state, leaves), [Draw(x.owner) for x in generators]
         before.put_back()

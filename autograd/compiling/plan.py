@@ -48,7 +48,7 @@ class Plan:
         self.program, self.run, self.state, self.nest, self.texts = program, run, state, nest, run.texts
         self.refs, self.tensors = state.refs(), state.of(leaves)
         self.recording = MODE.get().recording
-        self.count, self.audit_at = 1, 4  # calls of this signature, and the next one that is audited
+        self.count, self.audit_at = 1, 3  # calls of this signature, and the next one that is audited
         self.lock, self.owner, self.running = Lock(), 0, False
         self.drawn = [draw.owner for draw in run.tape.drawn.values()]
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
@@ -118,7 +118,7 @@ class Plan:
             same_names += [self._watch(f"{name}.{x}", getattr(f, x)) for x in ("__defaults__", "__kwdefaults__")]
         say.append(f"({' and '.join(same_names)} or plan.renew())")
         for i, optimizer in enumerate(self.state.optimizers):
-            say.append(f"len(o{i}.groups) == {len(optimizer.groups)}")
+            say.append(f"len(o{i}.groups) == {len(optimizer.groups)} and len(o{i}.params) == {len(optimizer.params)}")
             for j, group in enumerate(optimizer.groups):
                 for key, value in group.items():
                     if key != "lr":

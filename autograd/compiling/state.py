@@ -163,6 +163,10 @@ class State:
         """The tensors of a call with these arguments."""
         return [leaves[self.given[name]] if name in self.given else x for name, x in self.tensors.items()]
 
+    def requires_grad(self, target: Any, leaves: Sequence[Any]) -> bool:
+        """Whether this output is the new value of a tensor that requires a gradient."""
+        return target.kind == "data" and self.of(leaves)[target.place].requires_grad
+
     # ---- what makes another program
 
     def values(self) -> list[Any]:
