@@ -25,11 +25,11 @@ from ..tensor import Tensor
 from ..tree import flatten
 from .emit import identifier
 from .plan import MISS, Plan
-from .program import CompileError, drawing
+from .program import CompileError, drawing, needed, values_in
 from .rewrites import rewritten
 from .save import File
 from .schedule import Changed, Executable
-from .state import State, Trace, Watcher, World, functions_in, is_array
+from .state import Recall, Run, State, Trace, Watcher, World, functions_in, is_array
 from .trace import Draw
 
 _TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
@@ -263,12 +263,32 @@ class Compiled:
                 "the result is to be differentiated outside of the function, which draws random numbers or changes "
                 "weights, gradients or states; call backward() inside, or compile value_and_grad(f)"
             )
+        run = self._without_used_gradients(run, state)
         program = run.tape.program
         program.outputs = [x.at if hasattr(x, "at") else x for x in run.outputs]
         program = rewritten(program, run, self.exact)
         replaces = [None if t.old is None else (t.name, t.old) for t in run.targets]
         name = identifier(self.name, run.tape.names)
-        return Plan(Executable(program, name, replaces, self.exact, self.threads), run, state, leaves, nest, self.grads)
+        return Plan(Executable(program, name, replaces, self.exact, self.threads), run, state, leaves, nest)
+
+    def _without_used_gradients(self, run: Run, state: State) -> Run:
+        """The run without the gradients that an optimiser in the function has used, unless somebody needs them."""
+        if self.grads or (self.grads is None and not state.optimizers):
+            return run
+        program, refs = run.tape.program, state.refs()
+        others = [x.at for x, t in zip(run.outputs, run.targets, strict=True) if t.kind != "grad" and hasattr(x, "at")]
+        lines = needed(program.lines, [others, [asked for asked, _ in program.guards]])
+        read = {id(x) for x in values_in([others, [(line.args, line.kwargs) for line in lines]])}
+        needed_texts = {text for text, x in zip(run.texts, program.inputs, strict=True) if id(x) in read}
+        needed_texts |= {f"{pick.text}._data" for pick in run.picks if isinstance(pick, Recall)}
+        pairs = [
+            (x, t)
+            for x, t in zip(run.outputs, run.targets, strict=True)
+            if t.kind != "grad" or f"{refs[t.place]}.grad._data" in needed_texts
+        ]
+        kept = [t for _, t in pairs]
+        cleared = [*run.cleared, *(t.place for t in run.targets if t not in kept)]
+        return run._replace(outputs=[x for x, _ in pairs], targets=kept, cleared=cleared)
 
     def _alive(self, plan: Plan, found: Any, args: Any, kwargs: Any) -> Any:
         """The result with a graph, whose backward pass runs the function again as written."""

@@ -43,7 +43,7 @@ class Plan:
     """
 
     def __init__(
-        self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any, grads: bool | None
+        self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any
     ) -> None:
         self.program, self.run, self.state, self.nest, self.texts = program, run, state, nest, run.texts
         self.refs, self.tensors = state.refs(), state.of(leaves)
@@ -54,7 +54,7 @@ class Plan:
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
         self.watched: list[tuple[str, Any]] = []  # names in the space, and how to read what they were
         self.outputs = [f"s{k}" if slot else f"found[{k}]" for slot, k in program.outputs]
-        self._keep_gradients(grads)
+        self.kept = {t.place: x for t, x in zip(run.targets, self.outputs, strict=True) if t.kind == "grad"}
         self.space: dict[str, Any] = {
             "MODE": MODE, "MISS": MISS, "update": update, "next_number": next_number, "program": program.run,
             "plan": self, "getrefcount": getrefcount, "tensor_of": _tensor_of, "asarray": asarray,
@@ -74,22 +74,6 @@ class Plan:
         self.counts: list[int] = []  # their reference counts if nobody else holds them
         self.alone: list[int] | None = None  # these counts, if all that the program writes over is in `owned`
         self.outs: list[Any] = []
-
-    def _keep_gradients(self, grads: bool | None) -> None:
-        """Which gradients are left in their leaves; those of a function that steps are not, unless somebody needs them."""
-        run = self.run
-        read = {self.texts[k] for k in self.program.inputs}
-        returned = {pick.text for pick in run.picks if isinstance(pick, Recall)}
-        self.kept: dict[int, str] = {}  # {number of a tensor: its gradient's output}
-        self.dropped = list(run.cleared)
-        for target, output in zip(run.targets, self.outputs, strict=True):
-            if target.kind == "grad":
-                ref = self.refs[target.place]
-                needed = f"{ref}.grad._data" in read or f"{ref}.grad" in returned
-                if grads or needed or (grads is None and not self.state.optimizers):
-                    self.kept[target.place] = output
-                else:
-                    self.dropped.append(target.place)
 
     # ---- the text of `call`
 
@@ -218,7 +202,7 @@ class Plan:
     def _changes(self) -> tuple[list[str], list[str]]:
         """What is set after every run besides the slots: attributes, and items of an optimiser's states."""
         attributes = [f"({self.refs[i]}._leaf, 'grad', tensor_of({text}))" for i, text in self.kept.items()]
-        attributes += [f"({self.refs[i]}._leaf, 'grad', None)" for i in self.dropped]
+        attributes += [f"({self.refs[i]}._leaf, 'grad', None)" for i in self.run.cleared]
         items = []
         for target, (in_slot, _), text in zip(self.run.targets, self.program.outputs, self.outputs, strict=True):
             if target.kind == "data" and not in_slot:

@@ -77,14 +77,14 @@ class Scaling:
     in there; any other must find it in its arguments.
     """
 
-    def __init__(self, program: Program, gradients: set[int]) -> None:
+    def __init__(self, program: Program) -> None:
         self.factor: Any = None  # the Number
         self.scaled: set[int] = set()
         ends = [line for line in program.lines if isinstance(_product(line)[0], Number)]
         if not ends or len({_product(line)[0].text for line in ends}) > 1:
             return
         self.ends = {id(end): _product(end)[1] for end in ends}
-        fixed = {id(x) for i, x in enumerate(program.outputs) if i not in gradients}
+        fixed = {id(x) for x in program.outputs}
         fixed |= {id(asked) for asked, _ in program.guards} | self.ends.keys()
         users, ways = program.users(), dict[int, list[Any]]()
         for line in reversed(program.lines):
@@ -231,7 +231,7 @@ def same(program: Program, line: Line, _old: Line) -> Value:
 
 def scaled(program: Program) -> Program:
     """*scale*."""
-    scaling = Scaling(program, set())
+    scaling = Scaling(program)
     return program if scaling.factor is None else rewrite(program, scaling)
 
 
