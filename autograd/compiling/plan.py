@@ -298,7 +298,8 @@ class Plan:
                     own[j] = dict(own[j]) if target.old is not None else {}
                 own[j][key] = value if isinstance(value, int | float) else asarray(value)
         changes += [(self.state.optimizers[i], "state", own) for i, own in states.items()]
-        update(*last, changes)
+        functions, a, b, out = last
+        update(functions, a, b, out, changes)
         self._own(outputs, [x for i in states for x in (states[i], *states[i])])
 
     def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:
