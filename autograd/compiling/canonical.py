@@ -34,6 +34,8 @@ def canonical(program: Program, line: Line, _old: Line) -> Value:
         return transposed(program, line.args[0], line)
     if name == "astype" and len(line.args) == 2 and not line.kwargs:
         return program.add("cast", None, line.args, line.like, line.place)
+    if name == "view":
+        return _selected(program, line) or program.again(line)
     if (
         line.is_call(np.dot)
         and line.ndim > 0
@@ -136,6 +138,20 @@ def transposed(program: Program, x: Value, line: Line) -> Value:
 
 def _dtype(x: Any) -> Any:
     return getattr(x, "dtype", None)
+
+
+def _selected(program: Program, line: Line) -> Value | None:
+    """`keep_where`, which multiplies the bits of an array by a mask, as one line."""
+    product = line.args[0]
+    if line.dtype.kind != "f" or not (isinstance(product, Line) and product.is_call(np.multiply)):
+        return None
+    mask, x = product.args
+    if not (isinstance(mask, Line) and mask.kind == "cast" and isinstance(x, Line) and x.is_method("view")):
+        return None
+    x = x.args[0]
+    if mask.args[0].dtype != np.bool_ or x.dtype != line.dtype or mask.shape != line.shape or not line.shape:
+        return None
+    return program.add("select", None, (x, mask), line.like, line.place)
 
 
 def apart(program: Program, run: Any) -> None:

@@ -287,6 +287,21 @@ class Scope(ABC):
         else:
             self.give(line, f"{self.text(x)}.astype({self.text(np.dtype(dtype))})")
 
+    def bits(self, x: Value, dtype: Any) -> str:
+        """The bits of a floating-point array as whole numbers."""
+        return self.view(x, dtype.name, f"{{}}.view(np.{dtype.name})")
+
+    def _write_select(self, line: Line) -> None:
+        x, mask = line.args
+        array = self.target(line)
+        if array:
+            self.names[id(line)] = array
+            self.lines.append(f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}, out={self.bits(line, mask.dtype)})")
+            self.give(line, array, array)
+        else:
+            text = f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}).view(np.{line.dtype.name})"
+            self.give(line, text)
+
     def _write_dot(self, line: Line) -> None:
         a, b = line.args
         array, function = self.target(line), self.constants.function(line)

@@ -62,7 +62,8 @@ class Plan:
         }  # fmt: skip
         self.space |= {ref: t for ref, t in zip(self.refs, self.tensors, strict=True) if ref[0] == "t"}
         self.space |= {f"n{i}": place.holder for i, place in enumerate(state.names)}
-        self.space |= {f"o{i}": o for i, o in enumerate(state.optimizers)}
+        for i, optimizer in enumerate(state.optimizers):
+            self.space |= {f"o{i}": optimizer} | {f"g{i}_{j}": group for j, group in enumerate(optimizer.groups)}
         exec(compile(self._text(leaves), "<call>", "exec"), self.space)
         self.tensors = list(state.tensors.values())  # an argument is another one in the next call
         self.leaves: Sequence[Any] = ()
@@ -81,6 +82,13 @@ class Plan:
         name = f"{prefix}{len(self.space)}"
         self.space[name] = value
         return name
+
+    def _leaf(self, i: int) -> str:
+        """The text of the leaf of a tensor."""
+        if self.refs[i][0] == "t":
+            self.space[f"l{i}"] = self.tensors[i]._leaf
+            return f"l{i}"
+        return f"{self.refs[i]}._leaf"
 
     def _watch(self, text: str, value: Any) -> str:
         self.watched.append((self._name("v", value), text))
@@ -104,13 +112,11 @@ class Plan:
         for i, optimizer in enumerate(self.state.optimizers):
             say.append(f"len(o{i}.groups) == {len(optimizer.groups)} and len(o{i}.params) == {len(optimizer.params)}")
             for j, group in enumerate(optimizer.groups):
-                for key, value in group.items():
-                    if key != "lr":
-                        say.append(f"o{i}.groups[{j}][{key!r}] is {self._name('v', value)}")
-                say.append(f"len(o{i}.groups[{j}]['params']) == {len(group['params'])}")
+                say.append(f"o{i}.groups[{j}] is g{i}_{j} and len(g{i}_{j}['params']) == {len(group['params'])}")
+                say += [f"g{i}_{j}[{key!r}] is {self._name('v', x)}" for key, x in group.items() if key != "lr"]
         for i, (ref, tensor) in enumerate(zip(self.refs, self.tensors, strict=True)):
             if ref[0] == "t":
-                say.append(f"({ref}.node is not None) is {tensor.requires_grad}")
+                say.append(f"{ref}.node is {self._leaf(i) if tensor.requires_grad else None}")
             if i in self.run.without:
                 say.append(f"{ref}.grad is None")
         return say
@@ -193,16 +199,19 @@ class Plan:
     def _stamps(self) -> list[str]:
         """What is given the number of a run; one too many, after an interrupt, only refuses a graph."""
         moved = [t.place for t in self.run.targets if t.kind == "data" and self.tensors[t.place]._leaf is not None]
-        found = [f"{self.refs[i]}._leaf.stamp" for i in moved]
+        found = [f"{self._leaf(i)}.stamp" for i in moved]
         found += [f"o{i}.used" for i in range(len(self.state.optimizers))]
         for i in self.kept:
-            found += [f"{self.refs[i]}._leaf.added", *([f"{self.refs[i]}._leaf.began"] * (i in self.run.without))]
+            found += [f"{self._leaf(i)}.added", *([f"{self._leaf(i)}.began"] * (i in self.run.without))]
         return found
 
     def _changes(self) -> tuple[list[str], list[str]]:
         """What is set after every run besides the slots: attributes, and items of an optimiser's states."""
-        attributes = [f"({self.refs[i]}._leaf, 'grad', tensor_of({text}))" for i, text in self.kept.items()]
-        attributes += [f"({self.refs[i]}._leaf, 'grad', None)" for i in self.run.cleared]
+        attributes = [f"({self._leaf(i)}, 'grad', tensor_of({text}))" for i, text in self.kept.items()]
+        cleared = [f"({self._leaf(i)}, 'grad', None)" for i in self.run.cleared]
+        if cleared and all(self.refs[i][0] == "t" for i in self.run.cleared):  # made once
+            cleared = [f"*{self._name('k', eval(f'({_row(cleared)})', self.space))}"]
+        attributes += cleared
         items = []
         for target, (in_slot, _), text in zip(self.run.targets, self.program.outputs, self.outputs, strict=True):
             if target.kind == "data" and not in_slot:

@@ -57,7 +57,7 @@ class Line(Value):
     replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (a call whose result is laid out
     as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
     time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
-    "T" (a matrix transposed), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
+    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
     and `module` the path of the module that was running.
     """
 
@@ -85,7 +85,7 @@ class Line(Value):
     def elementwise(self) -> bool:
         """Whether an element of the result depends only on the same element of the arguments."""
         ufunc = self.kind == "call" and isinstance(self.function, np.ufunc) and self.function.signature is None
-        return self.kind == "cast" or (ufunc and self.function.nout == 1 and not self.kwargs)
+        return self.kind in ("cast", "select") or (ufunc and self.function.nout == 1 and not self.kwargs)
 
     def is_call(self, *functions: Any) -> bool:
         """Whether this is a call of one of these functions, with positional arguments only."""

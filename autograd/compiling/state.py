@@ -353,7 +353,7 @@ class Trace(World):
             which = str(i) if len(state.optimizers) > 1 else ""
             for j, group in enumerate(optimizer.groups):
                 name = f"lr{which}" + (f"_{j}" if j else "")
-                group["lr"] = self._add(name, f"o{i}.groups[{j}]['lr']", group["lr"])
+                group["lr"] = self._add(name, f"g{i}_{j}['lr']", group["lr"])
             names = [next(n for n, t in zip(state.tensors, self.tensors, strict=True) if t is p) for p in optimizer.params]
             optimizer.state = [
                 {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
