@@ -287,6 +287,11 @@ class Scope(ABC):
         else:
             self.give(line, f"{self.text(x)}.astype({self.text(np.dtype(dtype))})")
 
+    def _write_spread(self, line: Line) -> None:
+        array = self.target(line)
+        self.lines.append(f"np.copyto({array}, {self.text(line.args[0])})")
+        self.give(line, array, array)
+
     def bits(self, x: Value, dtype: Any) -> str:
         """The bits of a floating-point array as whole numbers."""
         return self.view(x, dtype.name, f"{{}}.view(np.{dtype.name})")

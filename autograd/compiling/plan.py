@@ -210,7 +210,9 @@ class Plan:
         attributes = [f"({self._leaf(i)}, 'grad', tensor_of({text}))" for i, text in self.kept.items()]
         cleared = [f"({self._leaf(i)}, 'grad', None)" for i in self.run.cleared]
         if cleared and all(self.refs[i][0] == "t" for i in self.run.cleared):  # made once
-            cleared = [f"*{self._name('k', eval(f'({_row(cleared)})', self.space))}"]
+            name = self._name("k", eval(f"({_row(cleared)})", self.space))
+            gone = " is ".join([f"{self._leaf(i)}.grad" for i in self.run.cleared])
+            cleared = [f"*(() if {gone} is None else {name})"]
         attributes += cleared
         items = []
         for target, (in_slot, _), text in zip(self.run.targets, self.program.outputs, self.outputs, strict=True):

@@ -57,7 +57,7 @@ class Line(Value):
     replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (a call whose result is laid out
     as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
     time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
-    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
+    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "spread" (repeated along axes), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
     and `module` the path of the module that was running.
     """
 
@@ -298,4 +298,4 @@ def has_out(line: Any) -> bool:
     """Whether the result of a line can be written into an array that is given."""
     if not isinstance(line, Line) or not line.shape or not line.size or not line.order:
         return False
-    return line.elementwise() or line.kind in ("copy", "dot", "reduce", "put", "put_at")
+    return line.elementwise() or line.kind in ("copy", "dot", "reduce", "spread", "put", "put_at")

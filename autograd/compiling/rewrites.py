@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .canonical import apart, canonical, simpler
+from .canonical import apart, canonical, simpler, spread
 from .program import Line, Number, Program, Value, rewrite, values_in
 
 WIDE = 2**17  # bytes that take longer to clear than the 0.4 us by which a call of np.matmul is longer
@@ -251,5 +251,6 @@ def rewritten(program: Program, run: Any, exact: bool) -> Program:
     program = rewrite(program, lambda new, line, old: simpler(new, line, old, outputs, exact))
     for rule in () if exact else RULES.values():
         program = rule(program)
+    program = rewrite(program, spread)
     apart(program, run)
     return program
