@@ -29,7 +29,7 @@ from .ops.register import CASES, Case, domain, elementwise
 from .ops.selection import keep_where
 from .registry import OPS
 from .tensor import Tensor, as_tensor
-from .updating import assign_all, clear_gradients, convert_all, use_gradients
+from .updating import assign_all, attributes_changed, clear_gradients, convert_all, use_gradients
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ _functions = {name: f for name, f in functions_of(np).items() if name not in _LA
 globals().update(_functions)
 
 _OWN = """
-    AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all checkpoint
+    AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all attributes_changed checkpoint
     clear_gradients convert_all current_mode custom_gradient detect_anomaly differentiable domain elementwise
     elementwise_grad enable_grad fft grad gradcheck hessian hooks hvp is_grad_enabled jacobian jvp keep_where linalg
     logsumexp no_grad outside set_at use_gradients value_and_grad vjp why

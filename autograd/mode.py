@@ -27,7 +27,9 @@ class Observer:
     def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """An op computed `data` from `arrays`, the arrays of its `inputs`, and was recorded as `node`."""
 
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def unrecorded(
+        self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]
+    ) -> None:
         """An op computed `data` and was not recorded: no edge needs a gradient, or `no_grad` is active."""
         if any(edge is not None for edge in edges):
             self.cut(edges, "no_grad()")
@@ -63,7 +65,9 @@ class Several(Observer):
         for observer in self.observers:
             observer.forward(node, data, arrays, inputs)
 
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def unrecorded(
+        self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]
+    ) -> None:
         for observer in self.observers:
             observer.unrecorded(op, data, arrays, edges, inputs)
 

@@ -20,6 +20,19 @@ class Attributes:
 
 
 ATTRIBUTES = Attributes()
+
+
+def attributes_changed() -> None:
+    """Note that an attribute of a module has changed: compiled programs look at their modules again.
+
+    >>> before = ATTRIBUTES.number
+    >>> attributes_changed()
+    >>> ATTRIBUTES.number - before
+    1
+    """
+    ATTRIBUTES.number += 1
+
+
 accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads
 
 

@@ -43,7 +43,7 @@ class _Loss(FunctionModule):
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         loss = self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
-        if not self._looked and type(loss.data) is np.ndarray:  # only the first batch: a check costs as much as a small loss
+        if not self._looked and not any(map(_is_foreign, inputs)):  # only one batch: a check costs as much as a loss
             self._looked = True
             self._look(*inspect.signature(self._function).bind(*inputs, **named).args)
         return loss
@@ -117,6 +117,12 @@ class KLDivLoss(_Loss, function=F.kl_div):
 
 def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=5)
+
+
+def _is_foreign(x: Any) -> bool:
+    """Whether x is an array of another kind than NumPy's."""
+    data = x.data if isinstance(x, Tensor) else x
+    return hasattr(data, "__array_function__") and type(data) is not np.ndarray
 
 
 def _array(x: Any) -> Any:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from autograd import Tensor, assign_all, clear_gradients, convert_all, current_mode
+from autograd import Tensor, assign_all, attributes_changed, clear_gradients, convert_all, current_mode
 from autograd.hooks import Handle
-from autograd.updating import ATTRIBUTES
 
 from .missing import Missing, missing
 from .module_hooks import Hooks
@@ -95,11 +94,11 @@ class Module:
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
                 _must_stay(self, name, held, value)
             if held is not value or name not in vars(self):
-                ATTRIBUTES.number += 1
+                attributes_changed()
             object.__setattr__(self, name, value)
 
         def __delattr__(self, name: str) -> None:
-            ATTRIBUTES.number += 1
+            attributes_changed()
             object.__delattr__(self, name)
 
         def __call__(self, *inputs: Any, **options: Any) -> Any:

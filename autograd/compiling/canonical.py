@@ -190,6 +190,8 @@ def apart(program: Program, run: Any) -> None:
 
 
 def _copied(program: Program, x: Any) -> Line:
-    line = Line("copy", np.copy, (x, "K"), {}, ("forward", ""), (x.shape, x.dtype, getattr(x, "order", "") or order_of(x)))
+    line = Line(
+        "copy", np.copy, (x, "K"), {}, ("forward", ""), (x.shape, x.dtype, getattr(x, "order", "") or order_of(x))
+    )
     program.lines.append(line)
     return line

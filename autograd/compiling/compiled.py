@@ -112,7 +112,14 @@ class Compiled:
     """A function and the programs made of it; see `compile`."""
 
     def __init__(
-        self, function: Any, exact: bool, fallback: bool, grads: bool | None, audit: bool | str, cache_size: int, threads: int
+        self,
+        function: Any,
+        exact: bool,
+        fallback: bool,
+        grads: bool | None,
+        audit: bool | str,
+        cache_size: int,
+        threads: int,
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = getattr(function, "__name__", type(function).__name__)

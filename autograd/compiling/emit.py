@@ -301,7 +301,9 @@ class Scope(ABC):
         array = self.target(line)
         if array:
             self.names[id(line)] = array
-            self.lines.append(f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}, out={self.bits(line, mask.dtype)})")
+            self.lines.append(
+                f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}, out={self.bits(line, mask.dtype)})"
+            )
             self.give(line, array, array)
         else:
             text = f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}).view(np.{line.dtype.name})"

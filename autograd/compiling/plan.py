@@ -42,9 +42,7 @@ class Plan:
     `inputs` are the texts that read what the program is given; `moved` the state that it replaces, by output.
     """
 
-    def __init__(
-        self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any
-    ) -> None:
+    def __init__(self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any) -> None:
         self.program, self.run, self.state, self.nest, self.texts = program, run, state, nest, run.texts
         self.refs, self.tensors = state.refs(), state.of(leaves)
         self.recording = MODE.get().recording

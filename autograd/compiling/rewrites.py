@@ -94,7 +94,9 @@ class Scaling:
                 self.scaled.add(id(line))
                 for user in mine:
                     ways.setdefault(id(user), []).append(line)
-        complete = all(self._complete(line, ways.get(id(line), [])) for line in program.lines if id(line) in self.scaled)
+        complete = all(
+            self._complete(line, ways.get(id(line), [])) for line in program.lines if id(line) in self.scaled
+        )
         if complete and all(id(x) in self.scaled for x in self.ends.values()):
             self.factor = _product(ends[0])[0]
 

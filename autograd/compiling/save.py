@@ -89,7 +89,9 @@ class File:
         for target, text in zip(plan.run.targets, plan.outputs, strict=True):
             if target.kind in ("data", "state"):
                 if target.old is None:
-                    raise CompileError("this program makes the state of an optimiser; call the function again, then save it")
+                    raise CompileError(
+                        "this program makes the state of an optimiser; call the function again, then save it"
+                    )
                 if plan.texts[target.old][0] == "a":
                     raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
                 moves[target.old] = text

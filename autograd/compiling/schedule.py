@@ -43,7 +43,12 @@ class Main(Scope):
     """
 
     def __init__(
-        self, program: Program, replaces: Sequence[tuple[str, int] | None], constants: Constants, exact: bool, threads: int
+        self,
+        program: Program,
+        replaces: Sequence[tuple[str, int] | None],
+        constants: Constants,
+        exact: bool,
+        threads: int,
     ) -> None:
         super().__init__(constants, Memory("b", constants.prepared))
         self.program, self.exact, self.threads = program, exact, threads

@@ -218,7 +218,9 @@ def functions_in(function: Any) -> Iterator[types.FunctionType]:
         else:
             inner = getattr(function, "__wrapped__", None)
             call = getattr(type(function), "__call__", None)
-            function = inner or (call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None)
+            function = inner or (
+                call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None
+            )
 
 
 def _names(functions: Sequence[types.FunctionType]) -> Iterator[Name]:
@@ -354,14 +356,18 @@ class Trace(World):
             for j, group in enumerate(optimizer.groups):
                 name = f"lr{which}" + (f"_{j}" if j else "")
                 group["lr"] = self._add(name, f"g{i}_{j}['lr']", group["lr"])
-            names = [next(n for n, t in zip(state.tensors, self.tensors, strict=True) if t is p) for p in optimizer.params]
+            names = [
+                next(n for n, t in zip(state.tensors, self.tensors, strict=True) if t is p) for p in optimizer.params
+            ]
             optimizer.state = [
                 {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
                 for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
             ]
         for i, (place, value) in enumerate(self.names):
             if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
-                place.set(self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value))
+                place.set(
+                    self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value)
+                )
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
@@ -443,7 +449,9 @@ class Trace(World):
                         outputs.append(value)
         leaves = _ends(live)
         captured = [i for i, t in enumerate(self.tensors) if t.node is not None and id(t.node) in leaves]
-        return Run(self.tape, self.texts, self.held, outputs, targets, cleared, build, picks, alive, places, captured, without)
+        return Run(
+            self.tape, self.texts, self.held, outputs, targets, cleared, build, picks, alive, places, captured, without
+        )
 
     def _as_given(self, value: Any, text: str) -> bool:
         number = self.inputs.get(id(value))

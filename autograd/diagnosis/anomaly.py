@@ -118,7 +118,9 @@ class _Detective(Observer):
                 self.entered[node] = said + _where(*place)
                 break
 
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def unrecorded(
+        self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Sequence[Any]
+    ) -> None:
         super().unrecorded(op, data, arrays, edges, inputs)
         if not finite(data) and all(map(finite, arrays)):
             self._made(op, data, arrays, (line_of_caller(), path_of_module()))
