@@ -253,7 +253,7 @@ class Target(NamedTuple):
 class Run(NamedTuple):
     """What a traced run leaves: its tape, the texts that read its inputs, and its outputs with their targets.
 
-    `picks` has, for each leaf of the result, None for an output, or the text or value that it is; `alive` are the
+    `picks` has, for each leaf of the result, what kind of output it is, or the text or value that it is; `alive` are the
     outputs (by their numbers) with a graph, `captured` the tensors at the ends of these graphs.
     """
 
@@ -275,6 +275,10 @@ class Recall(NamedTuple):
     """Text that reads a part of the result after a run."""
 
     text: str
+
+
+class Arraylike(NamedTuple):
+    """A part of the result that is an output."""
 
 
 class Tensorlike(NamedTuple):
@@ -410,7 +414,7 @@ class Trace(World):
                 picks.append(Tensorlike())
                 outputs.append(x._data)
             elif isinstance(x, Traced | Number | np.ndarray | np.generic):
-                picks.append(None)
+                picks.append(Arraylike())
                 outputs.append(x)
             elif isinstance(x, _CONSTANTS) or any(x is y for y in (*self.leaves, *attributes, *self.state.modules)):
                 picks.append(x)
