@@ -88,7 +88,7 @@ RIGHT = [
 def test_results_are_numpys_for_other_numbers_too(f, exact):
     g = compile(f, exact=exact)
     for x in (X, X[::-1].copy(), -X, np.abs(X), np.zeros((2, 3))):
-        for _ in range(2):
+        for _ in range(3):
             with np.errstate(all="ignore"):
                 ours, theirs = g(x), f(x)
             ours, theirs = (r if isinstance(r, list | tuple) else [r] for r in (ours, theirs))
@@ -106,7 +106,7 @@ def test_powers_are_those_of_the_operator(dtype, n):
         x = x[1:]
     f = compile(lambda x: x**n, exact=True)
     with np.errstate(all="ignore"):
-        for _ in range(2):
+        for _ in range(3):
             same(f(x), x**n)
 
 
@@ -190,15 +190,15 @@ WRONG = [
 
 @pytest.mark.parametrize(("f", "text"), WRONG, ids=range(len(WRONG)))
 def test_what_a_program_cannot_follow_is_refused(f, text):
+    g = compile(f)
+    g(X)
     with pytest.raises(CompileError, match=text):
-        compile(f)(X)
-    KEPT.clear()
+        g(X)
     g = compile(f, fallback=True)
+    g(X)
     with pytest.warns(RuntimeWarning, match="is not compiled"):
         first = g(X)
-    KEPT.clear()
     again = f(X)
-    KEPT.clear()
     if isinstance(first, np.ndarray) and f is not WRONG[-1][0]:
         np.testing.assert_array_equal(first, again)
 
@@ -226,8 +226,10 @@ def test_a_backward_pass_that_depends_on_numbers_is_refused():
         return x * 1.0, lambda g: g
 
     w = Tensor(np.ones(2), requires_grad=True)
+    f = compile(lambda x: op(w * x).sum().backward())
+    f(np.ones(2))
     with pytest.raises(CompileError, match=r"Python code depends on the numbers in an array, at .*if x.sum"):
-        compile(lambda x: op(w * x).sum().backward())(np.ones(2))
+        f(np.ones(2))
 
 
 class Alternating(nn.Optimizer):
@@ -239,7 +241,7 @@ class Alternating(nn.Optimizer):
         return w + (-1) ** t * group["lr"] * g, {"t": t}
 
 
-def trained(wrap, make, steps=6, **options):
+def trained(wrap, make, steps=9, **options):
     w = Tensor(np.array([0.5, -1.0], np.float32), requires_grad=True)
     optimizer = make([w])
 
@@ -276,8 +278,10 @@ def test_python_code_does_not_look_at_a_learning_rate():
         lambda lr: lr % 2,
         lambda lr: int(lr),
     ):
+        f = compile(lambda x, look=look: (optimizer.step(), look(optimizer.groups[0]["lr"]), x)[2])
+        f(X)
         with pytest.raises(CompileError, match="depends on a number that changes"):
-            compile(lambda x, look=look: (look(optimizer.groups[0]["lr"]), x)[1])(X)
+            f(X)
     f = compile(lambda x: x * np.sqrt(optimizer.groups[0]["lr"]) + optimizer.groups[0]["lr"] * np.arange(3.0))
     for lr in (0.25, 0.5):
         optimizer.groups[0]["lr"] = lr
