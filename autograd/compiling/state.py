@@ -403,7 +403,7 @@ class Trace(World):
         picks, alive, places, live = [], [], [], []
         own = {id(t): ref for t, ref in zip(self.tensors, self.refs, strict=True)}
         gradients = {id(t.grad): ref for t, ref in zip(self.tensors, self.refs, strict=True) if t.grad is not None}
-        for x in found:
+        for x in map(self.tape.own, found):
             if id(x) in own or id(x) in gradients:
                 picks.append(Recall(own.get(id(x)) or f"{gradients[id(x)]}.grad"))
             elif isinstance(x, Tensor):
