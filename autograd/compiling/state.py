@@ -253,7 +253,7 @@ class Target(NamedTuple):
 class Run(NamedTuple):
     """What a traced run leaves: its tape, the texts that read its inputs, and its outputs with their targets.
 
-    `picks` has, for each leaf of the result, None for an output, or the text or value that it is; `alive` are the
+    `picks` has, for each leaf of the result, an Output, a Recall or the value that it is; `alive` are the
     outputs (by their numbers) with a graph, `captured` the tensors at the ends of these graphs.
     """
 
@@ -277,8 +277,10 @@ class Recall(NamedTuple):
     text: str
 
 
-class Tensorlike(NamedTuple):
-    """A part of the result that is a Tensor of an output."""
+class Output(NamedTuple):
+    """A part of the result that is an output, or a Tensor of one."""
+
+    tensor: bool
 
 
 _MARKS = ("grad", "stamp", "began", "added")
@@ -408,10 +410,10 @@ class Trace(World):
                     alive.append(len(outputs))
                     places.append(len(picks))
                     live.append(x.node)
-                picks.append(Tensorlike())
+                picks.append(Output(tensor=True))
                 outputs.append(x._data)
             elif isinstance(x, Traced | Number | np.ndarray | np.generic):
-                picks.append(None)
+                picks.append(Output(tensor=False))
                 outputs.append(x)
             elif isinstance(x, _CONSTANTS) or any(x is y for y in (*self.leaves, *attributes, *self.state.modules)):
                 picks.append(x)
