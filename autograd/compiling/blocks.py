@@ -187,7 +187,8 @@ class BlockScope(Scope):
         if id(line) in self.outs:
             return self.outs[id(line)]
         own = [self.names.get(id(memory_of(x)), "") for x in values_in(line.args)]
-        return self.memory.take(line, self.shape, "C", own)
+        name: str = self.memory.take(line, self.shape, "C", own)
+        return name
 
     def give(self, line: Line, text: str, array: str = "") -> None:
         if not line.shape:  # a sum, to be made now, for its array is written over

@@ -86,14 +86,14 @@ def compile(
     >>> f.stats.compiles
     1
     """
-    options = {"exact": exact, "fallback": fallback, "grads": grads, "audit": audit}
     if function is None:
-        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)
+        options = {"exact": exact, "fallback": fallback, "grads": grads, "audit": audit}
+        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)  # type: ignore[arg-type]
     if not callable(function):
         raise TypeError(f"compile takes a function; got {function!r:.60}")
     if cache_size < 1:
         raise ValueError(f"cache_size is how many programs are kept, at least 1; got {cache_size!r}")
-    return Compiled(function, cache_size=cache_size, threads=threads or _cores(), **options)
+    return Compiled(function, exact, fallback, grads, audit, cache_size, threads or _cores())
 
 
 def _cores() -> int:

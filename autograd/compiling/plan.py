@@ -21,7 +21,7 @@ from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Arraylike, Recall, Run, State, Tensorlike, is_array, same
+from .state import Output, Recall, Run, State, is_array, same
 
 MISS: Any = object()  # this program is not for this call
 
@@ -224,10 +224,9 @@ class Plan:
         for pick in self.run.picks:
             if isinstance(pick, Recall):
                 parts.append(pick.text)
-            elif isinstance(pick, Arraylike):
-                parts.append(next(places))
-            elif isinstance(pick, Tensorlike):
-                parts.append(f"tensor_of({next(places)})")
+            elif isinstance(pick, Output):
+                output = next(places)
+                parts.append(f"tensor_of({output})" if pick.tensor else output)
             else:
                 parts.append(self._name("p", pick))
         tree = self.run.build([Text(part) for part in parts])
@@ -299,7 +298,8 @@ class Plan:
                     own[j] = dict(own[j]) if target.old is not None else {}
                 own[j][key] = value if isinstance(value, int | float) else asarray(value)
         changes += [(self.state.optimizers[i], "state", own) for i, own in states.items()]
-        update(*last, changes)
+        functions, a, b, out = last
+        update(functions, a, b, out, changes)
         self._own(outputs, [x for i in states for x in (states[i], *states[i])])
 
     def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:

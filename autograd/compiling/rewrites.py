@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -236,7 +237,7 @@ def scaled(program: Program) -> Program:
 
 
 # The rewrites by name, in the order in which they are made; each is a function of a program.
-RULES = {
+RULES: dict[str, Callable[[Program], Program]] = {
     "products": lambda program: rewrite(program, faster),
     "scale": scaled,
     "layout": lambda program: laid_out(rewrite(program, same)),
@@ -246,7 +247,8 @@ RULES = {
 def rewritten(program: Program, run: Any, exact: bool) -> Program:
     """The program of a run after all passes."""
     program = rewrite(program, canonical)
-    program = rewrite(program, lambda new, line, old, outputs=program.outputs: simpler(new, line, old, outputs, exact))
+    outputs = program.outputs
+    program = rewrite(program, lambda new, line, old: simpler(new, line, old, outputs, exact))
     for rule in () if exact else RULES.values():
         program = rule(program)
     apart(program, run)

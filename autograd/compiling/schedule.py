@@ -149,7 +149,8 @@ class Main(Scope):
         for value, replaced in zip(self.program.outputs, replaces, strict=True):
             line: Any = memory_of(value) if isinstance(value, Value) else None
             if replaced is not None and has_out(line) and line is value and id(line) not in self.slots:
-                slot = Slot(identifier(replaced[0], taken), *line.like, last.get(id(line)))
+                shape, dtype, order = line.like
+                slot = Slot(identifier(replaced[0], taken), shape, dtype, order, last.get(id(line)))
                 taken.add(slot.name)
                 self.slots[id(line)] = slot
 

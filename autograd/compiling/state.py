@@ -40,8 +40,8 @@ class Watcher(Observer):
             return self._inside("update", "", function)
         if kind == "op" and self.tape is not None:
             self.tape.before = len(self.tape.errors)
-        if kind == "outside" and self.tape is not None:
-            return lambda *args: self.tape.record("opaque", function, args, {})  # type: ignore[union-attr]
+        if kind == "outside" and (tape := self.tape) is not None:
+            return lambda *args: tape.record("opaque", function, args, {})
         return function
 
     def _path(self, module: Any) -> str:
@@ -165,7 +165,7 @@ class State:
 
     def requires_grad(self, target: Any, leaves: Sequence[Any]) -> bool:
         """Whether this output is the new value of a tensor that requires a gradient."""
-        return target.kind == "data" and self.of(leaves)[target.place].requires_grad
+        return target.kind == "data" and bool(self.of(leaves)[target.place].requires_grad)
 
     # ---- what makes another program
 
@@ -199,7 +199,7 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, float | complex):
         return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
     if isinstance(a, np.generic):
-        return a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
     if isinstance(a, tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
@@ -253,7 +253,7 @@ class Target(NamedTuple):
 class Run(NamedTuple):
     """What a traced run leaves: its tape, the texts that read its inputs, and its outputs with their targets.
 
-    `picks` has, for each leaf of the result, what kind of output it is, or the text or value that it is; `alive` are the
+    `picks` has, for each leaf of the result, an Output, a Recall or the value that it is; `alive` are the
     outputs (by their numbers) with a graph, `captured` the tensors at the ends of these graphs.
     """
 
@@ -277,12 +277,10 @@ class Recall(NamedTuple):
     text: str
 
 
-class Arraylike(NamedTuple):
-    """A part of the result that is an output."""
+class Output(NamedTuple):
+    """A part of the result that is an output, or a Tensor of one."""
 
-
-class Tensorlike(NamedTuple):
-    """A part of the result that is a Tensor of an output."""
+    tensor: bool
 
 
 _MARKS = ("grad", "stamp", "began", "added")
@@ -400,7 +398,8 @@ class Trace(World):
         self._must_not_change(attributes)
         outputs: list[Any] = []
         targets: list[Target] = []
-        picks, alive, places, live = [], [], [], []
+        picks: list[Any] = []
+        alive, places, live = [], [], []
         own = {id(t): ref for t, ref in zip(self.tensors, self.refs, strict=True)}
         gradients = {id(t.grad): ref for t, ref in zip(self.tensors, self.refs, strict=True) if t.grad is not None}
         for x in map(self.tape.own, found):
@@ -411,10 +410,10 @@ class Trace(World):
                     alive.append(len(outputs))
                     places.append(len(picks))
                     live.append(x.node)
-                picks.append(Tensorlike())
+                picks.append(Output(tensor=True))
                 outputs.append(x._data)
             elif isinstance(x, Traced | Number | np.ndarray | np.generic):
-                picks.append(Arraylike())
+                picks.append(Output(tensor=False))
                 outputs.append(x)
             elif isinstance(x, _CONSTANTS) or any(x is y for y in (*self.leaves, *attributes, *self.state.modules)):
                 picks.append(x)

@@ -75,9 +75,9 @@ class Tape:
         if into is not None and not order_of(value):
             kind, args = "over", (into, *args)
         given = instances((args, kwargs), Traced)
-        places = nested((args, kwargs), lambda x: x.at if isinstance(x, Traced) else x)
+        ats, named = nested((args, kwargs), lambda x: x.at if isinstance(x, Traced) else x)
         single = isinstance(value, np.ndarray | np.generic)
-        line = self._line(kind, function, *places, value, given if single and kind not in ("put", "put_at") else ())
+        line = self._line(kind, function, ats, named, value, given if single and kind not in ("put", "put_at") else ())
         guarded = _shape_depends(kind, function, args)
         if isinstance(value, tuple | list):
             parts = []
@@ -315,7 +315,7 @@ class Traced(NDArrayOperatorsMixin):
     def __autograd_forward__(self, op: Any, arrays: Any, params: dict[str, Any]) -> Any:
         """The result of an op whose forward failed on this kind of array: one call of it as a whole."""
         if any(callable(x) for x in params.values()):
-            raise self.tape.errors[-1] if self.tape.errors else sys.exception()  # its backward pass would be of this run
+            raise  # its backward pass would be that of this run
         del self.tape.errors[self.tape.before :]  # the op has found another way
         function = op.forward
         known = getattr(np, getattr(function, "__name__", ""), None) is function
