@@ -94,7 +94,7 @@ class Plan:
         say += self._one_tensor_each(leaves)
         same_names = ["ATTRIBUTES.number == plan.changed"]
         for i, place in enumerate(self.state.names):
-            text = f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]"
+            text = f"n{i}{place.text}"
             if text not in self.texts:
                 same_names.append(self._watch(text, place.get()))
         for f in self.state.functions:

@@ -233,6 +233,66 @@ def test_a_cache_is_a_constant_and_an_audit_finds_that_it_was_cleared():
         f(X)
 
 
+class Counting(nn.Module):
+    def __init__(self):
+        self.total, self.scale = np.zeros(2), np.ones(2)
+
+    def forward(self, x):
+        self.count(x)
+        return x * self.scale
+
+
+class Adding(Counting):
+    def count(self, x):
+        self.total += x
+
+
+class Keeping(Counting):
+    def count(self, x):
+        self.last = x * 2.0
+
+
+class Replacing(Counting):
+    def count(self, x):
+        self.total = self.total + x
+
+
+@pytest.mark.parametrize("kind", [Adding, Keeping, Replacing])
+def test_attributes_that_a_module_changes_in_every_call_are_refused(kind):
+    module = kind()
+    f = compile(lambda x: module(x))
+    f(np.ones(2))
+    with pytest.raises(CompileError, match="attributes of a module are changed in the function"):
+        f(np.ones(2))
+
+
+def test_an_array_of_its_own_name_that_a_function_adds_to_is_refused():
+    total = np.zeros(2)
+
+    def f(x):
+        nonlocal total
+        total += x
+        return x * 2.0
+
+    g = compile(f)
+    g(np.ones(2))
+    with pytest.raises(CompileError, match="total is changed in the function"):
+        g(np.ones(2))
+
+
+def test_another_array_as_an_attribute_or_in_a_tuple_is_noticed_at_once():
+    module, pair = Counting(), (np.ones(2), 2.0)
+    module.count = lambda x: None
+    f = compile(lambda x: module(x) * pair[0] * pair[1])
+    for _ in range(5):
+        same(f(np.ones(2)), np.full(2, 2.0))
+    module.scale = np.full(2, 3.0)
+    same(f(np.ones(2)), np.full(2, 6.0))
+    same(f(np.ones(2)), np.full(2, 6.0))
+    pair = (np.full(2, 5.0), 2.0)
+    same(f(np.ones(2)), np.full(2, 30.0))
+
+
 def test_a_backward_pass_that_depends_on_numbers_is_refused():
     @autograd.custom_gradient
     def op(x):
