@@ -353,7 +353,7 @@ class Scope(ABC):
         array = self.target(line)
         if not array:
             array = f"u{len(self.lines)}"
-            self.lines.append(f"{array} = {self.text(x)}.copy()")
+            self.lines.append(f"{array} = {self.text(x)}.copy(order='K')")
         elif array != self.fixed.get(id(memory_of(x))):
             self.lines.append(f"np.copyto({array}, {self.text(x)})")
         self.names[id(line)] = array

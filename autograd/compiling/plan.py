@@ -21,7 +21,7 @@ from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Recall, Run, State, Tensorlike, is_array, same
+from .state import Output, Recall, Run, State, is_array, same
 
 MISS: Any = object()  # this program is not for this call
 
@@ -100,7 +100,7 @@ class Plan:
         say += self._one_tensor_each(leaves)
         same_names = ["ATTRIBUTES.number == plan.changed"]
         for i, place in enumerate(self.state.names):
-            text = f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]"
+            text = f"n{i}{place.text}"
             if text not in self.texts:
                 same_names.append(self._watch(text, place.get()))
         for f in self.state.functions:
@@ -233,9 +233,9 @@ class Plan:
         for pick in self.run.picks:
             if isinstance(pick, Recall):
                 parts.append(pick.text)
-            elif pick is None or isinstance(pick, Tensorlike):
+            elif isinstance(pick, Output):
                 output = next(places)
-                parts.append(f"tensor_of({output})" if pick is not None else output)
+                parts.append(f"tensor_of({output})" if pick.tensor else output)
             else:
                 parts.append(self._name("p", pick))
         tree = self.run.build([Text(part) for part in parts])

@@ -234,7 +234,7 @@ def nested(x: Any, change: Callable[[Any], Any]) -> Any:
     return change(x)
 
 
-def instances(x: Any, kind: type) -> list[Any]:
+def instances(x: Any, kind: type | tuple[type, ...]) -> list[Any]:
     """Every instance of `kind` in nested arguments."""
     found: list[Any] = []
     nested(x, lambda item: found.append(item) if isinstance(item, kind) else None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockScope, Memory, making, run_blocks, scheduled
 from .emit import FLAT, Constants, Scope, comment, identifier
-from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, memory_of, needed, values_in
+from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, memory_of, needed, order_of, values_in
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
 END = 1 << 60  # after the last line
@@ -227,7 +227,7 @@ class Main(Scope):
         if not has_out(line):
             return ""
         if self.last[id(line)] == END:  # a result is the caller's: new memory, which NumPy makes if it can
-            if not block and not (line.kind == "dot" and line.order == "F"):
+            if not block and _lies_as_its_arguments(line):
                 return ""
             name = self._new_name()
             self.lines.append(f"{name} = {making(*line.like)}")
@@ -268,6 +268,15 @@ class Main(Scope):
         name = f"{base}_{suffix}"
         self.constants.prepared.setdefault(name, text.format(base))
         return name
+
+
+def _lies_as_its_arguments(line: Line) -> bool:
+    """Whether NumPy itself gives the result of a line the layout that it has in the function."""
+    if line.kind in ("dot", "copy"):
+        return line.order == "C" or line.kind == "copy"
+    arrays = [x for x in instances((line.args, line.kwargs), (Value, np.ndarray)) if x.shape]
+    orders = {x.order if isinstance(x, Value) else order_of(x) for x in arrays}
+    return orders <= {line.order} and (line.order == "C" or all(x.shape == line.shape for x in arrays))
 
 
 class Changed(Exception):

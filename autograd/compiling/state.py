@@ -99,6 +99,11 @@ class Name(NamedTuple):
     holder: Any
     key: Any
 
+    @property
+    def text(self) -> str:
+        """How what is in the holder is read."""
+        return ".cell_contents" if self.key is None else f"[{self.key!r}]"
+
     def get(self) -> Any:
         try:
             return self.holder.cell_contents if self.key is None else self.holder[self.key]
@@ -145,6 +150,7 @@ class State:
             if (x := ref()) is not None and id(x) not in new and not any(x is leaf for leaf in leaves):
                 self._add(x.name or "tensor", x)
         self.tensors.update(dict.fromkeys(self.given))  # each call has its own
+        self.arrays = True  # whether arrays in the names are inputs: if not, and anywhere else, they are constants
         self.taken = self.values()
 
     def _add(self, name: str, x: Tensor) -> str:
@@ -181,27 +187,32 @@ class State:
 
     def holds(self) -> bool:
         """Whether all this is as it was."""
-        now = self.values()
-        if len(now) != len(self.taken) or not all(map(same, now, self.taken)):
+        now, arrays = self.values(), len(self.names) if self.arrays else 0
+        if len(now) != len(self.taken):
+            return False
+        if not all(same(a, b, i < arrays) for i, (a, b) in enumerate(zip(now, self.taken, strict=True))):
             return False
         self.taken = now
         return True
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether a program for one value is right for the other: the same object, an equal plain value, any array."""
+def same(a: Any, b: Any, arrays: bool = True) -> bool:
+    """Whether a program for one value is right for the other: the same object, an equal plain value.
+
+    With `arrays` also any array of the same layout, because it is an input.
+    """
     if a is b:
         return True
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
+        return bool(arrays and is_array(a) and a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
     if isinstance(a, float | complex):
         return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
     if isinstance(a, np.generic):
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(same(x, y, False) for x, y in zip(a, b, strict=True))
     return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
 
 
@@ -255,7 +266,7 @@ class Target(NamedTuple):
 class Run(NamedTuple):
     """What a traced run leaves: its tape, the texts that read its inputs, and its outputs with their targets.
 
-    `picks` has, for each leaf of the result, None for an output, or the text or value that it is; `alive` are the
+    `picks` has, for each leaf of the result, an Output, a Recall or the value that it is; `alive` are the
     outputs (by their numbers) with a graph, `captured` the tensors at the ends of these graphs.
     """
 
@@ -279,8 +290,10 @@ class Recall(NamedTuple):
     text: str
 
 
-class Tensorlike(NamedTuple):
-    """A part of the result that is a Tensor of an output."""
+class Output(NamedTuple):
+    """A part of the result that is an output, or a Tensor of one."""
+
+    tensor: bool
 
 
 _MARKS = ("grad", "stamp", "began", "added")
@@ -326,7 +339,7 @@ class Trace(World):
         self.tape, self.texts, self.refs = Tape(), [""][:0], state.refs()
         self.inputs: dict[int, int] = {}  # {id of a traced input: its number}
         self.held: list[Any] = []
-        self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
+        self.arrays = state.arrays = arrays  # whether arrays in the function's names are inputs, or constants
 
     def _add(self, name: str, text: str, value: Any) -> Any:
         name = identifier(name, self.tape.names)
@@ -365,9 +378,7 @@ class Trace(World):
             ]
         for i, (place, value) in enumerate(self.names):
             if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
-                place.set(
-                    self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value)
-                )
+                place.set(self._add(place.name, f"n{i}{place.text}", value))
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
@@ -406,7 +417,7 @@ class Trace(World):
         alive, places, live = [], [], []
         own = {id(t): ref for t, ref in zip(self.tensors, self.refs, strict=True)}
         gradients = {id(t.grad): ref for t, ref in zip(self.tensors, self.refs, strict=True) if t.grad is not None}
-        for x in found:
+        for x in map(self.tape.own, found):
             if id(x) in own or id(x) in gradients:
                 picks.append(Recall(own.get(id(x)) or f"{gradients[id(x)]}.grad"))
             elif isinstance(x, Tensor):
@@ -414,10 +425,10 @@ class Trace(World):
                     alive.append(len(outputs))
                     places.append(len(picks))
                     live.append(x.node)
-                picks.append(Tensorlike())
+                picks.append(Output(tensor=True))
                 outputs.append(x._data)
             elif isinstance(x, Traced | Number | np.ndarray | np.generic):
-                picks.append(None)
+                picks.append(Output(tensor=False))
                 outputs.append(x)
             elif isinstance(x, _CONSTANTS) or any(x is y for y in (*self.leaves, *attributes, *self.state.modules)):
                 picks.append(x)
@@ -466,17 +477,13 @@ class Trace(World):
         for before in self.before:
             if before[0].node is not before[2]:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
-        now = self.state.values()
-        if len(now) == len(attributes) and all(map(_same_now, now, attributes)):
-            return
-        for place, (_, value) in zip(self.state.names, self.names, strict=True):
-            if not _same_now(place.get(), value):
+        names, now = len(self.names), self.state.values()
+        for i, (place, value) in enumerate(self.names):
+            if not self._as_given(now[i], f"n{i}{place.text}") and not same(now[i], value, False):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
+        if len(now) == len(attributes) and all(same(a, b, False) for a, b in list(zip(now, attributes, strict=True))[names:]):
+            return
         raise CompileError("attributes of a module are changed in the function; a program would not do it again")
-
-
-def _same_now(a: Any, b: Any) -> bool:
-    return isinstance(a, Traced) or same(a, b)
 
 
 def is_array(x: Any) -> bool:

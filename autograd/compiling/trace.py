@@ -70,7 +70,7 @@ class Tape:
         """Make a call on the concrete values and write it down; the result has the layout and dtype of `into`."""
         if self.closed:
             return self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
-        args, kwargs = nested((args, kwargs), self._own)
+        args, kwargs = nested((args, kwargs), self.own)
         value = self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
         if into is not None and not order_of(value):
             kind, args = "over", (into, *args)
@@ -87,7 +87,7 @@ class Tape:
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return self._result(line, function, value, given, guarded)
 
-    def _own(self, x: Any) -> Any:
+    def own(self, x: Any) -> Any:
         """An argument of a call; an array that another run has left behind is a constant."""
         if isinstance(x, Traced) and x.tape is not self:
             return x.value
@@ -144,13 +144,15 @@ class Tape:
             self.program.guards.append((asked.at, True))
         return made
 
-    def written(self, ufunc: np.ufunc, method: str, out: Any, result: Any) -> Any:
+    def written(self, ufunc: np.ufunc, method: str, inputs: Any, out: Any, result: Any) -> Any:
         """The result of a ufunc that was given an `out`: what the caller goes on with."""
         if len(out) > 1 or method not in ("__call__", "reduce"):
             self.refuse(f"np.{ufunc.__name__}.{method} writes into an array", _NO_OUT)
         if isinstance(out[0], Traced):
             return out[0].become(result)
         if not in_library(sys._getframe(2)):  # the library goes on with what is returned, as `array += traced` does
+            if out[0] is not inputs[0]:
+                self.refuse(f"np.{ufunc.__name__} writes into an array that is made here", _NO_OUT)
             self.replaced[id(out[0])] = out[0], result
         return result
 
@@ -252,7 +254,7 @@ class Traced(NDArrayOperatorsMixin):
         if out is None or self.tape.closed:
             return self.tape.record("call", function, inputs, kwargs)
         result = self.tape.record("call", function, inputs, kwargs, into=out[0])
-        return self.tape.written(ufunc, method, out, result)
+        return self.tape.written(ufunc, method, inputs, out, result)
 
     def become(self, result: Any) -> Any:
         """Take the value of `result`, which was written into this array: no other array may share its memory."""

@@ -9,7 +9,7 @@ import pytest
 
 import autograd
 import nn
-from autograd import CompileError, Tensor, compile, no_grad
+from autograd import AuditError, CompileError, Tensor, compile, no_grad
 from compiled_steps import MODES, close, deep_network, same
 from programs import Program
 from samples import CALLS, IDS, closed
@@ -40,7 +40,7 @@ def test_value_and_gradient_of_every_op(name, i, exact, same):
     ours, theirs = leaves_of(arrays), leaves_of(arrays)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for _ in range(2):
+        for _ in range(3):
             same(compiled(*ours), both(*theirs))
             for a, b in zip(ours, theirs, strict=True):
                 assert (a.grad is None) == (b.grad is None)
@@ -103,7 +103,7 @@ def trained(name, options, wrap=None, dropout=0.0):
 
     step = wrap(step) if wrap else step
     losses = []
-    for i in range(7):
+    for i in range(9):
         X, y = rng.normal(size=(12, 4)).astype(np.float32), rng.integers(0, 3, 12)
         losses.append(step(X, y).item())
         optimizer.lr *= 0.9  # a schedule makes no new program
@@ -125,7 +125,7 @@ def test_training_steps(name, options, dropout):
         assert a.keys() == b.keys()
         for key in a:
             same(a[key], b[key])
-    assert step.stats.compiles <= 3 and step.stats.eager == 0  # the first step, the later ones, and those in eval()
+    assert step.stats.compiles == 2 and step.stats.eager == 0  # the steps in train(), and those in eval()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_losses(loss):
         return value
 
     ours, theirs, compiled = *leaves_of([x, x]), compile(both)
-    for _ in range(2):
+    for _ in range(3):
         same(compiled(ours), both(theirs))
         same(ours.grad, theirs.grad)
         ours.grad = theirs.grad = None
@@ -166,10 +166,10 @@ def test_a_graph_recorded_before_a_compiled_step_knows_that_weights_were_replace
         (w * w).sum().backward()
         optimizer.step()
 
-    step()
+    step(), step()
     before, kept = (w * w).sum(), w.data
     step()
-    assert kept.tolist() == pytest.approx([0.8, 1.6])  # a shared array is not written to
+    assert kept.tolist() == pytest.approx([0.64, 1.28])  # a shared array is not written to
     with pytest.raises(autograd.GraphError, match="was replaced"):
         before.backward()
 
@@ -183,13 +183,14 @@ def test_new_shapes_dtypes_and_arguments_compile_anew_and_the_cache_is_bounded()
         return (x**power).sum()
 
     for n in (1, 2, 3):
-        f(np.ones(n))
-        f(np.ones(n))
+        for _ in range(3):
+            f(np.ones(n))
     assert f.stats.compiles == 3
-    f(np.ones(3, np.float32))
-    f(np.ones(3), power=3)
+    for _ in range(2):
+        f(np.ones(3, np.float32))
+        f(np.ones(3), power=3)
     assert f.stats.compiles == 5 and len(f.plans) == 3
-    f(np.ones(1))
+    f(np.ones(1)), f(np.ones(1))
     assert f.stats.compiles == 6
 
 
@@ -203,12 +204,30 @@ def test_modes_and_closures_that_changed_compile_anew():
     x = np.ones((3, 4), np.float32)
     with no_grad():
         model.eval()
-        first = f(x)
+        for _ in range(2):
+            first = f(x)
         factor = 3.0
-        same(f(x), model(x) * 3.0)
-        model.items[-1] = nn.Linear(8, 2)
-        assert f(x).shape == (3, 2) and first.shape == (3, 3)
+        for _ in range(2):
+            close(f(x), model(x) * 3.0)
+        model.items = [*model.items[:-1], nn.Linear(8, 2)]
+        for _ in range(2):
+            assert f(x).shape == (3, 2) and first.shape == (3, 3)
     assert f.stats.compiles == 3
+
+
+def test_a_list_that_is_edited_is_found_by_the_next_audit():
+    model, x = deep_network().eval(), np.ones((3, 4), np.float32)
+    f = compile(lambda x: model(x))
+    with no_grad():
+        for _ in range(4):
+            f(x)
+        model.items[-1] = nn.Linear(8, 2)
+        for _ in range(3):
+            f(x)
+        with pytest.raises(AuditError, match="differ in the result; something that it reads has changed"):
+            f(x)
+        for _ in range(3):
+            close(f(x), model(x))
 
 
 def test_python_that_depends_on_values_is_named_or_run_as_it_is():
@@ -217,11 +236,16 @@ def test_python_that_depends_on_values_is_named_or_run_as_it_is():
             return x * 2
         return x
 
-    with pytest.raises(CompileError, match=r"test_compiling\.py:\d+: if x\.sum\(\) > 0"):
-        compile(f)(np.ones(3))
-    with pytest.raises(CompileError, match="plain number or array"):
-        compile(lambda x: float(x.sum()))(np.ones(3))
+    for function, text in (
+        (f, r"test_compiling\.py:\d+: if x\.sum\(\) > 0"),
+        (lambda x: float(x.sum()), "plain number or array"),
+    ):
+        compiled = compile(function)
+        assert np.all(compiled(np.ones(3)) == function(np.ones(3)))
+        with pytest.raises(CompileError, match=text):
+            compiled(np.ones(3))
     g = compile(f, fallback=True)
+    g(np.ones(3))
     with pytest.warns(RuntimeWarning, match="f is not compiled"):
         same(g(np.ones(3)), np.full(3, 2.0))
     same(g(-np.ones(3)), -np.ones(3))
@@ -238,6 +262,8 @@ def test_an_error_leaves_everything_as_it_was():
         loss.backward()
         return loss.item()
 
+    f(np.ones((3, 2), np.float32))
+    model.weight.grad = model.bias.grad = None
     with pytest.raises(CompileError):
         f(np.ones((3, 2), np.float32))
     assert model.weight.data is before and model.weight.grad is None
@@ -252,8 +278,8 @@ def test_labels_out_of_range_are_refused_in_later_runs_too():
         return loss_of(model(x), y)
 
     x = np.ones((2, 2), np.float32)
-    f(x, np.array([0, 2]))
-    same(f(x, np.array([1, 1])), loss_of(model(x), np.array([1, 1])))
+    f(x, np.array([0, 2])), f(x, np.array([0, 2]))
+    close(f(x, np.array([1, 1])), loss_of(model(x), np.array([1, 1])))
     with pytest.raises(ValueError, match="is not one of the 3 classes"):
         f(x, np.array([0, 3]))
 
@@ -273,12 +299,13 @@ def test_the_source_is_readable_numpy():
         optimizer.step()
         return loss
 
-    with pytest.raises(CompileError, match="before the first call"):
-        step.source  # noqa: B018
-    step(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32))
+    for _ in range(2):
+        with pytest.raises(CompileError, match="before the second call"):
+            step.source  # noqa: B018
+        step(np.ones((4, 2), np.float32), np.ones((4, 1), np.float32))
     for text in (
         "def step(X, y, _0_weight,",
-        "# forward: 0 (Linear)",
+        "# forward: 0\n",
         "# backward",
         "# update",
         "np.tanh(",
@@ -291,7 +318,7 @@ def test_the_source_is_readable_numpy():
 def test_numbers_times_numbers_times_a_sum():
     f = compile(lambda x: (x.sum() * 0.5) * 3.0 + (x.sum(axis=0) * 2.0).sum() * 0.25)
     x = np.arange(12.0).reshape(4, 3)
-    for _ in range(2):
+    for _ in range(3):
         close(f(x), np.float64(66 * 1.5 + 66 * 0.5))
 
 
@@ -301,7 +328,7 @@ def test_dead_code_goes_and_common_expressions_are_shared():
         np.exp(x)
         return np.sin(x) * 2 + np.sin(x)
 
-    f(np.ones(3))
+    f(np.ones(3)), f(np.ones(3))
     assert "exp" not in f.source and f.source.count("np.sin") == 1
 
 
@@ -313,4 +340,7 @@ def test_methods_compile_too():
         def scale(self, x):
             return x * self.factor
 
-    same(Scaler().scale(np.ones(2)), np.full(2, 2.0))
+    scaler = Scaler()
+    for _ in range(3):
+        same(scaler.scale(np.ones(2)), np.full(2, 2.0))
+    assert scaler.scale.stats.compiles == 1 and "def scale(" in scaler.scale.source
