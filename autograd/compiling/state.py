@@ -163,6 +163,10 @@ class State:
         """The tensors of a call with these arguments."""
         return [leaves[self.given[name]] if name in self.given else x for name, x in self.tensors.items()]
 
+    def name_texts(self) -> list[str]:
+        """How a program's call reads each name."""
+        return [f"n{i}.cell_contents" if x.key is None else f"n{i}[{x.key!r}]" for i, x in enumerate(self.names)]
+
     # ---- what makes another program
 
     def values(self) -> list[Any]:
@@ -176,28 +180,38 @@ class State:
         return found
 
     def holds(self) -> bool:
-        """Whether all this is as it was."""
+        """Whether all this is as it was, but for the numbers in arrays."""
         now = self.values()
-        if len(now) != len(self.taken) or not all(map(same, now, self.taken)):
+        if not alike(now, self.taken):
             return False
         self.taken = now
         return True
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether a program for one value is right for the other: the same object, an equal plain value, any array."""
+def alike(now: Sequence[Any], before: Sequence[Any], inputs: Any = None) -> bool:
+    """Whether `same` holds for all; other arrays are allowed at the places that are `inputs`, or at all."""
+    return len(now) == len(before) and all(
+        same(a, b, inputs is None or i in inputs) for i, (a, b) in enumerate(zip(now, before, strict=True))
+    )
+
+
+def same(a: Any, b: Any, arrays: bool = True) -> bool:
+    """Whether a program for one value is right for the other: the same object, an equal plain value.
+
+    With `arrays` an array is right for another of its outline.
+    """
     if a is b:
         return True
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
+        return arrays and bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
     if isinstance(a, float | complex):
         return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
     if isinstance(a, np.generic):
         return a.dtype == b.dtype and a.tobytes() == b.tobytes()
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(same(x, y, arrays) for x, y in zip(a, b, strict=True))
     return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
 
 
@@ -355,15 +369,17 @@ class Trace(World):
                 {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
                 for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
             ]
+        texts = state.name_texts()
         for i, (place, value) in enumerate(self.names):
             if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
-                place.set(self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value))
+                place.set(self._add(place.name, texts[i], value))
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
         """Run the function on traced arrays; everything is put back."""
         draws = [Draw(np.random.mtrand._rand)]
         attributes = self.state.values()
+        modules = [(module, dict(vars(module))) for module in self.state.modules]
         try:
             args, kwargs = build(self.install(names))
             with Switch(observer=Watcher(self.tape)):
@@ -379,6 +395,10 @@ class Trace(World):
             for place, value in self.names:
                 if value is not place and place.get() is not value:
                     place.set(value)
+            for module, own in modules:
+                if not alike([*vars(module).values()], [*own.values()], ()):
+                    vars(module).clear()
+                    vars(module).update(own)
             for draw in (*draws, *self.tape.drawn.values()):
                 draw.put_back()
 
@@ -453,17 +473,12 @@ class Trace(World):
         for before in self.before:
             if before[0].node is not before[2]:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
-        now = self.state.values()
-        if len(now) == len(attributes) and all(map(_same_now, now, attributes)):
-            return
-        for place, (_, value) in zip(self.state.names, self.names, strict=True):
-            if not _same_now(place.get(), value):
+        count = len(self.names)
+        for place, text, (_, value) in zip(self.state.names, self.state.name_texts(), self.names, strict=True):
+            if not (self._as_given(place.get(), text) or same(place.get(), value, arrays=False)):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
-        raise CompileError("attributes of a module are changed in the function; a program would not do it again")
-
-
-def _same_now(a: Any, b: Any) -> bool:
-    return isinstance(a, Traced) or same(a, b)
+        if not alike(self.state.values()[count:], attributes[count:], ()):
+            raise CompileError("attributes of a module are changed in the function; a program would not do it again")
 
 
 def is_array(x: Any) -> bool:
