@@ -353,7 +353,7 @@ class _Again(Again):
         self.plan = plan
 
     def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
-        if not self.plan.state.holds():
+        if not self.plan.renew():
             raise GraphError(
                 "what the compiled function reads has changed since it gave this result, whose gradient is computed by "
                 "running the function again; call backward() before that changes, or inside the function"

@@ -21,7 +21,7 @@ from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Output, Recall, Run, State, is_array, same
+from .state import Output, Recall, Run, State, alike, is_array, same
 
 MISS: Any = object()  # this program is not for this call
 
@@ -50,6 +50,7 @@ class Plan:
         self.lock, self.owner, self.running = Lock(), 0, False
         self.drawn = [draw.owner for draw in run.tape.drawn.values()]
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
+        self.taken, self.arrays = state.values(), set[int]()  # `arrays` are the numbers of the names that are inputs
         self.watched: list[tuple[str, Any]] = []  # names in the space, and how to read what they were
         self.outputs = [f"s{k}" if slot else f"found[{k}]" for slot, k in program.outputs]
         self.kept = {t.place: x for t, x in zip(run.targets, self.outputs, strict=True) if t.kind == "grad"}
@@ -99,10 +100,12 @@ class Plan:
             say += self._alike(f"a{i}", leaf)
         say += self._one_tensor_each(leaves)
         same_names = ["ATTRIBUTES.number == plan.changed"]
-        for i, place in enumerate(self.state.names):
-            text = f"n{i}{place.text}"
-            if text not in self.texts:
-                same_names.append(self._watch(text, place.get()))
+        for i, (place, text) in enumerate(zip(self.state.names, self.state.name_texts(), strict=True)):
+            if text in self.texts:
+                self.arrays.add(i)
+                continue
+            value = place.get()
+            same_names.append(self._watch(f"plan.state.names[{i}].get()" if value is place else text, value))
         for f in self.state.functions:
             name = self._name("f", f)
             same_names += [self._watch(f"{name}.{x}", getattr(f, x)) for x in ("__defaults__", "__kwdefaults__")]
@@ -117,6 +120,9 @@ class Plan:
                 say.append(f"{ref}.node is {self._leaf(i) if tensor.requires_grad else None}")
             if i in self.run.without:
                 say.append(f"{ref}.grad is None")
+        for target in self.run.targets:
+            if target.kind == "state" and target.old is None:
+                say.append(f"{target.item[1]!r} not in o{target.place}.state[{target.item[0]}]")
         return say
 
     def _alike(self, text: str, x: Any) -> list[str]:
@@ -253,8 +259,10 @@ class Plan:
     def renew(self) -> bool:
         """Whether all that was compared by identity is something for which the program is right, if not the same."""
         changed = ATTRIBUTES.number
-        if not self.state.holds():
+        now = self.state.values()
+        if not alike(now, self.taken, self.arrays):
             return False
+        self.taken = now
         self.space |= {name: eval(text, self.space) for name, text in self.watched}
         self.changed = changed
         return True

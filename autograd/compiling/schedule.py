@@ -13,7 +13,20 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockScope, Memory, making, run_blocks, scheduled
 from .emit import FLAT, Constants, Scope, comment, identifier
-from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, memory_of, needed, order_of, values_in
+from .program import (
+    Input,
+    Line,
+    Number,
+    Program,
+    Value,
+    drawing,
+    has_out,
+    instances,
+    memory_of,
+    needed,
+    order_of,
+    values_in,
+)
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
 END = 1 << 60  # after the last line

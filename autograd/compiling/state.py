@@ -150,7 +150,6 @@ class State:
             if (x := ref()) is not None and id(x) not in new and not any(x is leaf for leaf in leaves):
                 self._add(x.name or "tensor", x)
         self.tensors.update(dict.fromkeys(self.given))  # each call has its own
-        self.arrays = True  # whether arrays in the names are inputs: if not, and anywhere else, they are constants
         self.taken = self.values()
 
     def _add(self, name: str, x: Tensor) -> str:
@@ -173,6 +172,10 @@ class State:
         """Whether this output is the new value of a tensor that requires a gradient."""
         return target.kind == "data" and bool(self.of(leaves)[target.place].requires_grad)
 
+    def name_texts(self) -> list[str]:
+        """How a program's call reads each name."""
+        return [f"n{i}{place.text}" for i, place in enumerate(self.names)]
+
     # ---- what makes another program
 
     def values(self) -> list[Any]:
@@ -186,33 +189,38 @@ class State:
         return found
 
     def holds(self) -> bool:
-        """Whether all this is as it was."""
-        now, arrays = self.values(), len(self.names) if self.arrays else 0
-        if len(now) != len(self.taken):
-            return False
-        if not all(same(a, b, i < arrays) for i, (a, b) in enumerate(zip(now, self.taken, strict=True))):
+        """Whether all this is as it was, but for the numbers in arrays."""
+        now = self.values()
+        if not alike(now, self.taken):
             return False
         self.taken = now
         return True
 
 
+def alike(now: Sequence[Any], before: Sequence[Any], inputs: Any = None) -> bool:
+    """Whether `same` holds for all; other arrays are allowed at the places that are `inputs`, or at all."""
+    return len(now) == len(before) and all(
+        same(a, b, inputs is None or i in inputs) for i, (a, b) in enumerate(zip(now, before, strict=True))
+    )
+
+
 def same(a: Any, b: Any, arrays: bool = True) -> bool:
     """Whether a program for one value is right for the other: the same object, an equal plain value.
 
-    With `arrays` also any array of the same layout, because it is an input.
+    With `arrays` an array is right for another of its outline.
     """
     if a is b:
         return True
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        return bool(arrays and is_array(a) and a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
+        return arrays and is_array(a) and bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
     if isinstance(a, float | complex):
         return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
     if isinstance(a, np.generic):
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(same(x, y, False) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(same(x, y, arrays) for x, y in zip(a, b, strict=True))
     return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
 
 
@@ -339,7 +347,7 @@ class Trace(World):
         self.tape, self.texts, self.refs = Tape(), [""][:0], state.refs()
         self.inputs: dict[int, int] = {}  # {id of a traced input: its number}
         self.held: list[Any] = []
-        self.arrays = state.arrays = arrays  # whether arrays in the function's names are inputs, or constants
+        self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
 
     def _add(self, name: str, text: str, value: Any) -> Any:
         name = identifier(name, self.tape.names)
@@ -376,15 +384,17 @@ class Trace(World):
                 {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
                 for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
             ]
+        texts = state.name_texts()
         for i, (place, value) in enumerate(self.names):
             if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
-                place.set(self._add(place.name, f"n{i}{place.text}", value))
+                place.set(self._add(place.name, texts[i], value))
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
         """Run the function on traced arrays; everything is put back."""
         draws = [Draw(np.random.mtrand._rand)]
         attributes = self.state.values()
+        modules = [(module, dict(vars(module))) for module in self.state.modules]
         try:
             args, kwargs = build(self.install(names))
             with Switch(observer=Watcher(self.tape)):
@@ -400,6 +410,10 @@ class Trace(World):
             for place, value in self.names:
                 if value is not place and place.get() is not value:
                     place.set(value)
+            for module, own in modules:
+                if not alike([*vars(module).values()], [*own.values()], ()):
+                    vars(module).clear()
+                    vars(module).update(own)
             for draw in (*draws, *self.tape.drawn.values()):
                 draw.put_back()
 
@@ -477,13 +491,12 @@ class Trace(World):
         for before in self.before:
             if before[0].node is not before[2]:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
-        names, now = len(self.names), self.state.values()
-        for i, (place, value) in enumerate(self.names):
-            if not self._as_given(now[i], f"n{i}{place.text}") and not same(now[i], value, False):
+        count = len(self.names)
+        for place, text, (_, value) in zip(self.state.names, self.state.name_texts(), self.names, strict=True):
+            if not (self._as_given(place.get(), text) or same(place.get(), value, arrays=False)):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
-        if len(now) == len(attributes) and all(same(a, b, False) for a, b in list(zip(now, attributes, strict=True))[names:]):
-            return
-        raise CompileError("attributes of a module are changed in the function; a program would not do it again")
+        if not alike(self.state.values()[count:], attributes[count:], ()):
+            raise CompileError("attributes of a module are changed in the function; a program would not do it again")
 
 
 def is_array(x: Any) -> bool:
