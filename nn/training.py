@@ -90,7 +90,7 @@ def _check(
     model: Any, X: Any, loss: Any, optimizer: Any, epochs: Any, batch_size: Any, callbacks: Any, validation: Any
 ) -> None:
     """Raise TypeError for arguments of the wrong kind, and ValueError for those that do not fit."""
-    if not isinstance(model, Module):
+    if isinstance(model, type) or not hasattr(model, "named_parameters"):  # a module, or one that is compiled
         kind = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise TypeError(f"fit(model, X, y) takes a module first; got {kind}")
     if loss is not None and (not callable(loss) or isinstance(loss, type)):

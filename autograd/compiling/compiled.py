@@ -121,7 +121,7 @@ class Compiled:
         cache_size: int,
         threads: int,
     ) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.name = getattr(function, "__name__", type(function).__name__)
         self.function, self.exact, self.fallback, self.grads, self.audit = function, exact, fallback, grads, audit
         self.cache_size, self.threads = cache_size, threads
@@ -151,6 +151,12 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else Bound(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the function has, a module's parameters for example."""
+        if name[:2] == "__" or "function" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+        return getattr(self.function, name)
 
     @property
     def source(self) -> str:

@@ -159,8 +159,8 @@ def _weighted_mean(losses: Any, weights: Any, reduction: str) -> Any:
     """The reduced losses; "mean" is their sum over the sum of the weights, nan if all are ignored."""
     if reduction != "mean":
         return reduce(losses, reduction)
-    total = float(weights.sum())
-    return losses.sum() * (1 / total if total else math.nan)
+    total = weights.sum()
+    return losses.sum() * (1 / np.where(total == 0, total.dtype.type(math.nan), total))
 
 
 def cross_entropy(
