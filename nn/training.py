@@ -214,7 +214,8 @@ def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metri
 
 def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str, float]:
     """Train on all samples once; return the mean of the losses, each measured before its step."""
-    model, total, count = run.model.train(), 0.0, 0
+    run.model.train()
+    model, total, count = run.model, 0.0, 0
     bar.begin(run.epoch)
     for batch, (x, y) in enumerate(loader, 1):
         value = run.loss(model(x), y)
