@@ -249,6 +249,13 @@ class Compiled:
         del self.seen[key]  # if the program does not fit any more, the next call is a first one again
         self.stats.compiles += 1
         self.stats.seconds += time.perf_counter() - start
+        if loop := plan.run.tape.loop:
+            warnings.warn(
+                f"{self.name} is a program of {plan.program.lines:,} lines, and took {time.perf_counter() - start:.1f} s "
+                f"to compile, because a loop in it is written out, at {loop}; compile the body of the loop instead",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         self.plans = [plan, *self.plans][: self.cache_size]
         found = self._run(plan, leaves, args, kwargs)
         return self._as_written(args, kwargs) if found is MISS else found

@@ -23,6 +23,8 @@ _ADVICE = "return the array from the compiled function and look at it outside, o
 _NO_WRITING = "write x = x + y in place of x += y"
 _NO_OUT = "call it without out="
 
+LONG = 5000  # lines from which on a program is long, most likely because of a loop in the function
+
 # Functions that look only at shapes and dtypes: their results are constants of the program.
 _OUTLINES = {
     np.ones_like, np.zeros_like, np.full_like, np.empty_like, np.shape, np.ndim, np.size, np.result_type, np.can_cast,
@@ -48,6 +50,7 @@ class Tape:
         self.replaced: dict[int, tuple[Any, Any]] = {}  # {id: (plain array, result)} after `array += traced`
         self.drawn: dict[int, Draw] = {}  # {id: generator that `autograd.outside` draws from}
         self.errors: list[CompileError] = []  # a refusal stands, whatever the function makes of the error
+        self.loop = ""  # where the program became a long one
         self.before = 0  # the number of refusals when the last op began
         self.closed = False  # after the run its arrays compute as plain ones
 
@@ -101,6 +104,8 @@ class Tape:
         of = next((x.at for x in given if _is_view(value, x.value)), None)
         line = Line(kind, function, args, kwargs, self.place, like, of)
         self.program.lines.append(line)
+        if len(self.program.lines) == LONG:
+            self.loop = line_of_caller()
         if of is not None:
             self.viewed |= {id(of), id(line)}
         return line
