@@ -21,7 +21,7 @@ from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Recall, Run, State, Tensorlike, alike, is_array, same
+from .state import Arraylike, Recall, Run, State, Tensorlike, alike, is_array, same
 
 MISS: Any = object()  # this program is not for this call
 
@@ -246,9 +246,9 @@ class Plan:
         for pick in self.run.picks:
             if isinstance(pick, Recall):
                 parts.append(pick.text)
-            elif pick is None or isinstance(pick, Tensorlike):
+            elif isinstance(pick, Arraylike | Tensorlike):
                 output = next(places)
-                parts.append(f"tensor_of({output})" if pick is not None else output)
+                parts.append(f"tensor_of({output})" if isinstance(pick, Tensorlike) else output)
             else:
                 parts.append(self._name("p", pick))
         tree = self.run.build([Text(part) for part in parts])

@@ -15,7 +15,7 @@ from .emit import Text, written
 from .plan import Plan
 from .program import CompileError, Input, literal
 from .schedule import update
-from .state import Recall, Tensorlike
+from .state import Arraylike, Recall, Tensorlike
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 
@@ -171,5 +171,5 @@ class File:
         for pick in plan.run.picks:
             if isinstance(pick, Recall):
                 raise CompileError("the function returns one of its tensors, which a file cannot hold; return its data")
-            picks.append(Text(next(outputs)) if pick is None or isinstance(pick, Tensorlike) else pick)
+            picks.append(Text(next(outputs)) if isinstance(pick, Arraylike | Tensorlike) else pick)
         yield f"    return {written(plan.run.build(picks))}"
