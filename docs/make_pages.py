@@ -1,11 +1,14 @@
 """Write the pages generated from the registry: coverage.md, which lists NumPy's functions, and singular_points.md.
 
+Also compile_changes.md, from the kinds of change that tests make between two calls of a compiled function.
+
 Run as `python docs/make_pages.py`; a test fails when a page is stale.
 """
 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +123,35 @@ def singular_points() -> str:
     return SINGULAR.format(rows="\n".join(rows))
 
 
-PAGES = {DOCS / "coverage.md": coverage, DOCS / "singular_points.md": singular_points}
+CHANGES = """\
+# What changes between two calls of a compiled function
+
+How [a compiled function](compile.md) notices it. A guard looks in every call: the next call is right, with a program of
+its own, or with the same one, which reads arrays, weights and learning rates anew. What no guard sees is a constant of
+the program; the next audit raises `AuditError`. `python docs/make_pages.py` writes this table from
+`tests/support/changes.py`; `tests/autograd/compiling/test_surroundings.py` makes every change.
+
+| change | noticed by |
+|---|---|
+{rows}
+"""
+
+
+def changes() -> str:
+    """Return compile_changes.md, the table of changes and how they are noticed."""
+    support = str(DOCS.parent / "tests" / "support")
+    if support not in sys.path:
+        sys.path.append(support)
+    from changes import CASES, text
+
+    return CHANGES.format(rows="\n".join(f"| {text(case)} | {how} |" for case, how in CASES))
+
+
+PAGES = {
+    DOCS / "coverage.md": coverage,
+    DOCS / "singular_points.md": singular_points,
+    DOCS / "compile_changes.md": changes,
+}
 
 if __name__ == "__main__":
     for path, text in PAGES.items():

@@ -29,7 +29,7 @@ from .program import CompileError, drawing, needed, values_in
 from .rewrites import rewritten
 from .save import File
 from .schedule import Changed, Executable
-from .state import Recall, Run, State, Trace, Watcher, World, functions_in, is_array
+from .state import Recall, Run, State, Trace, Watcher, World, alike, functions_in, is_array
 from .trace import Draw
 
 _TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
@@ -228,7 +228,7 @@ class Compiled:
         if key in self.refused:
             return self._as_written(args, kwargs)
         state = self.seen.get(key)
-        if state is None or not state.holds():
+        if state is None or not (state.fits(leaves) and state.holds()):
             seen = Watcher()
             with Switch(observer=seen):
                 found = self.function(*args, **kwargs)
@@ -270,6 +270,9 @@ class Compiled:
         for i, x in enumerate(leaves):
             if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype.kind not in "fciub"):
                 raise CompileError(f"argument {i} is a {type(x).__name__} of {x.dtype}; pass a plain array of numbers")
+        for place in state.names:
+            if isinstance(x := place.get(), np.ndarray) and type(x) is not np.ndarray:
+                raise CompileError(f"{place.name} is a {type(x).__name__}; use a plain array")
         names = _argument_names(self.function, len(leaves))
         try:
             run = Trace(state, leaves, arrays=True).run(self.function, build, names)
@@ -363,10 +366,10 @@ class _Again(Again):
     def __init__(self, function: Any, args: Any, kwargs: Any, plan: Plan) -> None:
         super().__init__(function, args, kwargs)
         self.buffers = [(t, t._data) for t in plan.state.of(flatten([list(args), kwargs])[0]) if not t.requires_grad]
-        self.plan = plan
+        self.plan, self.names = plan, [place.get() for place in plan.state.names]
 
     def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
-        if not self.plan.renew():
+        if not (alike([place.get() for place in self.plan.state.names], self.names, ()) and self.plan.renew()):
             raise GraphError(
                 "what the compiled function reads has changed since it gave this result, whose gradient is computed by "
                 "running the function again; call backward() before that changes, or inside the function"

@@ -128,6 +128,7 @@ class State:
     def __init__(self, function: Any, seen: Watcher, leaves: Sequence[Any], results: Sequence[Any]) -> None:
         self.tensors: dict[str, Any] = {}
         self.given: dict[str, int] = {}
+        self.places: dict[int, str] = {}  # {number of an argument: its tensor}
         self.modules, self.optimizers = [*seen.modules.values()], [*seen.optimizers.values()]
         self.functions = [*functions_in(function)]
         self.names = [*_names(self.functions)]
@@ -135,26 +136,31 @@ class State:
         for i, x in enumerate(leaves):
             if isinstance(x, Tensor) and x.node.__class__ is Leaf:
                 name = self._add(f"argument{i}", x)
-                if name:
+                if name not in self.places.values():
                     self.given[name] = i
+                self.places[i] = name
         for module in self.modules:
             for name, x in (*module.named_parameters(), *module.named_buffers()):
-                self._add(name, x)
+                self._find(name, x)
         for optimizer in self.optimizers:
             for x in optimizer.params:
-                self._add("parameter", x)
+                self._find("parameter", x)
         for place in self.names:
             if isinstance(x := place.get(), Tensor) and x.is_leaf:
-                self._add(place.name, x)
+                self._find(place.name, x)
         for ref in seen.leaves.values():
             if (x := ref()) is not None and id(x) not in new and not any(x is leaf for leaf in leaves):
                 self._add(x.name or "tensor", x)
         self.tensors.update(dict.fromkeys(self.given))  # each call has its own
         self.taken = self.values()
 
+    def _find(self, name: str, x: Tensor) -> None:
+        self.given.pop(self._add(name, x), None)  # an argument that is also found is this very tensor
+
     def _add(self, name: str, x: Tensor) -> str:
-        if any(x is known for known in self.tensors.values()):
-            return ""
+        for known, tensor in self.tensors.items():
+            if tensor is x:
+                return known
         while name in self.tensors:
             name += "_"
         self.tensors[name] = x
@@ -175,6 +181,12 @@ class State:
     def name_texts(self) -> list[str]:
         """How a program's call reads each name."""
         return [f"n{i}{place.text}" for i, place in enumerate(self.names)]
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether arguments are one tensor, or one that is found, where they were, and only there."""
+        tensors = dict(zip(self.tensors, self.of(leaves), strict=True))
+        alone = len({id(x) for x in tensors.values()}) == len(tensors)
+        return alone and all(leaves[i] is tensors[name] for i, name in self.places.items())
 
     # ---- what makes another program
 
@@ -347,6 +359,7 @@ class Trace(World):
         self.tape, self.texts, self.refs = Tape(), [""][:0], state.refs()
         self.inputs: dict[int, int] = {}  # {id of a traced input: its number}
         self.held: list[Any] = []
+        self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
 
     def _add(self, name: str, text: str, value: Any) -> Any:
@@ -394,13 +407,15 @@ class Trace(World):
         """Run the function on traced arrays; everything is put back."""
         draws = [Draw(np.random.mtrand._rand)]
         attributes = self.state.values()
-        modules = [(module, dict(vars(module))) for module in self.state.modules]
+        failed = True
         try:
             args, kwargs = build(self.install(names))
             with Switch(observer=Watcher(self.tape)):
                 result = function(*args, **kwargs)
             self._raise_first()
-            return self._outcome(*flatten(result), attributes)
+            found = self._outcome(*flatten(result), attributes)
+            failed = False
+            return found
         except Exception:
             self._raise_first()
             raise
@@ -410,12 +425,12 @@ class Trace(World):
             for place, value in self.names:
                 if value is not place and place.get() is not value:
                     place.set(value)
-            for module, own in modules:
+            for module, own in self.modules:
                 if not alike([*vars(module).values()], [*own.values()], ()):
                     vars(module).clear()
                     vars(module).update(own)
-            for draw in (*draws, *self.tape.drawn.values()):
-                draw.put_back()
+            for draw in (*self.tape.drawn.values(), *(draws if failed else ())):
+                draw.put_back()  # what else is drawn is not put back: an audit then finds other numbers
 
     def _raise_first(self) -> None:
         if self.tape.errors:
@@ -495,8 +510,13 @@ class Trace(World):
         for place, text, (_, value) in zip(self.state.names, self.state.name_texts(), self.names, strict=True):
             if not (self._as_given(place.get(), text) or same(place.get(), value, arrays=False)):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
+        for module, own in self.modules:
+            for name in own | vars(module):
+                if not same(vars(module).get(name, self), own.get(name, self), arrays=False):
+                    what = f"{type(module).__name__}.{name}"
+                    raise CompileError(f"{what} is changed in the function; a program would not do it again")
         if not alike(self.state.values()[count:], attributes[count:], ()):
-            raise CompileError("attributes of a module are changed in the function; a program would not do it again")
+            raise CompileError("a default or a class is changed in the function; a program would not do it again")
 
 
 def is_array(x: Any) -> bool:

@@ -177,7 +177,9 @@ class Draw:
         self.owner = generator
         self.generator: Any = getattr(generator, "bit_generator", getattr(generator, "_bit_generator", generator))
         self.state: Any = None
-        if isinstance(self.generator, np.random.BitGenerator):
+        if isinstance(generator, np.random.RandomState):  # it keeps every second normal number, too
+            self.generator, self.state = generator, generator.get_state(legacy=False)
+        elif isinstance(self.generator, np.random.BitGenerator):
             self.state = self.generator.state
         elif self.generator is random or isinstance(self.generator, random.Random):
             self.state = self.generator.getstate()
@@ -188,7 +190,9 @@ class Draw:
 
     def put_back(self) -> None:
         """Let the generator go on from there."""
-        if isinstance(self.generator, np.random.BitGenerator):
+        if isinstance(self.generator, np.random.RandomState):
+            self.generator.set_state(self.state)
+        elif isinstance(self.generator, np.random.BitGenerator):
             self.generator.state = self.state
         elif self.state is not None:
             self.generator.setstate(self.state)
