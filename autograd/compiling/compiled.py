@@ -252,11 +252,12 @@ class Compiled:
                 raise CompileError(f"argument {i} is a {type(x).__name__} of {x.dtype}; pass a plain array of numbers")
         names = _argument_names(self.function, len(leaves))
         try:
-            run = Trace(state, leaves, arrays=True).run(self.function, build, names)
+            run = Trace(state, leaves).run(self.function, build, names)
         except CompileError:
             if not any(isinstance(place.get(), np.ndarray) for place in state.names):
                 raise
-            run = Trace(state, leaves, arrays=False).run(self.function, build, names)
+            state.arrays = False
+            run = Trace(state, leaves).run(self.function, build, names)
         moves = any(t.kind in ("grad", "state") or state.requires_grad(t, leaves) for t in run.targets)
         if run.alive and (moves or drawing(run.tape.program.lines)):
             raise CompileError(

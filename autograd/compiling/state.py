@@ -117,8 +117,11 @@ class State:
 
     `tensors` are leaves by name; those that are arguments are `given`, {name: number of the argument}.  `names` are the
     closure cells and globals that the function's own code reads, `modules` those that were called, with their
-    attributes, and `optimizers` those that stepped.
+    attributes, and `optimizers` those that stepped.  Arrays in the `names` are read in every call, or constants (if not
+    `arrays`, because Python code depends on their numbers).
     """
+
+    arrays = True
 
     def __init__(self, function: Any, seen: Watcher, leaves: Sequence[Any], results: Sequence[Any]) -> None:
         self.tensors: dict[str, Any] = {}
@@ -181,27 +184,34 @@ class State:
 
     def holds(self) -> bool:
         """Whether all this is as it was."""
-        now = self.values()
-        if len(now) != len(self.taken) or not all(map(same, now, self.taken)):
+        now, read = self.values(), len(self.names) if self.arrays else 0
+        if len(now) != len(self.taken) or not all(map(same, now[:read], self.taken)):
+            return False
+        if not all(map(equal, now[read:], self.taken[read:])):
             return False
         self.taken = now
         return True
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether a program for one value is right for the other: the same object, an equal plain value, any array."""
+    """Whether a program that reads one value is right for the other: `equal`, or an array of the same outline."""
+    if type(a) is type(b) is np.ndarray and is_array(a):
+        return a is b or bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
+    return equal(a, b)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether a program with one value as a constant is right for the other: the same object, or an equal plain value."""
     if a is b:
         return True
     if type(a) is not type(b):
         return False
-    if isinstance(a, np.ndarray):
-        return bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
     if isinstance(a, float | complex):
         return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
     if isinstance(a, np.generic):
         return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
     if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(map(equal, a, b))
     return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
 
 
@@ -321,12 +331,13 @@ def _marks(tensor: Tensor) -> tuple[Any, tuple[Any, ...]]:
 class Trace(World):
     """A World of traced arrays; `texts` are the expressions that read the inputs of the tape, in order."""
 
-    def __init__(self, state: State, leaves: Sequence[Any], arrays: bool) -> None:
+    def __init__(self, state: State, leaves: Sequence[Any]) -> None:
         super().__init__(state, leaves)
         self.tape, self.texts, self.refs = Tape(), [""][:0], state.refs()
         self.inputs: dict[int, int] = {}  # {id of a traced input: its number}
         self.held: list[Any] = []
-        self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
+        self.attributes = [(module, dict(vars(module))) for module in state.modules]
+        self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
 
     def _add(self, name: str, text: str, value: Any) -> Any:
         name = identifier(name, self.tape.names)
@@ -344,6 +355,7 @@ class Trace(World):
         for i, (x, name) in enumerate(zip(self.leaves, names, strict=True)):
             if isinstance(x, Tensor) and id(x) not in known:
                 given.append(_like(x, self._add(name, f"a{i}._data", x.data)))
+                self.likes.append(given[-1])
             else:
                 given.append(self._add(name, f"a{i}", x) if is_array(x) else x)
         for name, ref, tensor in zip(state.tensors, self.refs, self.tensors, strict=True):
@@ -362,16 +374,16 @@ class Trace(World):
                 for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
             ]
         for i, (place, value) in enumerate(self.names):
-            if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
+            if state.arrays and type(value) is np.ndarray and is_array(value):
                 place.set(self._add(place.name, f"n{i}.cell_contents" if place.key is None else f"n{i}[{place.key!r}]", value))
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
         """Run the function on traced arrays; everything is put back."""
         draws = [Draw(np.random.mtrand._rand)]
-        attributes = self.state.values()
         try:
             args, kwargs = build(self.install(names))
+            attributes = self.state.values()
             with Switch(observer=Watcher(self.tape)):
                 result = function(*args, **kwargs)
             self._raise_first()
@@ -385,6 +397,10 @@ class Trace(World):
             for place, value in self.names:
                 if value is not place and place.get() is not value:
                     place.set(value)
+            for module, own in self.attributes:
+                if not equal((*vars(module).items(),), (*own.items(),)):
+                    vars(module).clear()
+                    vars(module).update(own)
             for draw in (*draws, *self.tape.drawn.values()):
                 draw.put_back()
 
@@ -460,17 +476,18 @@ class Trace(World):
         for before in self.before:
             if before[0].node is not before[2]:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+        if any(x.grad is not None for x in self.likes):
+            raise CompileError(
+                "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
+                "backward() outside of the function that is compiled, or pass a leaf"
+            )
         now = self.state.values()
-        if len(now) == len(attributes) and all(map(_same_now, now, attributes)):
+        if len(now) == len(attributes) and all(map(equal, now, attributes)):
             return
-        for place, (_, value) in zip(self.state.names, self.names, strict=True):
-            if not _same_now(place.get(), value):
+        for place, value in zip(self.state.names, attributes, strict=False):
+            if not equal(place.get(), value):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
         raise CompileError("attributes of a module are changed in the function; a program would not do it again")
-
-
-def _same_now(a: Any, b: Any) -> bool:
-    return isinstance(a, Traced) or same(a, b)
 
 
 def is_array(x: Any) -> bool:
