@@ -111,6 +111,8 @@ def checkpoint(function: Callable[..., Any]) -> Callable[..., Any]:
 class Again:
     """A function call that can be repeated, with variables in place of the tensors that it was given."""
 
+    name = "checkpoint"
+
     def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.function, self.kwargs = function, kwargs
         self.leaves, self.build = flatten(args)
@@ -126,18 +128,16 @@ class Again:
             outputs, nest = flatten(self.function(*self.build(inputs), **self.kwargs))
         return outputs, nest, variables
 
-    def recorded(self, arrays: Sequence[Any], captured: Sequence[Leaf], exactly: bool = True) -> list[Any]:
+    def recorded(self, arrays: Sequence[Any], captured: Sequence[Leaf]) -> list[Any]:
         """Wrap `arrays`, the outputs that have a graph, in tensors whose backward pass repeats the call.
 
-        `captured` are the leaves that the function reads from outside.  With `exactly`, the repeated call must return
-        the same values, bit for bit.
+        `captured` are the leaves that the function reads from outside.  The repeated call must return `alike` values.
         """
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
             outputs, _, variables = self(inputs[: len(self.varied)])
             outputs = _live(outputs)
-            if exactly:
-                _must_be_the_same(outputs, row)
+            self._must_be_alike(outputs, row)
             seeds: dict[Tensor, Tensor] = {}
             start = 0
             for output in outputs:
@@ -165,6 +165,20 @@ class Again:
         parts = zip(arrays, ends, strict=True)
         return [_as(packed[end - a.size : end].reshape(a.shape), a.dtype) for a, end in parts]
 
+    def alike(self, a: Any, b: Any) -> bool:
+        """Whether two calls have given the same values: here, bit for bit."""
+        return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+    def _must_be_alike(self, outputs: Sequence[Any], row: Any) -> None:
+        again = [x.data for x in outputs]
+        ends = np.cumsum([a.size for a in again])
+        parts = [_as(row[end - a.size : end].reshape(-1), a.dtype) for a, end in zip(again, ends, strict=True)]
+        if sum(a.size for a in again) != row.size or not all(map(self.alike, [a.reshape(-1) for a in again], parts)):
+            raise GraphError(
+                f"{self.name}: the function returned other values when called again (it draws random numbers, or "
+                "something that it reads has changed), so its gradient would be wrong; pass what changes as an argument"
+            )
+
 
 def _live(outputs: Sequence[Any]) -> list[Tensor]:
     """The outputs whose graph can still be walked."""
@@ -176,19 +190,6 @@ def _as(x: Any, dtype: Any) -> Any:
     if x.dtype == dtype:
         return x
     return (np.real(x) if x.dtype.kind == "c" and np.dtype(dtype).kind != "c" else x).astype(dtype)
-
-
-def _must_be_the_same(outputs: Sequence[Any], row: Any) -> None:
-    again = [x.data if isinstance(x, Tensor) else np.asarray(x) for x in outputs]
-    same = sum(a.size for a in again) == row.size and (
-        not again
-        or np.array_equal(np.concatenate([a.reshape(-1) for a in again]), row, equal_nan=row.dtype.kind in "fc")
-    )
-    if not same:
-        raise GraphError(
-            "checkpoint: the function returned other values when called again (it draws random numbers, or something "
-            "that it reads has changed), so its gradient would be wrong; pass what changes as an argument"
-        )
 
 
 def _captured(outputs: Sequence[Any], inside: set[Any]) -> list[Leaf]:

@@ -316,10 +316,10 @@ class Compiled:
     def _alive(self, plan: Plan, found: Any, args: Any, kwargs: Any) -> Any:
         """The result with a graph, whose backward pass runs the function again as written."""
         leaves, build = flatten(found)
-        again = _Again(self.function, args, kwargs, plan)
+        again = _Again(self, args, kwargs, plan)
         places = [i for i, pick in enumerate(plan.run.picks) if i in plan.run.live]
         captured = [plan.tensors[i]._leaf for i in plan.run.captured if plan.refs[i][0] == "t"]
-        made = again.recorded([leaves[i].data for i in places], captured, self.exact)
+        made = again.recorded([leaves[i].data for i in places], captured)
         for i, x in zip(places, made, strict=True):
             leaves[i] = x
         return build(leaves)
@@ -363,8 +363,9 @@ class Compiled:
 class _Again(Again):
     """A call whose result has a graph; buffers hold what they held while it is made again."""
 
-    def __init__(self, function: Any, args: Any, kwargs: Any, plan: Plan) -> None:
-        super().__init__(function, args, kwargs)
+    def __init__(self, compiled: Compiled, args: Any, kwargs: Any, plan: Plan) -> None:
+        super().__init__(compiled.function, args, kwargs)
+        self.name, self.exact = compiled.name, compiled.exact
         self.buffers = [(t, t._data) for t in plan.state.of(flatten([list(args), kwargs])[0]) if not t.requires_grad]
         self.plan, self.names = plan, [place.get() for place in plan.state.names]
 
@@ -382,6 +383,9 @@ class _Again(Again):
         finally:
             for t, data in now:
                 t._data = data
+
+    def alike(self, a: Any, b: Any) -> bool:
+        return _agree(a, b, None, self.exact)
 
 
 def _difference(plan: Plan, found: Any, written: Any, before: World, after: World, now: World, exact: bool) -> str:

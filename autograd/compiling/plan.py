@@ -27,7 +27,7 @@ MISS: Any = object()  # this program is not for this call
 
 
 def _count_alone() -> int:
-    """What `getrefcount` finds for an array that only its tensor and a plan hold; interpreters count differently."""
+    """What `getrefcount` finds for an array that its tensor and, three times, a plan hold; interpreters differ."""
     holder = SimpleNamespace(array=np.empty(0))
     _space, _outs, owned = {"d0": holder.array}, [holder.array], [holder.array]
     return next(map(getrefcount, owned))
@@ -70,6 +70,7 @@ class Plan:
         slots = [(t, k) for t, (in_slot, k) in zip(run.targets, program.outputs, strict=True) if in_slot]
         self.slots = [target for target, _ in sorted(slots, key=lambda pair: pair[1])]  # where each slot goes
         self.spares: list[Any] = [None] * len(self.slots)
+        self.replaced: list[Any] = []  # the next spares, if the run comes to its end
         self.owned: list[Any] = []  # arrays of the state that this plan has made, and the lists and dicts around them
         self.counts: list[int] = []  # their reference counts if nobody else holds them
         self.alone: list[int] | None = None  # these counts, if all that the program writes over is in `owned`
@@ -283,16 +284,16 @@ class Plan:
         """
         counts = list(map(getrefcount, self.owned))
         alone = {id(x) for x, n, usual in zip(self.owned, counts, self.counts, strict=True) if n <= usual}
-        outs = []
-        for k, slot in enumerate(self.program.slots):
-            target, spare = self.slots[k], self.spares[k]
-            old, self.spares[k] = self.space.get(f"d{target.old}"), None
+        outs, spares = [], self.spares
+        self.spares, self.replaced = [None] * len(spares), [None] * len(spares)
+        for k, (slot, target, spare) in enumerate(zip(self.program.slots, self.slots, spares, strict=True)):
+            old = self.space.get(f"d{target.old}")
             ours = id(old) in alone and (target.kind == "data" or self._states(target) <= alone)
             if ours and slot.over is not None:
                 outs.append(old)
             else:
                 outs.append(slot.new() if spare is None else spare)
-                self.spares[k] = old if ours else None
+                self.replaced[k] = old if ours else None
         return outs
 
     def _states(self, target: Any) -> set[int]:
@@ -317,6 +318,7 @@ class Plan:
         changes += [(self.state.optimizers[i], "state", own) for i, own in states.items()]
         functions, a, b, out = last
         update(functions, a, b, out, changes)
+        self.spares, self.replaced = self.replaced, []
         self._own(outputs, [x for i in states for x in (states[i], *states[i])])
 
     def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:
@@ -329,7 +331,7 @@ class Plan:
                     self.owned.append(value)
                     self.counts.append(ALONE)
         self.owned += states
-        self.counts += [ALONE - 1] * len(states)  # held in one place, and by the plan
+        self.counts += [ALONE - 2] * len(states)  # in `owned`, but not in the space and `outs`
         over = all(slot.over is not None for slot in self.program.slots)
         self.alone = self.counts if over else None
         self.outs = [self.space[f"d{target.old}"] for target in self.slots]

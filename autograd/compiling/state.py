@@ -122,8 +122,11 @@ class State:
 
     `tensors` are leaves by name; those that are arguments are `given`, {name: number of the argument}.  `names` are the
     closure cells and globals that the function's own code reads, `modules` those that were called, with their
-    attributes, and `optimizers` those that stepped.
+    attributes, and `optimizers` those that stepped.  Arrays in the `names` are read in every call, or constants (if not
+    `arrays`, because Python code depends on their numbers).
     """
+
+    arrays = True
 
     def __init__(self, function: Any, seen: Watcher, leaves: Sequence[Any], results: Sequence[Any]) -> None:
         self.tensors: dict[str, Any] = {}
@@ -361,6 +364,7 @@ class Trace(World):
         self.held: list[Any] = []
         self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.arrays = arrays  # whether arrays in the function's names are inputs, or constants
+        self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
 
     def _add(self, name: str, text: str, value: Any) -> Any:
         name = identifier(name, self.tape.names)
@@ -378,6 +382,7 @@ class Trace(World):
         for i, (x, name) in enumerate(zip(self.leaves, names, strict=True)):
             if isinstance(x, Tensor) and id(x) not in known:
                 given.append(_like(x, self._add(name, f"a{i}._data", x.data)))
+                self.likes.append(given[-1])
             else:
                 given.append(self._add(name, f"a{i}", x) if is_array(x) else x)
         for name, ref, tensor in zip(state.tensors, self.refs, self.tensors, strict=True):
@@ -410,6 +415,7 @@ class Trace(World):
         failed = True
         try:
             args, kwargs = build(self.install(names))
+            attributes = self.state.values()
             with Switch(observer=Watcher(self.tape)):
                 result = function(*args, **kwargs)
             self._raise_first()
@@ -517,6 +523,7 @@ class Trace(World):
                     raise CompileError(f"{what} is changed in the function; a program would not do it again")
         if not alike(self.state.values()[count:], attributes[count:], ()):
             raise CompileError("a default or a class is changed in the function; a program would not do it again")
+        self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
 
 
 def is_array(x: Any) -> bool:

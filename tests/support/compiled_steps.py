@@ -48,8 +48,11 @@ def network(seed=0):
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
 
 
-def pair(make_optimizer=lambda p: nn.SGD(p, lr=0.1), body=None, **options):
-    """Two equal networks with a training step each, the first one compiled: (step, model, optimizer) twice."""
+def pair(make_optimizer=lambda p: nn.SGD(p, lr=0.1), grads=True, **options):
+    """Two equal networks with a training step each, the first one compiled: (step, model, optimizer) twice.
+
+    Gradients are kept, so that `agree` can compare them.
+    """
     found = []
     for compiled in (True, False):
         model, loss_of = network(), nn.CrossEntropyLoss()
@@ -62,7 +65,7 @@ def pair(make_optimizer=lambda p: nn.SGD(p, lr=0.1), body=None, **options):
             optimizer.step()
             return loss
 
-        found.append((compile(step, **options) if compiled else step, model, optimizer))
+        found.append((compile(step, grads=grads, **options) if compiled else step, model, optimizer))
     return found
 
 
