@@ -43,7 +43,8 @@ class _Loss(FunctionModule):
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         loss = self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
-        if not self._looked and type(loss.data) is np.ndarray:  # only the first batch: a check costs as much as a small loss
+        # Only the first batch, because a check costs as much as a small loss; and none without numbers, as in a trace.
+        if not self._looked and issubclass(type(_data(loss)), np.ndarray | np.generic):
             self._looked = True
             self._look(*inspect.signature(self._function).bind(*inputs, **named).args)
         return loss
@@ -119,9 +120,13 @@ def _warn(text: str) -> None:
     warnings.warn(text, stacklevel=5)
 
 
+def _data(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
 def _array(x: Any) -> Any:
     """The numbers themselves."""
-    return np.asarray(x.data if isinstance(x, Tensor) else x)
+    return np.asarray(_data(x))
 
 
 def _are_probabilities(rows: Any) -> bool:
