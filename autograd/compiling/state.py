@@ -475,7 +475,8 @@ class Trace(World):
         for i, (place, value) in enumerate(self.names):
             if not self._as_given(now[i], f"n{i}{place.text}") and not same(now[i], value, False):
                 raise CompileError(f"{place.name} is changed in the function; a program would not do it again")
-        if len(now) == len(attributes) and all(same(a, b, False) for a, b in list(zip(now, attributes, strict=True))[names:]):
+        others = zip(now[names:], attributes[names:], strict=False)
+        if len(now) == len(attributes) and all(same(a, b, False) for a, b in others):
             return
         raise CompileError("attributes of a module are changed in the function; a program would not do it again")
 

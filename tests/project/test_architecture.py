@@ -121,7 +121,9 @@ def names_in(path):
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
             found.add(node.value)  # a name for getattr
         else:
-            found |= {getattr(node, field) for field in ("id", "arg", "name") if isinstance(getattr(node, field, None), str)}
+            found |= {
+                getattr(node, field) for field in ("id", "arg", "name") if isinstance(getattr(node, field, None), str)
+            }
     return found
 
 
