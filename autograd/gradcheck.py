@@ -299,10 +299,10 @@ class _Check:
 
     def culprit(self) -> tuple[str, int, Any, Any] | None:
         """The first op whose rule disagrees with its values: name, input, analytic and numeric gradient."""
-        tape = _Tape()
-        with Switch(True, tape):
+        seen = _Calls()
+        with Switch(True, seen):
             self.function(*(_leaf(x) if _varies(x) else x for x in self.values))
-        for op, arrays, params, node in tape.calls:
+        for op, arrays, params, node in seen.calls:
             output = np.asarray(op.forward(*arrays, **params))
             weights = _random(self.rng, 0.5, output)
             back = op.gradients(weights.conj(), [output, *arrays], params)
@@ -326,7 +326,7 @@ class _Check:
         return _Check(value, [np.asarray(arrays[i])], self.directions, self.rtol, self.step, self.rng)
 
 
-class _Tape(Observer):
+class _Calls(Observer):
     """An observer that lists the calls of ops as they are recorded."""
 
     def __init__(self) -> None:

@@ -46,9 +46,10 @@ def timed(step, count):
 
 
 def prepare(step):
-    """Run two steps and warm up; return {"digests": .., "cpu": .., "elapsed": ..}, in seconds per step."""
+    """Run a few steps and warm up; return {"digests": .., "cpu": .., "elapsed": ..}, in seconds per step."""
     digests = []
-    for _ in range(2):  # the first compiles, or loads lazily imported modules
+    # The first ones load modules, compile, or compare what was compiled with what was written.
+    for _ in range(5 if contender in COMPILING else 2):
         start, cpu = time.perf_counter(), time.process_time()
         digests.append(digest(step()))
         each = {"cpu": time.process_time() - cpu, "elapsed": time.perf_counter() - start}

@@ -339,7 +339,8 @@ class Compiled:
         for generator in generators:
             generator.put_back()
         written = self.function(*args, **kwargs)
-        differing = _difference(plan, found, written, before, after, World(plan.state, leaves), self.exact)
+        now = World(plan.state, leaves)
+        differing = _Difference(leaves, before, self.exact).between(plan, found, written, after, now)
         if not differing:
             after.put_back()
             return self._alive(plan, found, args, kwargs) if plan.run.alive else found
@@ -388,51 +389,63 @@ class _Again(Again):
         return _agree(a, b, None, self.exact)
 
 
-def _difference(plan: Plan, found: Any, written: Any, before: World, after: World, now: World, exact: bool) -> str:
-    """The name of the first output in which two runs differ; "" if there is none."""
-    mine, theirs = flatten(found)[0], flatten(written)[0]
-    if len(mine) != len(theirs):
-        return "the number of results"
-    for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
-        if not _agree(a, b, None, exact):
-            return f"result {i}" if len(mine) > 1 else "the result"
-    for i, name in enumerate(plan.state.tensors):
-        a, b, old = (world.before[i] for world in (after, now, before))
-        if not _agree(a[1], b[1], old[1], exact):
-            return f"the new value of {name}"
-        if i in plan.kept and not _agree(a[4][0], b[4][0], None, exact):
-            return f"the gradient of {name}"
-    for a, b in zip(after.optimizers, now.optimizers, strict=True):
-        for j, (x, y) in enumerate(zip(a[2], b[2], strict=True)):
-            if x.keys() != y.keys():
-                return f"the state of parameter {j}"
-            for key in x:
-                if not _agree(x[key], y[key], None, exact):
-                    return f"{key} in the state of parameter {j}"
-    return ""
+class _Difference:
+    """What differs between a run of a program and one of the function as written, beyond rounding.
 
+    Rounding is measured beside each result, beside how far the state has moved, and beside the largest number that went
+    in: what cancels out may leave the last bit of that.
+    """
 
-def _agree(a: Any, b: Any, old: Any, exact: bool) -> bool:
-    """Whether two results are the same up to rounding: of the numbers, and of how far they have moved from `old`."""
-    if a is b:
-        return True
-    x, y = (v.data if isinstance(v, Tensor) else v for v in (a, b))
-    if not all(isinstance(v, np.ndarray | np.generic | int | float | complex) for v in (x, y)):
-        return type(a) is type(b) and (not isinstance(a, str | bytes) or a == b)
-    x, y = np.asarray(x), np.asarray(y)
-    if x.shape != y.shape or x.dtype != y.dtype:
-        return False
-    if exact or x.dtype.kind not in "fc" or not x.size:
-        return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"))
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(y)
-        if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+    def __init__(self, leaves: Sequence[Any], before: World, exact: bool) -> None:
+        self.before, self.exact = before, exact
+        arrays = [x.data if isinstance(x, Tensor) else x for x in leaves] + [tensor[1] for tensor in before.before]
+        floats = [np.asarray(x) for x in arrays if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc"]
+        with np.errstate(all="ignore"):
+            largest = [np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in floats]
+        self.largest = float(max([1.0, *largest]))
+
+    def between(self, plan: Plan, found: Any, written: Any, after: World, now: World) -> str:
+        """The name of the first output that differs; "" if there is none."""
+        mine, theirs = flatten(found)[0], flatten(written)[0]
+        if len(mine) != len(theirs):
+            return "the number of results"
+        for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
+            if not self._agree(a, b):
+                return f"result {i}" if len(mine) > 1 else "the result"
+        for i, name in enumerate(plan.state.tensors):
+            a, b, old = (world.before[i] for world in (after, now, self.before))
+            if not self._agree(a[1], b[1], old[1]):
+                return f"the new value of {name}"
+            if i in plan.kept and not self._agree(a[4][0], b[4][0]):
+                return f"the gradient of {name}"
+        for a, b in zip(after.optimizers, now.optimizers, strict=True):
+            for j, (x, y) in enumerate(zip(a[2], b[2], strict=True)):
+                if x.keys() != y.keys():
+                    return f"the state of parameter {j}"
+                if differing := [key for key in x if not self._agree(x[key], y[key])]:
+                    return f"{differing[0]} in the state of parameter {j}"
+        return ""
+
+    def _agree(self, a: Any, b: Any, old: Any = None) -> bool:
+        if a is b:
+            return True
+        x, y = (v.data if isinstance(v, Tensor) else v for v in (a, b))
+        if not all(isinstance(v, np.ndarray | np.generic | int | float | complex) for v in (x, y)):
+            return type(a) is type(b) and (not isinstance(a, str | bytes) or a == b)
+        x, y = np.asarray(x), np.asarray(y)
+        if x.shape != y.shape or x.dtype != y.dtype:
             return False
-        x, y = x[finite], y[finite]
-        moved = y if old is None or old.shape != finite.shape else y - old[finite]
-        eps = float(np.finfo(x.dtype).eps)
-        scale = float(np.abs(moved).max(initial=0.0)) * eps**0.5 + float(np.abs(y).max(initial=0.0)) * 64 * eps
-        return bool((np.abs(x - y) <= scale).all())
+        if self.exact or x.dtype.kind not in "fc" or not x.size:
+            return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"))
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(y)
+            if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+                return False
+            x, y = x[finite], y[finite]
+            moved = y if old is None or old.shape != finite.shape else y - old[finite]
+            eps = float(np.finfo(x.dtype).eps)
+            largest = max(self.largest, float(np.abs(y).max(initial=0.0)))
+            return bool((np.abs(x - y) <= float(np.abs(moved).max(initial=0.0)) * eps**0.5 + largest * 64 * eps).all())
 
 
 def _nest(args: Any, kwargs: Any) -> Any:

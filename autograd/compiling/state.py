@@ -523,7 +523,6 @@ class Trace(World):
                     raise CompileError(f"{what} is changed in the function; a program would not do it again")
         if not alike(self.state.values()[count:], attributes[count:], ()):
             raise CompileError("a default or a class is changed in the function; a program would not do it again")
-        self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
 
 
 def is_array(x: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,57 @@ CEILING = 450  # lines of code; never raised: code that does not fit is simplifi
 def test_the_core_is_read_in_one_sitting():
     total = sum(code_lines(ROOT / "autograd" / f"{name}.py") for name in CORE)
     assert total <= CEILING, f"the core has {total} lines of code"
+
+
+COMPILER_WORDS = {"tape", "traced", "opaque"}  # what only the compiler knows
+LOOKING = ("dis", "co_code", "f_lasti", "sys.setprofile", "gc.get_referrers", "f_code.co_name")
+
+
+def names_in(path):
+    """Every name, attribute, argument, keyword and import in a file, dotted where it is one; and its words in code."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Attribute):
+            found |= {node.attr, ast.unparse(node)}
+            if isinstance(node.value, ast.Attribute):
+                found.add(f"{node.value.attr}.{node.attr}")
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {part for alias in node.names for part in alias.name.split(".")}
+            if isinstance(node, ast.ImportFrom):
+                found |= {*(node.module or "").split("."), *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            found.add(node.value)  # a name for getattr
+        else:
+            found |= {
+                getattr(node, field) for field in ("id", "arg", "name") if isinstance(getattr(node, field, None), str)
+            }
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_the_compiler_is_known_in_its_folder_only_and_does_not_look_at_code(path):
+    found = names_in(path)
+    if path.parts[:2] == ("autograd", "compiling"):
+        assert not found & set(LOOKING), f"{path} looks at code that runs"
+    else:
+        words = {word for name in found for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name.strip("_"))}
+        assert not {word.lower() for word in words} & COMPILER_WORDS, f"{path} knows the compiler"
+
+
+def test_a_file_that_looks_at_code_is_found(tmp_path):
+    for text in (
+        "import dis",
+        "from dis import dis",
+        "f.__code__.co_code",
+        "from sys import setprofile",
+        "import sys; sys.setprofile(f)",
+        "from gc import get_referrers",
+        "frame.f_code.co_name",
+        "getattr(frame, 'f_lasti')",
+    ):
+        path = tmp_path / "file.py"
+        path.write_text(text)
+        assert names_in(path) & set(LOOKING), text
 
 
 WHOLE = {"ops"}  # packages that one file tests as a whole, from the registry

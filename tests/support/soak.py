@@ -51,6 +51,8 @@ def check(job: tuple[int, bool]) -> Checked:
         return Checked(seed, [*filter(None, said)], len(program.steps), kinds, ops, 0, False)
     try:
         said += (found := differences(program))
+    except autograd.AuditError as error:
+        said, found = [*said, f"compiled: {error}"], []
     except autograd.CompileError:
         return Checked(seed, [*filter(None, said)], len(program.steps), kinds, ops, 0, True)
     except Exception as error:

@@ -37,9 +37,9 @@ def test_prints_come_from_the_first_two_calls_and_from_audits(capsys):
     for i in range(1, 18):
         g(ONE)
         shown = capsys.readouterr().out
-        audited = i in (4, 8, 16)
+        audited = i in (3, 4, 8, 16)
         assert shown == ("here\n" if i <= 2 or audited else ""), i
-    assert g.stats.audits == 3
+    assert g.stats.audits == 4
 
 
 @pytest.mark.parametrize(("audit", "count"), [(False, 2), ("always", 7)])
