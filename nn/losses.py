@@ -127,7 +127,7 @@ def _is_foreign(x: Any) -> bool:
 
 def _array(x: Any) -> Any:
     """The numbers themselves."""
-    return np.asarray(_data(x))
+    return np.asarray(x.data if isinstance(x, Tensor) else x)
 
 
 def _are_probabilities(rows: Any) -> bool:

@@ -386,7 +386,7 @@ class _Again(Again):
                 t._data = data
 
     def alike(self, a: Any, b: Any) -> bool:
-        return _agree(a, b, None, self.exact)
+        return _Difference((), None, self.exact).agree(a, b)
 
 
 class _Difference:
@@ -396,9 +396,9 @@ class _Difference:
     in: what cancels out may leave the last bit of that.
     """
 
-    def __init__(self, leaves: Sequence[Any], before: World, exact: bool) -> None:
-        self.before, self.exact = before, exact
-        arrays = [x.data if isinstance(x, Tensor) else x for x in leaves] + [tensor[1] for tensor in before.before]
+    def __init__(self, leaves: Sequence[Any], before: World | None, exact: bool) -> None:
+        self.old, self.exact = [] if before is None else before.before, exact
+        arrays = [x.data if isinstance(x, Tensor) else x for x in leaves] + [tensor[1] for tensor in self.old]
         floats = [np.asarray(x) for x in arrays if isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fc"]
         with np.errstate(all="ignore"):
             largest = [np.abs(x[np.isfinite(x)]).max(initial=0.0) for x in floats]
@@ -410,23 +410,23 @@ class _Difference:
         if len(mine) != len(theirs):
             return "the number of results"
         for i, (a, b) in enumerate(zip(mine, theirs, strict=True)):
-            if not self._agree(a, b):
+            if not self.agree(a, b):
                 return f"result {i}" if len(mine) > 1 else "the result"
         for i, name in enumerate(plan.state.tensors):
-            a, b, old = (world.before[i] for world in (after, now, self.before))
-            if not self._agree(a[1], b[1], old[1]):
+            a, b, old = after.before[i], now.before[i], self.old[i]
+            if not self.agree(a[1], b[1], old[1]):
                 return f"the new value of {name}"
-            if i in plan.kept and not self._agree(a[4][0], b[4][0]):
+            if i in plan.kept and not self.agree(a[4][0], b[4][0]):
                 return f"the gradient of {name}"
         for a, b in zip(after.optimizers, now.optimizers, strict=True):
             for j, (x, y) in enumerate(zip(a[2], b[2], strict=True)):
                 if x.keys() != y.keys():
                     return f"the state of parameter {j}"
-                if differing := [key for key in x if not self._agree(x[key], y[key])]:
+                if differing := [key for key in x if not self.agree(x[key], y[key])]:
                     return f"{differing[0]} in the state of parameter {j}"
         return ""
 
-    def _agree(self, a: Any, b: Any, old: Any = None) -> bool:
+    def agree(self, a: Any, b: Any, old: Any = None) -> bool:
         if a is b:
             return True
         x, y = (v.data if isinstance(v, Tensor) else v for v in (a, b))
