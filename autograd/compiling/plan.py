@@ -112,9 +112,14 @@ class Plan:
         for i, (ref, tensor) in enumerate(zip(self.refs, self.tensors, strict=True)):
             if ref[0] == "t":
                 say.append(f"({ref}.node is not None) is {tensor.requires_grad}")
-            if i in self.run.without:
+            if i in self.run.without or (tensor.grad is None and self._may_gain(tensor)):
                 say.append(f"{ref}.grad is None")
         return say
+
+    def _may_gain(self, tensor: Tensor) -> bool:
+        """Whether a tensor without a gradient may have one in another call, and the function would read it."""
+        stepped = any(tensor is p for optimizer in self.state.optimizers for p in optimizer.params)
+        return stepped or (self.recording and tensor.node.__class__ is Leaf)
 
     def _alike(self, text: str, x: Any) -> list[str]:
         """That an argument is as it was: an array of the same outline, or the same object or plain value."""
