@@ -64,6 +64,7 @@ class Plan:
         self.space |= {f"n{i}": place.holder for i, place in enumerate(state.names)}
         self.space |= {f"o{i}": o for i, o in enumerate(state.optimizers)}
         exec(compile(self._text(leaves), "<call>", "exec"), self.space)
+        self.run = run._replace(given=[], outputs=[])  # these hold the arrays that were traced
         self.tensors = list(state.tensors.values())  # an argument is another one in the next call
         self.leaves: Sequence[Any] = ()
         self.call = self.space["call"]
