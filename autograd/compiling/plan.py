@@ -64,6 +64,7 @@ class Plan:
         for i, optimizer in enumerate(state.optimizers):
             self.space |= {f"o{i}": optimizer} | {f"g{i}_{j}": group for j, group in enumerate(optimizer.groups)}
         exec(compile(self._text(leaves), "<call>", "exec"), self.space)
+        self.run = run._replace(given=[], outputs=[])  # these hold the arrays that were traced
         self.tensors = list(state.tensors.values())  # an argument is another one in the next call
         self.leaves: Sequence[Any] = ()
         self.call = self.space["call"]
@@ -119,12 +120,17 @@ class Plan:
         for i, (ref, tensor) in enumerate(zip(self.refs, self.tensors, strict=True)):
             if ref[0] == "t":
                 say.append(f"{ref}.node is {self._leaf(i) if tensor.requires_grad else None}")
-            if i in self.run.without:
+            if i in self.run.without or (tensor.grad is None and self._may_gain(tensor)):
                 say.append(f"{ref}.grad is None")
         for target in self.run.targets:
             if target.kind == "state" and target.old is None:
                 say.append(f"{target.item[1]!r} not in o{target.place}.state[{target.item[0]}]")
         return say
+
+    def _may_gain(self, tensor: Tensor) -> bool:
+        """Whether a tensor without a gradient may have one in another call, and the function would read it."""
+        stepped = any(tensor is p for optimizer in self.state.optimizers for p in optimizer.params)
+        return stepped or (self.recording and tensor.node.__class__ is Leaf)
 
     def _alike(self, text: str, x: Any) -> list[str]:
         """That an argument is as it was: an array of the same outline, or the same object or plain value."""

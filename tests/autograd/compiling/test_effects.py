@@ -178,7 +178,7 @@ def test_what_does_not_matter_for_the_result_changes_in_these_calls(case):
     for _ in range(8):
         g(ONE)
         found.append(count())
-    assert found == [1, 2, 2, 3, 3, 3, 3, 4] and g.stats.compiles == 1
+    assert found == [1, 2, 3, 4, 4, 4, 4, 5] and g.stats.compiles == 1
 
 
 def test_arrays_that_a_traced_run_has_left_behind_can_be_read():
@@ -195,8 +195,8 @@ def test_arrays_that_a_traced_run_has_left_behind_can_be_read():
     g = compile(f)
     for i in range(4):
         g(ONE * i)
-    assert [float(x) for x in seen] == [0.0, 2.0, 6.0]
-    assert [float(x.data + 1) for x in losses] == [1.0, 3.0, 7.0]
+    assert [float(x) for x in seen] == [0.0, 2.0, 4.0, 6.0]
+    assert [float(x.data + 1) for x in losses] == [1.0, 3.0, 5.0, 7.0]
 
 
 # ---- when the result depends on them
@@ -259,7 +259,7 @@ def test_what_is_another_value_in_every_call_is_found_by_the_first_audit(f):
 @pytest.mark.parametrize("draw", [np.random.rand, np.random.randn, random.random], ids=["rand", "randn", "random"])
 def test_random_numbers_of_numpy_and_python_are_named(draw):
     g = compile(lambda x: x * draw())
-    g(ONE), g(ONE), g(ONE)
+    g(ONE), g(ONE)
     with pytest.raises(AuditError, match=r"the function draws random numbers.*: draw them by autograd.outside"):
         g(ONE)
 
