@@ -512,6 +512,11 @@ class Trace(World):
         for before in self.before:
             if before[0].node is not before[2]:
                 raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+        if any(x.grad is not None for x in self.likes):
+            raise CompileError(
+                "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
+                "backward() outside of the function that is compiled, or pass a leaf"
+            )
         count = len(self.names)
         for place, text, (_, value) in zip(self.state.names, self.state.name_texts(), self.names, strict=True):
             if not (self._as_given(place.get(), text) or same(place.get(), value, arrays=False)):
