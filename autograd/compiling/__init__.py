@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compiled import AuditError as AuditError
+from .audit import AuditError as AuditError
 from .compiled import Compiled as Compiled
 from .compiled import Stats as Stats
 from .compiled import compile as compile

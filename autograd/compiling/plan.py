@@ -19,9 +19,10 @@ from ..mode import MODE
 from ..tensor import Tensor, tensor_of
 from ..updating import ATTRIBUTES
 from .emit import Text, written
+from .observe import alike, is_array, same
 from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Output, Recall, Run, State, alike, is_array, same
+from .state import Output, Recall, Run, State
 
 MISS: Any = object()  # this program is not for this call
 

@@ -2,119 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import types
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..callsite import name_within
 from ..graph import Leaf
-from ..mode import Observer, Switch
+from ..mode import Switch
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from .emit import identifier
+from .observe import Watcher, alike, functions_in, is_array, names_in, same
 from .program import CompileError, Number
 from .trace import Draw, Tape, Traced
-
-
-class Watcher(Observer):
-    """Sees the leaves that ops read, the modules that are called and the optimisers that step."""
-
-    def __init__(self, tape: Tape | None = None) -> None:
-        self.tape = tape
-        self.leaves: dict[int, Any] = {}  # weak references: what the function makes itself goes with it
-        self.modules: dict[int, Any] = {}
-        self.optimizers: dict[int, Any] = {}
-        self.running: list[Any] = []
-        self.paths: dict[int, str] = {}  # {number of a node: the module that recorded it}
-
-    def around(self, kind: str, owner: Any, function: Any) -> Any:
-        if kind == "module":
-            self.modules[id(owner)] = owner
-            return self._inside("forward", self._path(owner), function, owner)
-        if kind == "step":
-            self.optimizers[id(owner)] = owner
-            return self._inside("update", "", function)
-        if kind == "op" and self.tape is not None:
-            self.tape.before = len(self.tape.errors)
-        if kind == "outside" and (tape := self.tape) is not None:
-            return lambda *args: tape.record("opaque", function, args, {})
-        return function
-
-    def _path(self, module: Any) -> str:
-        if not self.running:
-            return ""
-        outer = self.tape.place[1] if self.tape else ""
-        return f"{outer}.{name_within(self.running[-1], module)}".lstrip(".")
-
-    def _inside(self, phase: str, path: str, function: Any, module: Any = None) -> Any:
-        """`function`, with its calls written down as being in this phase and module."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            before = self.tape.place if self.tape else ("", "")
-            self._at(phase if before[0] != "backward" else "backward", path)
-            self.running += [] if module is None else [module]
-            try:
-                return function(*args, **kwargs)
-            finally:
-                self._at(*before)
-                del self.running[len(self.running) - (module is not None) :]
-
-        return run
-
-    def _at(self, phase: str, path: str) -> None:
-        if self.tape is not None:
-            self.tape.place = phase, path
-
-    def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
-        self._see(inputs)
-        if self.tape is not None:
-            self.paths[node.number] = self.tape.place[1]
-
-    def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Any = ()) -> None:
-        self._see(inputs)
-
-    def _see(self, inputs: Sequence[Any]) -> None:
-        for x in inputs:
-            if isinstance(x, Tensor) and x.is_leaf:
-                self.leaves.setdefault(id(x), weakref.ref(x))
-
-    def begin(self, seeds: Any) -> None:
-        self._at("backward", "")
-
-    def backward(self, node: Any, gradient: Any) -> None:
-        self._at("backward", self.paths.get(node.number, ""))
-
-    def finish(self) -> None:
-        self._at("forward", "")
-
-
-class Name(NamedTuple):
-    """A name that the function's own code reads, by `text` with `holder` in its place; `key` None is a cell."""
-
-    name: str
-    holder: Any
-    key: Any
-
-    @property
-    def text(self) -> str:
-        """How what is in the holder is read."""
-        return ".cell_contents" if self.key is None else f"[{self.key!r}]"
-
-    def get(self) -> Any:
-        try:
-            return self.holder.cell_contents if self.key is None else self.holder[self.key]
-        except (ValueError, KeyError):
-            return self
-
-    def set(self, value: Any) -> None:
-        if self.key is None:
-            self.holder.cell_contents = value
-        else:
-            self.holder[self.key] = value
 
 
 class State:
@@ -134,7 +35,7 @@ class State:
         self.places: dict[int, str] = {}  # {number of an argument: its tensor}
         self.modules, self.optimizers = [*seen.modules.values()], [*seen.optimizers.values()]
         self.functions = [*functions_in(function)]
-        self.names = [*_names(self.functions)]
+        self.names = [*names_in(self.functions)]
         new = {id(x) for x in results if isinstance(x, Tensor)} - {id(x) for x in leaves}
         for i, x in enumerate(leaves):
             if isinstance(x, Tensor) and x.node.__class__ is Leaf:
@@ -210,64 +111,6 @@ class State:
             return False
         self.taken = now
         return True
-
-
-def alike(now: Sequence[Any], before: Sequence[Any], inputs: Any = None) -> bool:
-    """Whether `same` holds for all; other arrays are allowed at the places that are `inputs`, or at all."""
-    return len(now) == len(before) and all(
-        same(a, b, inputs is None or i in inputs) for i, (a, b) in enumerate(zip(now, before, strict=True))
-    )
-
-
-def same(a: Any, b: Any, arrays: bool = True) -> bool:
-    """Whether a program for one value is right for the other: the same object, an equal plain value.
-
-    With `arrays` an array is right for another of its outline.
-    """
-    if a is b:
-        return True
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return arrays and is_array(a) and bool(a.dtype == b.dtype and a.shape == b.shape and a.strides == b.strides)
-    if isinstance(a, float | complex):
-        return repr(a) == repr(b)  # -0.0 is not 0.0, and nan is nan
-    if isinstance(a, np.generic):
-        return bool(a.dtype == b.dtype and a.tobytes() == b.tobytes())
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(same(x, y, arrays) for x, y in zip(a, b, strict=True))
-    return isinstance(a, int | str | bytes | types.MethodType) and bool(a == b)
-
-
-def functions_in(function: Any) -> Iterator[types.FunctionType]:
-    """The Python functions that a callable runs itself: behind methods, partials and wrappers."""
-    while function is not None:
-        if isinstance(function, types.FunctionType):
-            yield function
-            function = getattr(function, "__wrapped__", None)
-        elif isinstance(function, types.MethodType):
-            function = function.__func__
-        elif isinstance(function, functools.partial):
-            function = function.func
-        else:
-            inner = getattr(function, "__wrapped__", None)
-            call = getattr(type(function), "__call__", None)
-            function = inner or (
-                call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None
-            )
-
-
-def _names(functions: Sequence[types.FunctionType]) -> Iterator[Name]:
-    for function in functions:
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            yield Name(name, cell, None)
-        held = function.__globals__
-        yield from (Name(name, held, name) for name in sorted(_globals(function.__code__) & held.keys()))
-
-
-def _globals(code: types.CodeType) -> set[str]:
-    """The names, attributes among them, in a code object and in those inside it."""
-    return set(code.co_names).union(*(_globals(x) for x in code.co_consts if isinstance(x, types.CodeType)))
 
 
 # ---- a traced run
@@ -528,11 +371,6 @@ class Trace(World):
                     raise CompileError(f"{what} is changed in the function; a program would not do it again")
         if not alike(self.state.values()[count:], attributes[count:], ()):
             raise CompileError("a default or a class is changed in the function; a program would not do it again")
-
-
-def is_array(x: Any) -> bool:
-    """Whether an argument is read in every call: an array, or one of NumPy's numbers."""
-    return isinstance(x, np.ndarray | np.generic) and x.dtype.kind in "fciub"
 
 
 def _like(x: Tensor, traced: Any) -> Tensor:
