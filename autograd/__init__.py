@@ -44,10 +44,10 @@ _functions = {name: f for name, f in functions_of(np).items() if name not in _LA
 globals().update(_functions)
 
 _OWN = """
-    AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all attributes_changed checkpoint
-    clear_gradients convert_all current_mode custom_gradient detect_anomaly differentiable domain elementwise
-    elementwise_grad enable_grad fft grad gradcheck hessian hooks hvp is_grad_enabled jacobian jvp keep_where linalg
-    logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
+    AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all
+    attributes_changed checkpoint clear_gradients convert_all current_mode custom_gradient detect_anomaly differentiable
+    domain elementwise elementwise_grad enable_grad fft grad gradcheck hessian hooks hvp is_grad_enabled jacobian jvp
+    keep_where linalg logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
 if importlib.util.find_spec("scipy") is None:

@@ -53,7 +53,7 @@ def _fixed(gradient: Any) -> Any:
     """A read-only view, because the array is shared."""
     if not isinstance(gradient, np.ndarray | np.generic):
         return gradient
-    view: Any = gradient[...]  # an array, of a number too  # type: ignore[index]
+    view: Any = gradient[...]  # type: ignore[index]  # an array, of a number too
     view.flags.writeable = False
     return view
 

@@ -64,17 +64,17 @@ def compile(
     The first call of a signature (shapes, dtypes and layouts of arrays, values of Python arguments, modes) runs the
     function as written.  The second writes down every NumPy call of its forward pass, backward pass and optimiser step,
     and makes a straight-line program of them; later calls run the program.  It reads arrays, parameters, buffers,
-    optimiser states and learning rates again in every call; docs/compile.md lists what makes another program.  All else
-    is a constant, so calls 3, 4, 8, 16, ... and then every 500th are audits: the program and the function as written both
-    run, and AuditError names the first result that differs.  `audit=False` turns this off, `audit="always"` audits every
-    call.
+    optimiser states and learning rates again in every call; docs/compile.md lists what makes another program.  The
+    rest is constant, so calls 3, 4, 8, 16, ... and then every 500th are audits: the program and the function as written
+    both run, and AuditError names the first result that differs.  `audit=False` turns this off, `audit="always"`
+    audits every call.
 
     Results agree to a few units in the last place; with `exact=True` bit for bit, without the rewrites that change
     rounding.  A function that cannot be compiled raises CompileError, which names the line; with `fallback=True` it
     runs as written, with a warning.  Gradients that a step of an optimiser in the function has used are kept in
     `p.grad` only with `grads=True`.  At most `cache_size` programs are kept.  Long chains over arrays of a megabyte and
     more run on `threads` threads (default: the cores of this process).  `step.source` is the last program,
-    `step.save(path)` writes it as a module that needs NumPy alone, `step.stats` counts, and `step.forget()` starts again.
+    `step.save(path)` writes it as a module that needs NumPy alone, `step.stats` counts, `step.forget()` starts again.
 
     >>> @compile
     ... def f(x, y):
@@ -249,8 +249,8 @@ class Compiled:
         self.stats.seconds += time.perf_counter() - start
         if loop := plan.run.tape.loop:
             warnings.warn(
-                f"{self.name} is a program of {plan.program.lines:,} lines, and took {time.perf_counter() - start:.1f} s "
-                f"to compile, because a loop in it is written out, at {loop}; compile the body of the loop instead",
+                f"{self.name} is a program of {plan.program.lines:,} lines, which took {self.stats.seconds:.1f} s to "
+                f"compile, because a loop in it is written out, at {loop}; compile the body of the loop instead",
                 RuntimeWarning,
                 stacklevel=3,
             )

@@ -157,7 +157,7 @@ def functions_in(function: Any) -> Iterator[types.FunctionType]:
             function = function.func
         else:
             inner = getattr(function, "__wrapped__", None)
-            call = getattr(type(function), "__call__", None)
+            call = type(function).__call__ if callable(function) else None
             function = inner or (
                 call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None
             )

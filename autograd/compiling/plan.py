@@ -160,8 +160,8 @@ class Plan:
             if found[id(x)] != name:
                 say.append(f"{name} is {found[id(x)]}")
         if given:
-            every = [ref for ref in self.refs]
-            say.append(f"len({{{', '.join(f'id({ref})' for ref in every)}}}) == {len(every)}")
+            every = ", ".join(f"id({ref})" for ref in self.refs)
+            say.append(f"len({{{every}}}) == {len(self.refs)}")
         return say
 
     def _inputs(self) -> tuple[list[str], list[str]]:
@@ -331,7 +331,7 @@ class Plan:
     def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:
         """Remember the arrays of the state, which are the plan's now, and how often they are held."""
         self.owned, self.counts = [], []
-        for target, (in_slot, k), value in zip(self.run.targets, self.program.outputs, outputs, strict=True):
+        for target, (in_slot, _), value in zip(self.run.targets, self.program.outputs, outputs, strict=True):
             if target.kind in ("data", "state") and target.old is not None and isinstance(value, np.ndarray):
                 self.space[f"d{target.old}"] = value
                 if in_slot:

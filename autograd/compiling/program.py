@@ -1,4 +1,4 @@
-"""The one form of a program: values and lines, in an order in which they can be run; passes make a new one of an old."""
+"""The one form of a program: values and lines, in an order in which they can run; a pass makes a new program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CompileError(TypeError):
 
 
 class Value:
-    """An array of the program: its shape (None for a tuple of arrays), its dtype and its layout, C, F or neither ("")."""
+    """An array of the program: shape (None for a tuple of arrays), dtype and layout, C, F or neither ("")."""
 
     __slots__ = ("dtype", "order", "shape")
 
@@ -57,8 +57,9 @@ class Line(Value):
     replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (a call whose result is laid out
     as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
     time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
-    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "spread" (repeated along axes), "cast", "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update,
-    and `module` the path of the module that was running.
+    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "spread" (repeated along axes), "cast",
+    "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update, and `module` the path of the module
+    that was running.
     """
 
     __slots__ = ("args", "function", "kind", "kwargs", "module", "phase", "shares")

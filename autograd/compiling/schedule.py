@@ -325,9 +325,9 @@ def update(
 class Executable:
     """`run(*inputs, *slots)` returns what else comes out; `inputs` are the numbers of the program's inputs it reads.
 
-    If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it, which
-    is left to the caller.  `outputs` has for each output of the program (True, the number of its slot) or (False, its
-    place in what `run` returns).
+    If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it,
+    which is left to the caller.  `outputs` has for each output of the program (True, the number of its slot) or (False,
+    its place in what `run` returns).
     """
 
     def __init__(

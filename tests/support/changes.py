@@ -1,8 +1,8 @@
 """Kinds of change between two calls of a compiled function, and how each is noticed.
 
 A case returns a function of an array, and another that makes the change; what this returns, if anything, are the
-arguments of later calls.  A case is noticed by a "guard", which looks in every call and makes another program (or by the
-program itself, which reads an array, a weight or a learning rate anew), or by the next "audit".
+arguments of later calls.  A case is noticed by a "guard", which looks in every call and makes another program (or by
+the program itself, which reads an array, a weight or a learning rate anew), or by the next "audit".
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def length_of_a_list_that_is_given():
 
 @guard
 def key_of_a_dict_that_is_given():
-    return lambda x, table={"a": 1}: x * sum(map(len, table)), lambda: (ONE, {"abc": 1})  # noqa: B006
+    return lambda x, table={"a": 1}: x * sum(map(len, table)), lambda: (ONE, {"abc": 1})
 
 
 @guard
@@ -749,7 +749,8 @@ def network(change):
 @guard
 def training_flag():
     m = nn.Sequential(nn.BatchNorm1d(2))
-    return no_grad(lambda x, rows=np.array([[1.0, 2.0], [5.0, 8.0]], np.float32): m(rows)), lambda: m.eval() and None
+    given = np.array([[1.0, 2.0], [5.0, 8.0]], np.float32)
+    return no_grad(lambda x, rows=given: m(rows)), lambda: m.eval() and None
 
 
 @guard

@@ -1,4 +1,4 @@
-"""Side effects of a function happen in its first two calls and in audits only; what they change is found by an audit."""
+"""Side effects happen in the first two calls and in audits only; an audit finds what they change."""
 
 from __future__ import annotations
 
@@ -247,13 +247,13 @@ DEPENDING = {
 @pytest.mark.parametrize("f", DEPENDING.values(), ids=DEPENDING)
 def test_what_is_another_value_in_every_call_is_found_by_the_first_audit(f):
     g = compile(f)
-    with pytest.raises(AuditError, match="the program and the function as written differ in result|in the result"):
+    with pytest.raises(AuditError, match=r"the program and the function as written differ in result|in the result"):
         for _ in range(4):
             g(ONE)
+    h = compile(lambda x: (x * random.random(), 1), fallback=True)
+    h(ONE), h(ONE)
     with pytest.warns(RuntimeWarning, match="is not compiled"):
-        h = compile(lambda x: (x * random.random(), 1), fallback=True)
-        for _ in range(4):
-            h(ONE)
+        h(ONE)
 
 
 @pytest.mark.parametrize("draw", [np.random.rand, np.random.randn, random.random], ids=["rand", "randn", "random"])

@@ -371,7 +371,7 @@ def test_a_result_with_a_graph_is_not_that_of_a_step():
     penalty = compiled(ONE)
     close(penalty, np.array((w.data**2).sum()))
     before = w.data.copy()
-    with pytest.raises(CompileError, match="differentiated outside of the function.*changes"):
+    with pytest.raises(CompileError, match=r"differentiated outside of the function.*changes"):
         compiled(ONE)
     same(w, before)
     detached = compile(lambda x: step(x).detach())

@@ -176,7 +176,9 @@ def test_options_that_change_are_noticed():
 def test_what_the_functions_own_names_refer_to_is_noticed_at_once(monkeypatch):
     scale, model, mask, rest = 2.0, network(0), np.ones(3, np.float32), (np.ones(3),)
 
-    def f(x, shift=1.0, other=(np.ones(3),)):
+    ones = np.ones(3)
+
+    def f(x, shift=1.0, other=(ones,)):
         return model(x) * scale * FACTOR * mask + shift + rest[0] + other[0]
 
     def rebind():
