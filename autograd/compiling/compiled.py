@@ -124,7 +124,7 @@ class Compiled:
         """Forget all programs; the next call is a first one."""
         self.plans: list[Plan] = []  # the one that was used last is the first
         self.seen: dict[Any, State] = {}  # {signature: what took part in its first call}
-        self.refused: set[Any] = set()  # signatures that run as written
+        self.refused: dict[Any, None] = {}  # signatures that run as written, the oldest first
         self.stats = Stats()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -219,9 +219,7 @@ class Compiled:
             seen = Watcher()
             with Switch(observer=seen):
                 found = self.function(*args, **kwargs)
-            while len(self.seen) >= REMEMBERED:
-                del self.seen[next(iter(self.seen))]
-            self.seen[key] = State(self.function, seen, leaves, flatten(found)[0])
+            _remember(self.seen, key, State(self.function, seen, leaves, flatten(found)[0]))
             return found
         start = time.perf_counter()
         try:
@@ -242,7 +240,7 @@ class Compiled:
 
     def _refuse(self, key: Any, error: Exception) -> None:
         warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
-        self.refused.add(key)
+        _remember(self.refused, key, None)
 
     # ---- a program
 
@@ -412,6 +410,13 @@ def _agree(a: Any, b: Any, old: Any, exact: bool) -> bool:
         eps = float(np.finfo(x.dtype).eps)
         scale = float(np.abs(moved).max(initial=0.0)) * eps**0.5 + float(np.abs(y).max(initial=0.0)) * 64 * eps
         return bool((np.abs(x - y) <= scale).all())
+
+
+def _remember(items: dict[Any, Any], key: Any, value: Any) -> None:
+    """Set an item, and forget the oldest ones."""
+    while len(items) >= REMEMBERED:
+        del items[next(iter(items))]
+    items[key] = value
 
 
 def _nest(args: Any, kwargs: Any) -> Any:
