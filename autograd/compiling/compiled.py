@@ -129,7 +129,7 @@ class Compiled:
         """Forget all programs; the next call is a first one."""
         self.plans: list[Plan] = []  # the one that was used last is the first
         self.seen: dict[Any, State] = {}  # {signature: what took part in its first call}
-        self.refused: set[Any] = set()  # signatures that run as written
+        self.refused: dict[Any, None] = {}  # signatures that run as written, the oldest first
         self.stats = Stats()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -230,9 +230,7 @@ class Compiled:
             seen = Watcher()
             with Switch(observer=seen):
                 found = self.function(*args, **kwargs)
-            while len(self.seen) >= REMEMBERED:
-                del self.seen[next(iter(self.seen))]
-            self.seen[key] = State(self.function, seen, leaves, flatten(found)[0])
+            _remember(self.seen, key, State(self.function, seen, leaves, flatten(found)[0]))
             return found
         start = time.perf_counter()
         try:
@@ -260,7 +258,7 @@ class Compiled:
 
     def _refuse(self, key: Any, error: Exception) -> None:
         warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
-        self.refused.add(key)
+        _remember(self.refused, key, None)
 
     # ---- a program
 
@@ -385,6 +383,13 @@ class _Again(Again):
 
     def alike(self, a: Any, b: Any) -> bool:
         return Difference((), None, self.exact).agree(a, b)
+
+
+def _remember(items: dict[Any, Any], key: Any, value: Any) -> None:
+    """Set an item, and forget the oldest ones."""
+    while len(items) >= REMEMBERED:
+        del items[next(iter(items))]
+    items[key] = value
 
 
 def _nest(args: Any, kwargs: Any) -> Any:

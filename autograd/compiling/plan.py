@@ -329,19 +329,24 @@ class Plan:
         self._own(outputs, [x for i in states for x in (states[i], *states[i])])
 
     def _own(self, outputs: Sequence[Any], states: list[Any]) -> None:
-        """Remember the arrays of the state, which are the plan's now, and how often they are held."""
-        self.owned, self.counts = [], []
+        """Remember the arrays of the state, which are the plan's now, and how often they are held.
+
+        After an interrupt the plan owns nothing.
+        """
+        self.alone, self.owned, self.counts = None, [], []
+        owned: list[Any] = []
+        counts: list[int] = []
         for target, (in_slot, _), value in zip(self.run.targets, self.program.outputs, outputs, strict=True):
             if target.kind in ("data", "state") and target.old is not None and isinstance(value, np.ndarray):
                 self.space[f"d{target.old}"] = value
                 if in_slot:
-                    self.owned.append(value)
-                    self.counts.append(ALONE)
-        self.owned += states
-        self.counts += [ALONE - 2] * len(states)  # in `owned`, but not in the space and `outs`
+                    owned.append(value)
+                    counts.append(ALONE)
+        owned += states
+        counts += [ALONE - 2] * len(states)  # in `owned`, but not in the space and `outs`
         over = all(slot.over is not None for slot in self.program.slots)
-        self.alone = self.counts if over else None
         self.outs = [self.space[f"d{target.old}"] for target in self.slots]
+        self.owned, self.counts, self.alone = owned, counts, counts if over else None
 
     # ---- a run
 

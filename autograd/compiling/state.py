@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
+from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..tree import flatten
 from .emit import identifier
 from .observe import Watcher, alike, functions_in, is_array, names_in, same
 from .program import CompileError, Number
+from .schedule import run_through
 from .trace import Draw, Tape, Traced
 
 
@@ -178,18 +180,20 @@ class World:
         self.names = [(place, place.get()) for place in state.names]
 
     def put_back(self) -> None:
-        """Put everything back as it was."""
+        """Put everything back as it was, in one call of C: an interrupt falls before or after all of it."""
+        attributes: list[Any] = []
+        items: list[Any] = []
+        calls: list[Any] = []
         for tensor, data, node, leaf, marks in self.before:
-            tensor._data, tensor.node = data, node
-            for name, value in zip(_MARKS, marks, strict=False):
-                setattr(leaf, name, value)
+            attributes += [(tensor, "_data", data), (tensor, "node", node)]
+            attributes += [(leaf, name, value) for name, value in zip(_MARKS, marks, strict=False)]
         for optimizer, states, own, used, rates in self.optimizers:
-            optimizer.state, optimizer.used = states, used
-            for held, items in zip(states, own, strict=True):
-                held.clear()
-                held.update(items)
-            for group, rate in zip(optimizer.groups, rates, strict=True):
-                group["lr"] = rate
+            attributes += [(optimizer, "state", states), (optimizer, "used", used)]
+            calls += [call for held, x in zip(states, own, strict=True) for call in ((held.clear,), (held.update, x))]
+            items += [(group, "lr", rate) for group, rate in zip(optimizer.groups, rates, strict=True)]
+        run_through(
+            chain(starmap(setattr, attributes), starmap(operator.setitem, items), starmap(operator.call, calls))
+        )
 
 
 def _marks(tensor: Tensor) -> tuple[Any, tuple[Any, ...]]:

@@ -13,7 +13,7 @@ import pytest
 
 import autograd
 import nn
-from autograd import CompileError, GraphError, Tensor, compile, no_grad
+from autograd import CompileError, Tensor, compile, no_grad
 from compiled_steps import X, Y, close, network, pair, same
 from interrupting import Interrupt
 
@@ -26,7 +26,7 @@ ONE = np.ones(2)
 def test_named_tuples_of_other_fields_are_other_arguments():
     P, Q = collections.namedtuple("P", "x y"), collections.namedtuple("Q", "y x")
     f = compile(lambda p: p.x - p.y)
-    for _ in range(2):
+    for _ in range(4):
         same(f(P(ONE * 2, ONE)), ONE)
         same(f(Q(ONE * 2, ONE)), -ONE)
         same(f({"a": 1} and P(x=ONE, y=ONE)), ONE * 0)
@@ -83,7 +83,7 @@ def test_arguments_and_functions_may_have_any_name(name):
     body = f"optimizer.zero_grad(); (w * {name}).sum().backward(); optimizer.step(); return {name}[0:1] * 2.0, [power]"
     exec(f"def {name}({name}): {body}", space)
     step = compile(space[name])
-    for i in range(1, 4):
+    for i in range(1, 6):
         found, [power] = step(ONE)
         same(found, ONE[:1] * 2)
         assert power == np.inf
@@ -101,9 +101,9 @@ def test_a_run_that_comes_to_nothing_draws_nothing():
         f = wrap(lambda x: sum(dropout(x)[int(i)] for i in positions))
         with no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return [f(np.ones(4)).item() for _ in range(4)]
+            return [f(np.ones(4)).item() for _ in range(6)]
 
-    assert sums(compile, nn.Dropout(0.5)) == sums(lambda f: f, nn.Dropout(0.5))
+    assert sums(compile(fallback=True), nn.Dropout(0.5)) == sums(lambda f: f, nn.Dropout(0.5))
 
     def drawn(wrap):
         generator = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def test_a_run_that_comes_to_nothing_draws_nothing():
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return [f(ONE).tolist() for _ in range(3)]
+            return [f(ONE).tolist() for _ in range(5)]
 
     assert drawn(compile(fallback=True)) == drawn(lambda f: f)
 
@@ -124,12 +124,13 @@ def test_a_run_that_comes_to_nothing_draws_nothing():
 
 
 class InterruptInside(Interrupt):
-    """Raise KeyboardInterrupt at the n-th line of the code that runs a program and makes its changes."""
+    """Raise KeyboardInterrupt at the n-th line of the code that runs a program, makes its changes and audits it."""
 
     def trace(self, frame, event, arg):
         name = frame.f_code.co_filename
-        inside = name == "<look>" or name.endswith(("outcome.py", "program.py", "plan.py")) or name[:9] == "<compiled"
-        if not inside or frame.f_code.co_name in ("apart", "__init__"):
+        inside = name[:9] in ("<call>", "<compiled") or name.endswith(("plan.py", "schedule.py"))
+        inside = inside or frame.f_code.co_name in ("put_back", "_audited", "_run", "_look_up")
+        if not inside or frame.f_code.co_name == "__init__":
             return self.trace if event == "call" and "autograd" in name else None
         if event == "line":
             self.left -= 1
@@ -145,10 +146,11 @@ def numbers(model, optimizer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda p: nn.SGD(p, lr=0.1, momentum=0.9), lambda p: nn.Adam(p, lr=0.01)])
-@pytest.mark.parametrize(("calls", "held"), [(0, False), (4, False), (4, True)])
+@pytest.mark.parametrize("calls", [1, 2, 4])  # the next one compiles, is an audit, or neither
+@pytest.mark.parametrize("held", [False, True])
 def test_an_interrupt_of_a_compiled_step_leaves_all_or_nothing(make, calls, held):
     def begun():
-        (step, model, optimizer), _ = pair(make)
+        (step, model, optimizer), _ = pair(make, exact=True)
         for _ in range(calls):
             step(X, Y)
         return step, model, optimizer
@@ -159,8 +161,8 @@ def test_an_interrupt_of_a_compiled_step_leaves_all_or_nothing(make, calls, held
         step(X, Y)
     allowed.append(numbers(model, optimizer))
     lines, found = 10**9 - clock.left, set()
-    some = np.random.default_rng(0).integers(1, lines, 20 if calls else 3)  # compiling is slow while it is traced
-    for n in sorted({*some.tolist(), *range(lines - (20 if calls else 10), lines + 1)}):
+    some = np.random.default_rng(0).integers(1, lines, 20 if calls > 1 else 3)  # compiling is slow while it is traced
+    for n in sorted({*some.tolist(), *range(max(1, lines - (40 if calls > 1 else 12)), lines + 1)}):
         step, model, optimizer = begun()
         kept = [p.data for p in model.parameters()][::2] if held else []
         with pytest.raises(KeyboardInterrupt), InterruptInside(n):
@@ -172,7 +174,7 @@ def test_an_interrupt_of_a_compiled_step_leaves_all_or_nothing(make, calls, held
     assert found == {0, 1}
 
 
-def test_an_error_inside_a_program_does_not_stay():
+def test_an_error_inside_a_program_changes_nothing_and_does_not_stay():
     w = Tensor(np.eye(2), requires_grad=True)
     names = {"scale": 1.0}
 
@@ -183,20 +185,20 @@ def test_an_error_inside_a_program_does_not_stay():
         y.backward()
         return y
 
-    for _ in range(3):
+    for _ in range(5):
         f(np.eye(2))
-    for held in ([], [w.grad]):
+    for _ in range(2):
+        gradient = w.grad
         with pytest.raises(np.linalg.LinAlgError):
             f(np.zeros((2, 2)))
-        with pytest.raises(GraphError, match="this gradient was lost"):
-            w.grad.data  # noqa: B018
-        for gradient in held:
-            same(gradient, np.eye(2))
+        assert w.grad is gradient
+        same(gradient, np.eye(2))
         f(np.eye(2))
     close(f(np.eye(2)), np.array(2.0))
     close(w.grad, np.eye(2))
     with pytest.raises(np.linalg.LinAlgError):
         f(np.zeros((2, 2)))
+    f.audit = "always"
     scale = names.pop("scale")
     with pytest.raises(KeyError):
         f(np.eye(2))
@@ -208,7 +210,8 @@ def test_a_compiled_function_may_be_called_while_it_runs():
     model, calls = network(), []
     with no_grad():
         f = compile(lambda x: model(x))
-        f(X)
+        for _ in range(4):
+            f(X)
         plan = f.plans[0]
         program = plan.program.run
 
@@ -230,7 +233,7 @@ def test_a_compiled_function_may_be_called_while_it_runs():
 def test_a_signal_that_calls_the_function_finds_no_lock():
     f, wrong = compile(lambda x: np.exp(np.sin(x) * 2.0) * x), []
     inputs = [np.full(50, 0.5), np.full(50, 0.7)]
-    expected = [f(x) for x in inputs]
+    expected = [[f(x) for x in inputs] for _ in range(3)][-1]
 
     def handler(*_):
         if not np.array_equal(f(inputs[1]), expected[1]):
@@ -249,13 +252,17 @@ def test_a_signal_that_calls_the_function_finds_no_lock():
 
 
 def test_calls_that_are_refused_are_not_remembered_for_ever(monkeypatch):
-    monkeypatch.setattr("autograd.compiling.step.REMEMBERED", 5)
+    monkeypatch.setattr("autograd.compiling.compiled.REMEMBERED", 5)
     f = compile(lambda x, k: float(x.sum()) + k, fallback=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for k in range(20):
-            assert f(ONE, k) == 2.0 + k
-    assert len(f.refused) == 5
+            for _ in range(3):
+                assert f(ONE, k) == 2.0 + k
+        assert len(f.refused) == 5
+        for k in range(20):
+            f(ONE, float(k))  # first calls
+    assert len(f.seen) == 5
 
 
 # ---- copies and methods
@@ -287,7 +294,8 @@ def test_compiled_functions_are_copied_and_pickled():
             copy.deepcopy(model.fast).function.__self__,
         ):
             other[0].weight.assign(other[0].weight.data * 2)
-            same(other.fast(X), other(X))
+            for _ in range(3):
+                same(other.fast(X), other(X))
             assert other.fast.stats.compiles == 1 and other.fast.exact and other.fast.function.__self__ is other
         same(model.fast(X), model(X))
 
@@ -295,15 +303,17 @@ def test_compiled_functions_are_copied_and_pickled():
 def test_a_compiled_method_has_all_that_a_function_has(tmp_path):
     a, b = Scaler(), Scaler()
     with no_grad():
-        for scaler in (a, b, a):
+        for scaler in (a, b) * 3:
             close(scaler.fast(X), scaler.linear(X).data * 2)
         assert a.fast.stats.compiles == 2 and "def fast(" in a.fast.source
         assert a.fast.save(tmp_path / "fast.py").exists()
         outer = compile(lambda x, method=b.fast: method(x) + 1.0)
-        close(outer(X), b.fast(X).data + 1)
+        for _ in range(3):
+            close(outer(X), b.fast(X).data + 1)
         b.linear.weight.assign(b.linear.weight.data * 2)
         close(outer(X), b.fast(X).data + 1)
+        assert outer.stats.compiles == 1
     with pytest.raises(AttributeError):
         a.fast.nothing  # noqa: B018
-    with pytest.raises(CompileError, match="before the first call"):
+    with pytest.raises(CompileError, match="before the second call"):
         compile(a.linear.forward).source  # noqa: B018
