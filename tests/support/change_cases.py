@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
-CASES = []  # (case, how it is noticed)
 ONE = np.ones(2)
 
 
-def guard(case):
-    CASES.append((case, "guard"))
-    return case
+def registry():
+    """A list of (case, how it is noticed), and the decorators that add to it."""
+    cases = []
 
+    def noticed_by(how):
+        def add(case):
+            cases.append((case, how))
+            return case
 
-def audit(case):
-    CASES.append((case, "audit"))
-    return case
+        return add
+
+    return cases, noticed_by("guard"), noticed_by("audit")
 
 
 def text(case):

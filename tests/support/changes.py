@@ -5,6 +5,8 @@ from __future__ import annotations
 import changes_of_names
 import changes_of_networks
 import changes_of_objects
-from change_cases import CASES, text
+from change_cases import text
 
-__all__ = ["CASES", "changes_of_names", "changes_of_networks", "changes_of_objects", "text"]
+__all__ = ["CASES", "text"]
+
+CASES = [*changes_of_names.CASES, *changes_of_objects.CASES, *changes_of_networks.CASES]

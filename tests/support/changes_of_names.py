@@ -9,7 +9,10 @@ import types
 import numpy as np
 
 from autograd import Tensor, no_grad
-from change_cases import ONE, audit, guard, in_space
+from change_cases import ONE, in_space, registry
+
+CASES, guard, audit = registry()
+
 
 # ---- arguments
 

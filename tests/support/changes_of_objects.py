@@ -10,7 +10,10 @@ import types
 
 import numpy as np
 
-from change_cases import ONE, audit, guard
+from change_cases import ONE, registry
+
+CASES, guard, audit = registry()
+
 
 # ---- objects
 
