@@ -62,9 +62,9 @@ def _of_path(parameter: Tensor, loss: Tensor | None, grad: Any) -> str:
         if grad is not None:
             return "all paths contain factors of 0; pass the loss (and retain_graph=True) to learn which"
         return cut or (
-            "no backward() has reached it yet; if one was called, its loss does not depend on it through recorded "
-            "ops (.data and .item() leave none): pass the loss, or run the step inside autograd.detect_anomaly(), to "
-            "learn where the path ends"
+            "no backward() has reached it yet, or a compiled step has used it (compile with grads=True to keep it); "
+            "if one was called, its loss does not depend on it through recorded ops (.data and .item() leave none): "
+            "pass the loss, or run the step inside autograd.detect_anomaly(), to learn where the path ends"
         )
     if not loss.requires_grad:
         return cut or "the loss records nothing, so it does not depend on any parameter"

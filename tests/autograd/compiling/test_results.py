@@ -152,3 +152,10 @@ def test_threads_may_call_one_compiled_function():
         for result in results:
             close(result, np.exp(np.sin(x) * 2.0).sum(axis=0) * x)
     assert f.stats.compiles == 1
+
+
+def test_why_says_that_a_compiled_step_has_used_a_gradient():
+    (step, model, _), _ = pair(grads=False)
+    for _ in range(3):
+        step(X, Y)
+    assert model[0].weight.grad is None and "compile with grads=True" in autograd.why(model[0].weight)
