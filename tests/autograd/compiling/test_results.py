@@ -159,3 +159,15 @@ def test_why_says_that_a_compiled_step_has_used_a_gradient():
     for _ in range(3):
         step(X, Y)
     assert model[0].weight.grad is None and "compile with grads=True" in autograd.why(model[0].weight)
+
+
+def test_a_leaf_behind_a_result_from_outside_gets_its_gradient():
+    def run(wrap):
+        a = Tensor(np.ones(2), requires_grad=True)
+        b = a * 2.0
+        walk = wrap(lambda x: (b * x).sum().backward(retain_graph=True))
+        for i in range(9):
+            walk(np.full(2, float(i)))
+        return a.grad
+
+    same(run(compile), run(lambda f: f))
