@@ -103,7 +103,7 @@ def called(op: Any, call: inspect.BoundArguments, **tensors: Any) -> Any:
         made = {name: [*map(Tensor, x)] if isinstance(x, list) else Tensor(x) for name, x in tensors.items()}
         given = inspect.BoundArguments(call.signature, {**call.arguments, **made})
         return op.function(*given.args, **given.kwargs)
-    except Exception:
+    except Exception:  # whatever NumPy raises for arguments that are not valid
         return None
 
 

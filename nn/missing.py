@@ -31,7 +31,7 @@ def missing(owner: Any, name: str, hint: str = "") -> AttributeError:
         own = vars(cls).get("__init__")
         if own is None:
             continue
-        bases = [base for base in cls.__mro__[1:-1] if base.__init__ is not object.__init__]  # type: ignore[misc]
+        bases = [base for base in cls.__mro__[1:-1] if base.__init__ is not object.__init__]  # type: ignore[misc]  # of the class
         if (
             bases
             and not cls.__module__.startswith("nn.")

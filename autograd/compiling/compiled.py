@@ -86,7 +86,7 @@ def compile(
     """
     if function is None:
         options = {"exact": exact, "fallback": fallback, "grads": grads, "audit": audit}
-        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)  # type: ignore[arg-type]
+        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)  # type: ignore[arg-type]  # of mixed types
     if not callable(function):
         raise TypeError(f"compile takes a function; got {function!r:.60}")
     if cache_size < 1:
@@ -300,14 +300,14 @@ class Compiled:
         read = {id(x) for x in values_in([others, [(line.args, line.kwargs) for line in lines]])}
         needed_texts = {text for text, x in zip(run.texts, program.inputs, strict=True) if id(x) in read}
         needed_texts |= {f"{pick.text}._data" for pick in run.picks if isinstance(pick, Recall)}
-        pairs = [
-            (x, t)
-            for x, t in zip(run.outputs, run.targets, strict=True)
-            if t.kind != "grad" or f"{refs[t.place]}.grad._data" in needed_texts
-        ]
-        kept = [t for _, t in pairs]
-        cleared = [*run.cleared, *(t.place for t in run.targets if t not in kept)]
-        return run._replace(outputs=[x for x, _ in pairs], targets=kept, cleared=cleared)
+        outputs, targets, cleared = [], [], [*run.cleared]
+        for x, t in zip(run.outputs, run.targets, strict=True):
+            if t.kind != "grad" or f"{refs[t.place]}.grad._data" in needed_texts:
+                outputs.append(x)
+                targets.append(t)
+            else:
+                cleared.append(t.place)
+        return run._replace(outputs=outputs, targets=targets, cleared=cleared)
 
     def _alive(self, plan: Plan, found: Any, args: Any, kwargs: Any) -> Any:
         """The result with a graph, whose backward pass runs the function again as written."""

@@ -238,28 +238,26 @@ class Trace(World):
             tensor._data = self._add(name, f"{ref}._data", tensor._data)
             if gradient is not None:
                 tensor._leaf.grad = tensor_of(self._add(f"{name}.grad", f"{ref}.grad._data", gradient.data))
+        found = {id(t): name for name, t in zip(state.tensors, self.tensors, strict=True)}
         for i, optimizer in enumerate(state.optimizers):
             which = str(i) if len(state.optimizers) > 1 else ""
             for j, group in enumerate(optimizer.groups):
                 name = f"lr{which}" + (f"_{j}" if j else "")
                 group["lr"] = self._add(name, f"g{i}_{j}['lr']", group["lr"])
-            names = [
-                next(n for n, t in zip(state.tensors, self.tensors, strict=True) if t is p) for p in optimizer.params
-            ]
+            names = [found[id(p)] for p in optimizer.params]
             optimizer.state = [
                 {k: self._add(f"{k}{which}.{n}", f"o{i}.state[{j}][{k!r}]", x) for k, x in own.items()}
                 for j, (n, own) in enumerate(zip(names, optimizer.state, strict=True))
             ]
         texts = state.name_texts()
         for i, (place, value) in enumerate(self.names):
-            if self.arrays and is_array(value) and value.shape is not None and isinstance(value, np.ndarray):
+            if self.arrays and is_array(value) and isinstance(value, np.ndarray):
                 place.set(self._add(place.name, texts[i], value))
         return given
 
     def run(self, function: Any, build: Any, names: Sequence[str]) -> Run:
         """Run the function on traced arrays; everything is put back."""
         draws = [Draw(np.random.mtrand._rand)]
-        attributes = self.state.values()
         failed = True
         try:
             args, kwargs = build(self.install(names))
@@ -270,7 +268,7 @@ class Trace(World):
             found = self._outcome(*flatten(result), attributes)
             failed = False
             return found
-        except Exception:
+        except Exception:  # the function may have made another error of a refusal
             self._raise_first()
             raise
         finally:

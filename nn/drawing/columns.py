@@ -62,7 +62,7 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
         first = None
     else:
         calls, first = _calls(model, sample)
-    columns = [Column("input", calls[0][1].in_features, [], values=first)]  # type: ignore[attr-defined]
+    columns = [Column("input", calls[0][1].in_features, [], values=first)]  # type: ignore[attr-defined]  # a Linear
     for name, module, value in calls:
         if isinstance(module, Linear):
             before = columns[-1]
