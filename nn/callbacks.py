@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ __all__ = ["Callback", "EarlyStopping", "LRSchedule", "TrackPredictions", "Train
 class TrainingRun:
     """A training run in progress, as callbacks see it.
 
-    `X` and `y` are the training samples, without those held out (for a Dataset, only the first ones).  `epoch` counts
-    from 1, `rng` shuffles, and `split` is the order of the samples from which the first were held out.
+    `X` and `y` are the training samples, without those held out (only the first ones, unless they are arrays in
+    memory); they are read when asked for.  `epoch` counts from 1, `rng` shuffles, and `split` is the order of the
+    samples from which the first were held out.
     """
 
     def __init__(
@@ -28,8 +30,21 @@ class TrainingRun:
         self.model, self.optimizer, self.loss, self.rng, self.callbacks = model, optimizer, loss, rng, list(callbacks)
         self.history, self.epoch = History(), 0
         self.split: Any = None
-        self.X: Any = None
-        self.y: Any = None
+        self.read: Callable[[], tuple[Any, Any]] = lambda: (None, None)
+
+    @functools.cached_property
+    def _samples(self) -> tuple[Any, Any]:
+        return self.read()
+
+    @property
+    def X(self) -> Any:
+        """The training samples, or the first of them."""
+        return self._samples[0]
+
+    @property
+    def y(self) -> Any:
+        """Their labels."""
+        return self._samples[1]
 
 
 class Callback:

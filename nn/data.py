@@ -1,11 +1,11 @@
-"""Data in batches: datasets in memory, mapped from disk or in folders of images, and the loader that reads them."""
+"""Data in batches: datasets in memory, on disk or in folders of images, and the loader that reads them."""
 
 from __future__ import annotations
 
 import importlib
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,17 @@ from autograd import Tensor
 
 from .init import default_generator
 from .missing import missing
+from .rows import in_memory, length, read, row, source_of
 
 __all__ = ["DataLoader", "Dataset", "ImageFolder", "MappedDataset", "Subset", "TensorDataset", "random_split"]
 
 
 class Dataset:
-    """Base of datasets: subclasses define `len(dataset)` and `dataset[i]`, a tuple such as (x, y)."""
+    """Base of datasets: subclasses define `len(dataset)` and `dataset[i]`, a tuple such as (x, y).
+
+    `for sample in dataset` gives the samples 0 .. len(dataset) - 1.  A StopIteration in `dataset[i]` becomes a
+    RuntimeError, because it would end the data silently.
+    """
 
     def __len__(self) -> int:
         raise TypeError(f"{type(self).__name__} has no __len__()")
@@ -29,22 +34,15 @@ class Dataset:
     def __getitem__(self, i: Any) -> tuple[Any, ...]:
         raise TypeError(f"{type(self).__name__} has no __getitem__()")
 
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return (_item(self, i) for i in range(len(self)))
+
+    def __reversed__(self) -> Iterator[tuple[Any, ...]]:
+        return (_item(self, i) for i in reversed(range(len(self))))
+
     def batch(self, rows: Any) -> tuple[Any, ...]:
-        """The samples numbered `rows`, stacked: one array per element of a sample."""
-        samples = [self[int(i)] for i in rows]
-        for sample in samples:
-            if not isinstance(sample, tuple | list):
-                raise TypeError(
-                    f"a sample is a tuple such as (x, y), or (x,); dataset[i] gave {type(sample).__name__} (for arrays "
-                    f"of rows, use nn.TensorDataset(X, y))"
-                )
-        columns = [[np.asarray(part) for part in parts] for parts in zip(*samples, strict=True)]
-        for i, column in enumerate(columns):
-            if len(shapes := sorted({part.shape for part in column})) > 1:
-                raise ValueError(
-                    f"part {i} of the samples of a batch has several shapes: {', '.join(map(str, shapes))}"
-                )
-        return tuple(map(np.stack, columns))
+        """The samples numbered `rows`, stacked: one array per element of a sample, or a dict of arrays for a dict."""
+        return _stacked([int(i) for i in rows], [_sample(self, int(i)) for i in rows])
 
     if not TYPE_CHECKING:
 
@@ -52,8 +50,60 @@ class Dataset:
             raise missing(self, name)
 
 
+def _item(dataset: Any, i: int) -> Any:
+    """`dataset[i]`, whose StopIteration does not end the loop that reads it."""
+    try:
+        return dataset[i]
+    except StopIteration as error:
+        raise RuntimeError(
+            f"{type(dataset).__name__}[{i}] raised StopIteration, which would end the data silently; raise another "
+            f"error, or make len() smaller"
+        ) from error
+
+
+def _sample(dataset: Any, i: int) -> Any:
+    sample = _item(dataset, i)
+    if not isinstance(sample, tuple | list):
+        raise TypeError(
+            f"a sample is a tuple such as (x, y), or (x,); dataset[i] gave {type(sample).__name__} (for arrays "
+            f"of rows, use nn.TensorDataset(X, y))"
+        )
+    return sample
+
+
+def _stacked(rows: list[int], samples: list[Any]) -> tuple[Any, ...]:
+    for i, sample in zip(rows, samples, strict=True):
+        if len(sample) != len(samples[0]):
+            raise ValueError(
+                f"all samples need the same number of parts; sample {rows[0]} has {len(samples[0])}, and sample {i} "
+                f"has {len(sample)}"
+            )
+    return tuple(_column(f"part {i}", list(parts)) for i, parts in enumerate(zip(*samples, strict=True)))
+
+
+def _column(name: str, parts: list[Any]) -> Any:
+    """The same part of all samples as one array."""
+    if isinstance(parts[0], Mapping):
+        keys = parts[0].keys()
+        if other := [part for part in parts if not isinstance(part, Mapping) or part.keys() != keys]:
+            raise ValueError(
+                f"{name} of the samples of a batch is a dict with the keys {list(keys)}, and in another sample "
+                f"{list(other[0]) if isinstance(other[0], Mapping) else type(other[0]).__name__}"
+            )
+        return {key: _column(f"{name}[{key!r}]", [part[key] for part in parts]) for key in keys}
+    arrays = [np.asarray(part) for part in parts]
+    if len(shapes := sorted({array.shape for array in arrays})) > 1:
+        raise ValueError(f"{name} of the samples of a batch has several shapes: {', '.join(map(str, shapes))}")
+    if arrays[0].dtype == object:
+        raise TypeError(f"{name} of a sample is a number or an array of numbers; got {type(parts[0]).__name__}")
+    return np.stack(arrays)
+
+
 class TensorDataset(Dataset):
-    """Rows of arrays or Tensors of the same length: sample i is (x[i], y[i]).
+    """Rows of arrays, Tensors or dicts of arrays of the same length: sample i is (x[i], y[i]).
+
+    An array may be anything with `shape` and row indexing: np.memmap, a dataset of h5py or zarr, a Dask array.  These
+    are never read as a whole: a batch reads its own rows.
 
     >>> TensorDataset(np.arange(6.0).reshape(3, 2), np.array([0, 1, 1]))[2]
     (array([4., 5.]), np.int64(1))
@@ -62,24 +112,27 @@ class TensorDataset(Dataset):
     def __init__(self, *arrays: Any) -> None:
         if not arrays:
             raise ValueError("a TensorDataset needs at least one array")
-        self.arrays = [a.data if isinstance(a, Tensor) else a if hasattr(a, "shape") else np.asarray(a) for a in arrays]
-        if not all(np.ndim(a) for a in self.arrays):
-            raise ValueError("a TensorDataset takes arrays of samples, with one row per sample; got a single number")
-        if len({len(a) for a in self.arrays}) != 1:
-            raise ValueError(f"all arrays need the same length; got {', '.join(str(len(a)) for a in self.arrays)}")
+        self.arrays = [source_of(array) for array in arrays]
+        if len({length(a) for a in self.arrays}) != 1:
+            raise ValueError(f"all arrays need the same length; got {', '.join(str(length(a)) for a in self.arrays)}")
 
     def __len__(self) -> int:
-        return len(self.arrays[0])
+        return length(self.arrays[0])
 
     def __getitem__(self, i: Any) -> tuple[Any, ...]:
-        return tuple(a[i] for a in self.arrays)
+        return tuple(row(a, i) for a in self.arrays)
 
     def batch(self, rows: Any) -> tuple[Any, ...]:
-        return tuple(np.asarray(a[rows]) for a in self.arrays)
+        return tuple(read(a, rows) for a in self.arrays)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether all arrays are NumPy's, in memory."""
+        return all(map(in_memory, self.arrays))
 
 
 class MappedDataset(TensorDataset):
-    """Rows of `.npy` files or `np.memmap` arrays that stay on disk: a batch reads only its own rows.
+    """Rows of `.npy` files, or of arrays as TensorDataset takes, that stay on disk: a batch reads only its own rows.
 
     The data may be larger than memory.  Raises ValueError for a file of another kind or one that holds objects.
     """
@@ -87,21 +140,84 @@ class MappedDataset(TensorDataset):
     def __init__(self, *sources: Any) -> None:
         super().__init__(*(_mapped(source) for source in sources))
 
-    def batch(self, rows: Any) -> tuple[Any, ...]:
-        rows = np.asarray(rows)
-        order = np.argsort(rows, kind="stable")  # read the disk from front to back
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return tuple(np.asarray(a[rows[order]])[back] for a in self.arrays)
-
 
 def _mapped(source: Any) -> Any:
-    if isinstance(source, np.ndarray):
+    if not isinstance(source, str | os.PathLike):
         return source
     path = Path(source)
     if path.suffix != ".npy":
         raise ValueError(f"a MappedDataset maps .npy files; got {path.name!r}")
     return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+class _Samples(Dataset):
+    """The samples of any object with len() and [i], such as a list, or a dataset of PyTorch."""
+
+    def __init__(self, samples: Any) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, i: Any) -> tuple[Any, ...]:
+        sample: tuple[Any, ...] = _item(self.samples, i)
+        return sample
+
+    def batch(self, rows: Any) -> tuple[Any, ...]:
+        return _stacked([int(i) for i in rows], [_sample(self.samples, int(i)) for i in rows])
+
+
+def dataset_of(X: Any, y: Any = None, *, caller: str, labels: bool = True) -> Any:
+    """What `caller` was given as a Dataset, or a DataLoader unchanged.
+
+    X is an array, or a dict of arrays, with y; or it contains the labels: a Dataset, a DataLoader, a pair (X, y), or
+    samples (x, y) in a list or another object with len() and [i].  Without `labels`, X may be rows alone.
+    """
+    if isinstance(X, Dataset | DataLoader):
+        if y is not None:
+            raise ValueError("a Dataset or DataLoader contains its labels; pass y only with an array X")
+        return X
+    if y is None and isinstance(X, tuple) and len(X) == 2 and (labels or any(map(_has_parts, X))):
+        X, y = X
+    if y is None and _are_samples(X, labels):
+        return _Samples(X)
+    if y is None and labels and not isinstance(X, Iterator):
+        raise ValueError(
+            f"{caller} needs labels: {caller}(model, X, y), or a Dataset, a DataLoader or a list of samples (x, y)"
+        )
+    X = source_of(X)
+    if y is None:
+        return TensorDataset(X)
+    y = source_of(y)
+    if length(X) != length(y):
+        raise ValueError(f"{caller} needs one label per sample; got {length(X)} samples and {length(y)} labels")
+    return TensorDataset(X, y)
+
+
+def _are_samples(X: Any, labels: bool) -> bool:
+    """Whether X is a sequence of samples; if not `labels`, a list of tuples of plain numbers is an array of rows."""
+    sequence = hasattr(X, "__len__") and hasattr(X, "__getitem__") and not isinstance(X, Mapping | str | bytes | tuple)
+    if not sequence or hasattr(X, "shape") or hasattr(X, "__array__") or not len(X):
+        return False
+    first = _item(X, 0) if not isinstance(X, list) else X[0]
+    if isinstance(first, tuple) and not labels:
+        return any(map(_has_parts, first))
+    return isinstance(first, tuple) or not isinstance(X, list)
+
+
+def _has_parts(part: Any) -> bool:
+    """Whether `part` is an array or a dict, which no row of numbers contains."""
+    return isinstance(part, Mapping) or bool(getattr(part, "shape", ()))
+
+
+def pair_of(batch: Any) -> tuple[Any, Any]:
+    """The inputs and labels of a batch; ValueError unless its samples are pairs."""
+    if len(batch) != 2:
+        raise ValueError(
+            f"training needs samples (x, y), and these have {len(batch)} part{'s'[: len(batch) != 1]}; put several "
+            f"inputs, or several labels, into one dict: ({{'a': a, 'b': b}}, y)"
+        )
+    return batch[0], batch[1]
 
 
 class Subset(Dataset):
@@ -110,7 +226,8 @@ class Subset(Dataset):
     Raises IndexError for a number out of range; negative numbers are out of range.
     """
 
-    def __init__(self, dataset: Dataset, rows: Any) -> None:
+    def __init__(self, dataset: Any, rows: Any) -> None:
+        dataset = dataset if isinstance(dataset, Dataset) else _Samples(dataset)
         rows, n = np.asarray(rows), len(dataset)
         if rows.dtype == np.bool_ and rows.shape == (n,):
             rows = np.flatnonzero(rows)
@@ -119,7 +236,8 @@ class Subset(Dataset):
         if rows.size and not (rows.min() >= 0 and rows.max() < n):
             wrong = rows[(rows < 0) | (rows >= n)][0]
             raise IndexError(f"a Subset of sample {wrong}: the samples are 0 .. {n - 1}")
-        self.dataset, self.rows = dataset, rows.astype(np.intp)
+        self.dataset: Dataset = dataset
+        self.rows = rows.astype(np.intp)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -256,15 +374,19 @@ class DataLoader:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         n = len(self.dataset)
         order = default_generator(self.generator).permutation(n) if self.shuffle else np.arange(n)
-        parts = (order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
-        read = self.dataset.batch if isinstance(self.dataset, Dataset) else _batch_of(self.dataset)
-        batches = map(read, parts)
+        batches = self._batches(order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
         return _ahead(batches, self.prefetch) if self.prefetch else batches
 
-
-def _batch_of(dataset: Any) -> Any:
-    """`batch` for an object that has only `len` and `[i]`, as PyTorch's datasets do."""
-    return lambda rows: Dataset.batch(dataset, rows)
+    def _batches(self, parts: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
+        dataset = self.dataset if isinstance(self.dataset, Dataset) else _Samples(self.dataset)
+        for rows in parts:
+            try:
+                batch = dataset.batch(rows)
+            except StopIteration as error:
+                raise RuntimeError(
+                    f"{type(dataset).__name__}.batch raised StopIteration, which would end the data silently"
+                ) from error
+            yield batch
 
 
 def _ahead(batches: Iterator[Any], count: int) -> Iterator[Any]:

@@ -11,9 +11,10 @@ import numpy as np
 from autograd import no_grad
 
 from . import functional
-from .data import DataLoader, Dataset
+from .data import DataLoader, TensorDataset, dataset_of, pair_of
 from .functional.arrays import array_of
 from .module import Module
+from .rows import joined, read_part
 
 __all__ = ["accuracy", "evaluate", "evaluating", "predict", "predict_proba"]
 
@@ -78,8 +79,8 @@ class LayerCall(NamedTuple):
     output: Any
 
 
-def layer_calls(model: Module, x: Any) -> list[LayerCall]:
-    """Call `model` on a batch; return the calls of its layers in the order in which they ended."""
+def layer_calls(model: Module, *inputs: Any) -> list[LayerCall]:
+    """Call `model(*inputs)`; return the calls of its layers in the order in which they ended."""
     calls: list[LayerCall] = []
 
     def note(name: str) -> Callable[[Module, tuple[Any, ...], Any], None]:
@@ -88,7 +89,7 @@ def layer_calls(model: Module, x: Any) -> list[LayerCall]:
     layers = [(name, module) for name, module in model.named_modules() if not [*module.children()]]
     handles = [module.register_forward_hook(note(name)) for name, module in layers]
     try:
-        model(x)
+        model(*inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -96,40 +97,48 @@ def layer_calls(model: Module, x: Any) -> list[LayerCall]:
 
 
 def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
-    """The outputs of the model for X (an array, a Dataset or a DataLoader), as one array.
+    """The outputs of the model for X, as one array (or a tuple or dict of them, if the model returns these).
 
-    Runs in batches, in `eval()` mode and without recording; afterwards the modules return to their old modes.
+    X is an array or a dict of arrays, also on disk (see `fit`), a Dataset, a list of samples (x, y) or a DataLoader;
+    labels are not read.  Runs in batches, in `eval()` mode and without recording; afterwards the modules return to
+    their old modes.
 
     >>> import nn
     >>> predict(nn.Linear(3, 2), np.zeros((5, 3))).shape
     (5, 2)
     """
-    return _asked(model, ((x,) for x, *_ in _batches(X, None, batch_size)))[0]
+    batches = _batches(dataset_of(X, caller="predict", labels=False), batch_size)
+    return _asked(model, ((x,) for x, *_ in batches), "predict")[0]
 
 
-def _asked(model: Module, batches: Iterable[tuple[Any, ...]]) -> tuple[Any, Any]:
+def _asked(model: Module, batches: Iterable[tuple[Any, ...]], caller: str) -> tuple[Any, Any]:
     """The outputs for all batches, and the labels, if there are any."""
     outputs, labels = [], []
     with evaluating(model):
         for x, *y in batches:
-            outputs.append(array_of(model(x)))
+            outputs.append(_arrays_of(model(x)))
             labels += y
-    return np.concatenate(outputs), np.concatenate(labels) if labels else None
+    if not outputs:
+        raise ValueError(f"{caller} needs at least one sample; got 0")
+    return joined(outputs), joined(labels) if labels else None
 
 
-def _batches(X: Any, y: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
-    if isinstance(X, DataLoader):
-        X = X.dataset if X.shuffle or X.drop_last else X  # all samples, in order
-    if isinstance(X, Dataset):
-        X = DataLoader(X, batch_size)
-    if isinstance(X, DataLoader):
-        yield from X
+def _arrays_of(output: Any) -> Any:
+    """The arrays of what a model returned."""
+    if isinstance(output, Mapping):
+        return {name: _arrays_of(part) for name, part in output.items()}
+    return tuple(map(_arrays_of, output)) if isinstance(output, tuple | list) else array_of(output)
+
+
+def _batches(data: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
+    """All samples in order; those of a DataLoader in its batches, if these are all samples in order."""
+    if isinstance(data, DataLoader) and (data.shuffle or data.drop_last):
+        data = dataset_of(data.dataset, caller="predict", labels=False)
+    if type(data) is not TensorDataset:
+        yield from data if isinstance(data, DataLoader) else DataLoader(data, batch_size)
         return
-    X, y = array_of(X), None if y is None else array_of(y)
-    if y is not None and len(y) != len(X):
-        raise ValueError(f"one label per sample is needed; got {len(X)} samples and {len(y)} labels")
-    for i in range(0, max(len(X), 1), batch_size):
-        yield (X[i : i + batch_size],) if y is None else (X[i : i + batch_size], y[i : i + batch_size])
+    for i in range(0, max(len(data), 1), batch_size):  # no copy
+        yield tuple(read_part(array, i, i + batch_size) for array in data.arrays)
 
 
 def predict_proba(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
@@ -155,18 +164,17 @@ def evaluate(
     metrics: Sequence[str] | Mapping[str, Metric] = (),
     batch_size: int = 1024,
 ) -> dict[str, float]:
-    """{"loss": ..., metric: ...} over all samples of X (an array with labels y, a Dataset or a DataLoader).
+    """{"loss": ..., metric: ...} over all samples of X with labels y, which are given as to `fit`.
 
-    Records nothing.
+    Records nothing.  The predictions and labels of all samples are held in memory.
 
     >>> import nn
     >>> evaluate(nn.Identity(), np.array([[2.0, 0.0]]), np.array([0]), metrics=["accuracy"])
     {'accuracy': 1.0}
     """
     named = named_metrics(metrics)
-    prediction, y = _asked(model, _batches(X, y, batch_size))
-    if y is None and (loss or named):
-        raise ValueError("evaluate needs labels: evaluate(model, X, y), or a Dataset that has them")
+    batches = _batches(dataset_of(X, y, caller="evaluate"), batch_size)
+    prediction, y = _asked(model, map(pair_of, batches), "evaluate")
     found = {} if loss is None else {"loss": float(array_of(loss(prediction, y)))}
     return found | {name: float(metric(prediction, y)) for name, metric in named.items()}
 

@@ -77,8 +77,8 @@ class Summary(list[Layer]):
         return f"<table><tr>{''.join(f'<th>{c}</th>' for c in self._HEAD)}</tr>{''.join(rows)}</table>"
 
 
-def summary(model: Module, x: Any) -> Summary:
-    """Summarise `model` layer by layer for a batch `x`; neither the model nor its modes change.
+def summary(model: Module, *inputs: Any) -> Summary:
+    """Summarise `model` layer by layer for a batch, `model(*inputs)`; neither the model nor its modes change.
 
     Operations are those of the forward pass: a multiplication and the addition after it count as two, an activation as
     one per element, a normalisation as five.  Bytes held are those of the arrays, parameters excluded, that the graph
@@ -98,17 +98,17 @@ def summary(model: Module, x: Any) -> Summary:
     seen = {id(array) for array in before.values()}  # weights are held anyway
     try:
         with enable_grad():
-            calls = layer_calls(model, x)
+            calls = layer_calls(model, *inputs)
     finally:
         model.load_state_dict(before)  # undo changes to running means
     found = Summary()
     found.parameters = sum(p.size for p in model.parameters())
     counted: set[int] = set()
-    for name, module, inputs, output in calls:
+    for name, module, given, output in calls:
         own = [p for p in module.parameters() if id(p) not in counted]
         counted.update(map(id, own))
         shape, size = np.shape(output), sum(p.size for p in own)
-        held = _held(output, inputs, seen)
+        held = _held(output, given, seen)
         found.append(Layer(name, type(module).__name__, shape, size, module.flops(shape), held))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,14 +13,14 @@ from autograd import AnomalyError, detect_anomaly
 
 from .callbacks import Callback, TrainingRun
 from .checkpoint import Checkpoint
-from .data import DataLoader, Dataset, Subset, TensorDataset
-from .functional.arrays import array_of
+from .data import DataLoader, Dataset, Subset, TensorDataset, dataset_of, pair_of
 from .history import History
 from .inference import Metric, evaluate, named_metrics
 from .init import default_generator
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
 from .optim import Adam, Optimizer
+from .rows import length
 
 __all__ = ["TrainingError", "fit"]
 
@@ -48,8 +49,10 @@ def fit(
     Each epoch goes over all samples in shuffled batches of `batch_size`: the model predicts, `loss` compares with the
     labels, `backward()` computes the gradient of every weight and `optimizer` moves the weights.  The default `loss` is
     cross-entropy for integer labels and the mean squared error for others; the default `optimizer` is Adam with
-    lr=1e-3.  A Dataset, or a DataLoader with its own batches, can replace X and y.  `validation` is a pair (X, y), a
-    Dataset, a DataLoader, or the share of the samples to hold out.  `metrics` are names ("accuracy") or
+    lr=1e-3.  X and y may be on disk (np.memmap, h5py, zarr, Dask): a batch reads its own rows.  X may be a dict of
+    arrays, for a model that takes a dict.  A Dataset, a list of samples (x, y), or a DataLoader with its own batches,
+    can replace X and y.  `validation` is a pair (X, y), a Dataset, a list, a DataLoader, or the share of the samples to
+    hold out.  `metrics` are names ("accuracy") or
     {name: function(predictions, y)}.  `generator` shuffles; the default is that of `nn.manual_seed`.  `progress` shows
     a bar (extra `progress`); None shows it if tqdm is installed.
 
@@ -73,8 +76,8 @@ def fit(
         callback.on_resume(run)  # which may replace the split
     data, held = _split(data, validation, run.split)
     loader = _loader(X, data, batch_size, run.rng)
-    run.X, run.y = data.batch(np.arange(len(data) if isinstance(data, TensorDataset) else min(256, len(data))))
-    run.loss = loss or _default_loss(run.y)
+    run.read = functools.partial(_first, loader.dataset)
+    run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
     with _Progress(progress, epochs, len(loader)) as bar:
         try:
             _train(run, epochs, loader, bar, lambda: _measure(run, data, held, metrics))
@@ -108,7 +111,9 @@ def _check(
         raise TypeError(f"callbacks are a list of nn.Callback objects; got {callbacks!r:.60}")
     if not isinstance(epochs, int | np.integer) or epochs < 0 or batch_size < 1:
         raise ValueError(f"fit needs whole numbers epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
-    if validation is not None and not isinstance(validation, float | tuple | Dataset | DataLoader):
+    known = validation is None or isinstance(validation, float | tuple | Dataset | DataLoader)
+    array = hasattr(validation, "shape") or isinstance(validation, str)
+    if not known and (array or not hasattr(validation, "__len__")):
         raise TypeError(
             f"validation is a share between 0 and 1, a pair (X, y), a Dataset or a DataLoader; got "
             f"{type(validation).__name__}"
@@ -129,6 +134,10 @@ def _default_optimizer(model: Module) -> Optimizer:
 
 def _default_loss(y: Any) -> Any:
     """The default loss for these labels."""
+    if isinstance(y, Mapping):
+        raise ValueError(
+            f"labels in a dict ({', '.join(map(str, y))}) need a loss of your own: loss=function(predictions, y)"
+        )
     if y.dtype.kind == "b":
         raise ValueError(
             "labels are True and False: pass y.astype(int) for a model with two outputs, or "
@@ -144,19 +153,10 @@ def _default_loss(y: Any) -> Any:
 # ---- data
 
 
-def _dataset(X: Any, y: Any) -> Any:
+def _dataset(X: Any, y: Any = None) -> Any:
     """The samples as a Dataset."""
-    if isinstance(X, Dataset | DataLoader):
-        if y is not None:
-            raise ValueError("a Dataset or DataLoader contains its labels; pass y only with an array X")
-        data = X.dataset if isinstance(X, DataLoader) else X
-    else:
-        if y is None:
-            raise ValueError("fit needs labels: fit(model, X, y), or a Dataset or DataLoader that has both")
-        X, y = array_of(X), array_of(y)
-        if len(X) != len(y):
-            raise ValueError(f"fit needs one label per sample; got {len(X)} samples and {len(y)} labels")
-        data = TensorDataset(X, y)
+    data = dataset_of(X, y, caller="fit")
+    data = data.dataset if isinstance(data, DataLoader) else data
     if not len(data):
         raise ValueError("fit needs one label per sample; got 0 samples and 0 labels")
     return data
@@ -165,7 +165,7 @@ def _dataset(X: Any, y: Any) -> Any:
 def _split(data: Any, validation: Any, order: Any) -> tuple[Any, Any]:
     """The samples to learn from, and those held out for validation, or None."""
     if not isinstance(validation, float):
-        return data, _dataset(*validation) if isinstance(validation, tuple) else validation
+        return data, None if validation is None else dataset_of(validation, caller="fit")
     n = max(1, round(len(data) * validation))
     if n >= len(data):
         raise ValueError(f"validation={validation} of {len(data)} samples leaves none to learn from")
@@ -173,7 +173,15 @@ def _split(data: Any, validation: Any, order: Any) -> tuple[Any, Any]:
 
 
 def _part(data: Dataset, rows: Any) -> Dataset:
-    return TensorDataset(*data.batch(rows)) if type(data) is TensorDataset else Subset(data, rows)
+    copied = type(data) is TensorDataset and data.in_memory  # data on disk stays there
+    return TensorDataset(*data.batch(rows)) if copied else Subset(data, rows)
+
+
+def _first(data: Any) -> tuple[Any, Any]:
+    """X and y in memory, or the first samples of other data."""
+    if type(data) is TensorDataset and data.in_memory:
+        return pair_of(data.arrays)
+    return pair_of(next(iter(DataLoader(data, min(256, len(data))))))
 
 
 def _loader(X: Any, data: Any, batch_size: int, rng: np.random.Generator) -> DataLoader:
@@ -217,15 +225,15 @@ def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str,
     run.model.train()
     model, total, count = run.model, 0.0, 0
     bar.begin(run.epoch)
-    for batch, (x, y) in enumerate(loader, 1):
+    for batch, (x, y) in enumerate(map(pair_of, loader), 1):
         value = run.loss(model(x), y)
         if not np.isfinite(value.data).all():
             _explain(run, x, y, batch)
         run.optimizer.zero_grad()
         value.backward()
         run.optimizer.step()
-        total += value.item() * len(x)
-        count += len(x)
+        total += value.item() * length(x)
+        count += length(x)
         bar.advance(total / count)
     return {"loss": total / max(count, 1)}
 
