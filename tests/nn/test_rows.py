@@ -17,7 +17,7 @@ N, FEATURES = 2500, 3  # more than predict and evaluate read at a time
 
 
 class OnDisk:
-    """Rows as h5py gives them: slices and increasing numbers; it counts what is read, and refuses to give everything."""
+    """Rows as h5py gives them, by slices and increasing numbers; it notes what is read, and refuses to give all."""
 
     def __init__(self, array, largest=1024):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
