@@ -283,7 +283,7 @@ def test_an_exception_in_a_dataset_never_ends_the_data(reader, make, where, erro
     with pytest.raises(RuntimeError if error is StopIteration else error) as caught:
         READERS[reader](make(error, where))
     if error is StopIteration:
-        assert "StopIteration" in str(caught.value) and isinstance(caught.value.__cause__, StopIteration)
+        assert "end the data silently" in str(caught.value) and isinstance(caught.value.__cause__, StopIteration)
 
 
 def test_a_loop_over_a_dataset_ends_with_its_length():
