@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ import numpy as np
 from .mode import enable_grad, no_grad
 from .ops.elementwise import positive
 from .tensor import Tensor, as_tensor, differentiate, tensor_of
-from .tree import flatten
+from .tree import flatten, leaves_like
 
 Function = Callable[..., Any]
 Argnums = int | Sequence[int]
@@ -143,7 +144,7 @@ def _value_and_grad(function: Function, argnums: Argnums, has_aux: bool, args: A
 def _array_or_number(value: Any, name: str) -> Any:
     if not isinstance(value, Tensor | np.ndarray | np.number | float | int):
         more = "; does it lack its `return`?" if value is None else ""
-        what = "a number" if name == "grad" else "one array or number"
+        what = {"grad": "a number", "jacobian": "arrays or numbers"}.get(name, "one array or number")
         raise TypeError(f"{name} needs a function that returns {what}; it returned {type(value).__name__}{more}")
     return value
 
@@ -231,7 +232,8 @@ def _elementwise_grad(function: Function, argnums: Argnums, args: Any, kwargs: A
 def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """`(function(*primals), pull)`: `pull(cotangent)` is the cotangent times the Jacobian, one array per primal.
 
-    The cotangent has the structure and the shapes of the output; `pull` may be called repeatedly.
+    The cotangent has the structure and the shapes of the output; `pull` may be called repeatedly.  Primals and outputs
+    may be nested lists, tuples and dicts of arrays.
 
     >>> value, pull = vjp(lambda x, y: x * y, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     >>> pull(np.ones(2))
@@ -245,6 +247,7 @@ def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, 
         seeds = flatten(cotangent)[0]
         if len(seeds) != len(outputs):
             raise ValueError(f"the function has {len(outputs)} outputs, and {len(seeds)} cotangents were given")
+        seeds = leaves_like(cotangent, call.output, "the cotangent has another structure than the output")
         record = call.recorded or any(isinstance(seed, Tensor) for seed in seeds)
         found = call.rebuild(call.back(outputs, seeds, retain=True, record=record))
         return found if record else call.plain(found)
@@ -256,6 +259,7 @@ def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, 
 def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """`(function(*primals), Jacobian times tangents)`: how the output moves when the primals move along the tangents.
 
+    Primals and tangents are lists or tuples with one entry per argument, which may be nested lists, tuples and dicts.
     It needs no second set of rules: the vjp is linear in its cotangent, and the vjp of the vjp is the jvp (J. Townsend,
     2017).
 
@@ -263,8 +267,14 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     (array([1., 4.]), array([2., 2.]))
     """
     _must_be_callable(function)
+    for given in (primals, tangents):
+        if not isinstance(given, list | tuple):
+            raise TypeError(
+                f"jvp takes the arguments and their tangents as two lists: jvp(f, [x], [t]); got {type(given).__name__}"
+            )
     primals, tangents = tuple(primals), tuple(tangents)
-    shapes = [[np.shape(leaf) for leaf in flatten(tree)[0]] for tree in (primals, tangents)]
+    moves = leaves_like(tangents, primals, "the tangents have another structure than the primals")
+    shapes = [[np.shape(leaf) for leaf in leaves] for leaves in (flatten(primals)[0], moves)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"the primals have shapes {shapes[0]}, and the tangents {shapes[1]}")
     call = _Call(function, primals, {}, range(len(primals)), False)
@@ -272,9 +282,7 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     dummies = [variable(np.ones_like(getattr(output, "data", output)), "output") for output in outputs]
     with enable_grad():
         pulled = call.back(outputs, dummies, retain=True, record=True)
-        directions = [
-            as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in flatten(tangents)[0]
-        ]
+        directions = [as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in moves]
         seeds = {p: d for p, d in zip(pulled, directions, strict=True) if p.requires_grad}
         nodes = frozenset(dummy.node for dummy in dummies if dummy.node)
         found = differentiate(seeds, wanted=nodes, retain_graph=True, create_graph=call.recorded) if seeds else {}
@@ -291,6 +299,9 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
 def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
     """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
 
+    Outputs and inputs may be nested lists, tuples and dicts of arrays: the result has the structure of the output, and
+    at the place of each array that of the input, so that `result["y"]["x"]` is the derivative of y by x.
+
     It takes one walk back per output element.  With `vectorize` it takes one walk in total, and `function` must treat a
     first axis as a batch: called with several arguments stacked along a new first axis, it returns their outputs along
     that axis, and no output depends on another's argument (ValueError otherwise, as far as three rows show it).
@@ -304,43 +315,58 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
 
 def _jacobian(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
     call = _Call(function, args, kwargs, argnums, False)
-    output = _array_or_number(call.output, "jacobian")
-    shape = np.shape(output)
+    outputs, build = flatten(call.output)
+    return call.plain(build([_rows(call, _array_or_number(output, "jacobian")) for output in outputs]))
+
+
+def _rows(call: _Call, output: Any) -> Any:
+    """The derivatives of one output, nested as the arguments were."""
+    shape, size = np.shape(output), np.size(output)
     rows: list[Any] = [
-        call.back([output], [unit], retain=True, record=call.recorded)
-        for unit in np.eye(np.size(output)).reshape(np.size(output), *shape)
+        call.back([output], [unit], retain=True, record=call.recorded) for unit in np.eye(size).reshape(size, *shape)
     ]
     columns = [
         np.reshape(np.stack([row[i] for row in rows]), shape + v.shape) if rows else np.zeros(shape + v.shape)
         for i, v in enumerate(call.variables)
     ]
-    return call.plain(call.rebuild(columns))
+    return call.rebuild(columns)
 
 
 def _jacobian_of_batch(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
-    once = _array_or_number(function(*args, **kwargs), "jacobian")
-    shape, count = np.shape(once), np.size(once)
+    outputs, build = flatten(function(*args, **kwargs))
+    once = [_array_of(_array_or_number(output, "jacobian")) for output in outputs]
+    ends = list(itertools.accumulate((output.size for output in once), initial=0))
     _must_treat_rows_alone(function, args, kwargs, _chosen(argnums), once)
     repeated = list(args)
     for i in _chosen(argnums):
-        leaves, build = flatten(args[i])
-        repeated[i] = build(np.broadcast_to(leaf, (count, *np.shape(leaf))) for leaf in leaves)
+        leaves, rebuild = flatten(args[i])
+        repeated[i] = rebuild(np.broadcast_to(leaf, (ends[-1], *np.shape(leaf))) for leaf in leaves)
     call = _Call(function, repeated, kwargs, argnums, False)
-    units = np.eye(count).reshape(count, *shape)
-    rows: Any = call.back([call.output], [units], retain=call.recorded, record=call.recorded)
-    columns = [np.reshape(row, (*shape, *row.shape[1:])) for row in rows]
-    return call.plain(call.rebuild(columns))
+    units = [
+        np.eye(ends[-1])[:, start:stop].reshape(ends[-1], *output.shape)
+        for output, start, stop in zip(once, ends, ends[1:], strict=False)
+    ]
+    rows: Any = call.back(flatten(call.output)[0], units, retain=call.recorded, record=call.recorded)
+    parts = [
+        call.rebuild([np.reshape(row[start:stop], (*output.shape, *row.shape[1:])) for row in rows])
+        for output, start, stop in zip(once, ends, ends[1:], strict=False)
+    ]
+    return call.plain(build(parts))
 
 
-def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: list[int], once: Any) -> None:
+def _must_treat_rows_alone(function: Function, args: Any, kwargs: Any, chosen: list[int], once: list[Any]) -> None:
     """Raise ValueError unless `function` maps the rows x, z, x to its results for x, z, x, and z does not affect x."""
     batch = list(args)
     for i in chosen:
         leaves, build = flatten(args[i])
         batch[i] = build(np.stack([x, x * 1.5 + x.dtype.type(0.25), x]) for x in map(_array_of, leaves))
     with no_grad(), np.errstate(all="ignore"):
-        found = function(*batch, **kwargs)
-    found, once = _array_of(found), _array_of(once)
+        found = flatten(function(*batch, **kwargs))[0]
+    for output, rows in zip(once, map(_array_of, found), strict=True):
+        _must_be_rows_of(output, rows)
+
+
+def _must_be_rows_of(once: Any, found: Any) -> None:
     fits = found.shape == (3, *once.shape)
     rtol = float(np.sqrt(np.finfo(once.dtype).eps)) if once.dtype.kind in "fc" else 0.0
     atol = np.abs(once).max(initial=0.0) * rtol
@@ -361,24 +387,24 @@ def hessian(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, vectorize: bool = False
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Any: ...
-def hessian(function: Function, argnums: int = 0, vectorize: bool = False) -> Function:
+def hessian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Any: ...
+def hessian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
     """A function that returns all second derivatives of a scalar function: shape (*input, *input).
+
+    For an argument that is a dict, `result["a"]["b"]` is d^2/da db; for several `argnums`, `result[i][j]`.
 
     >>> hessian(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]))
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
-    if not isinstance(argnums, int):
-        raise TypeError(f"hessian takes the index of one argument; got argnums={argnums!r}")
     twice: Function = jacobian(grad(function, argnums), argnums, vectorize)
     return twice
 
 
-def hvp(function: Function, argnums: int = 0) -> Function:
+def hvp(function: Function, argnums: Argnums = 0) -> Function:
     """A function of `(*args, vector)`: the Hessian of a scalar function times `vector`, at the cost of two gradients.
 
-    `vector` has the structure and the shapes of the argument.
+    `vector` has the structure and the shapes of the argument, or is a tuple of these for several `argnums`.
 
     >>> hvp(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
@@ -386,12 +412,13 @@ def hvp(function: Function, argnums: int = 0) -> Function:
     return Transformed(_hvp, grad(function, argnums), argnums)
 
 
-def _hvp(gradient: Function, argnums: int, args: Any, kwargs: Any) -> Any:
+def _hvp(gradient: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
     if len(args) < 2:
         raise TypeError(f"hvp(f) takes the arguments of f and then the vector; got {len(args)} arguments")
     *point, vector = args
     call = _Call(gradient, point, kwargs, argnums, False)
-    outputs, seeds = flatten(call.output)[0], flatten(vector)[0]
+    outputs = flatten(call.output)[0]
+    seeds = leaves_like(vector, call.output, "hvp: the vector has another structure than the argument")
     if [np.shape(s) for s in seeds] != [np.shape(o) for o in outputs]:
         raise ValueError(f"hvp: the vector has shapes {[np.shape(s) for s in seeds]}, not those of the argument")
     found = call.back(outputs, seeds, retain=call.recorded, record=call.recorded)

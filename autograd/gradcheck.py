@@ -13,21 +13,31 @@ from .graph import fit
 from .mode import Observer, Switch, enable_grad
 from .registry import Op
 from .tensor import Tensor, as_tensor, differentiate
+from .tree import flatten, paths
 
 
 class GradcheckError(AssertionError):
     """A gradient disagrees with finite differences.
 
-    The attributes `op` (a name or None), `input` (which argument), `index` (in that argument), `analytic`, `numeric`
-    and `hint` hold the details; the message states them.
+    The attributes `op` (a name or None), `input` (which array of the inputs, nested ones counted), `path` (where it is
+    in them, such as "0['w']"), `index` (in that array), `analytic`, `numeric` and `hint` hold the details; the message
+    states them.
     """
 
     def __init__(
-        self, *, op: str | None, input: int, index: tuple[int, ...], analytic: complex, numeric: complex, hint: str
+        self,
+        *,
+        op: str | None,
+        input: int,
+        index: tuple[int, ...],
+        analytic: complex,
+        numeric: complex,
+        hint: str,
+        path: str = "",
     ) -> None:
-        self.op, self.input, self.index, self.hint = op, input, index, hint
+        self.op, self.input, self.index, self.hint, self.path = op, input, index, hint, path
         self.analytic, self.numeric = analytic, numeric
-        where = f"the rule of {op} for its input {input}" if op else f"the gradient of input {input}"
+        where = f"the rule of {op} for its input {input}" if op else f"the gradient of input {path or input}"
         super().__init__(
             f"{where} is wrong at index {index}: analytic {analytic:.9g}, numeric {numeric:.9g}{hint and f' ({hint})'}"
         )
@@ -79,11 +89,13 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of `function(*inputs)` with central differences; return True or raise GradcheckError.
 
-    `inputs` is one array or Tensor, or a sequence; the floating-point ones are varied.  `function` takes Tensors and
-    returns one Tensor of any shape.  `mode="directions"` compares along a few random directions (its cost does not
-    grow with the size); `mode="jacobian"` compares every output with every input element.  `order=2` checks the
-    gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, times the square root of the
-    size of elements larger than 1; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3 for float32.
+    `inputs` is one array or Tensor, a dict of them, or a list or tuple with one entry per argument, each of which may
+    be a nested list, tuple or dict; a list of plain numbers in it is an array.  The floating-point ones are varied.
+    `function` takes Tensors and returns one Tensor of any shape.  `mode="directions"` compares along a few random
+    directions (its cost does not grow with the size); `mode="jacobian"` compares every output with every input element.
+    `order=2` checks the gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, times
+    the square root of the size of elements larger than 1; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3
+    for float32.
     Differences that rounding can explain are accepted.  Raises KinkError if the function has a kink within the step,
     TypeError for float16, which is too coarse for differences, and ValueError for a function that returns different
     values in two calls or writes into its arguments.
@@ -101,14 +113,26 @@ def gradcheck(
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2; got {order!r}")
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-    arrays = [x.data if isinstance(x, Tensor) else x for x in given]
+    tree = tuple(np.asarray(x) if _is_numbers(x) else x for x in given)
+    leaves, build = flatten(tree)
+    arrays = [x.data if isinstance(x, Tensor) else x for x in leaves]
     values: Values = [_fixed(x) if _varies(x) else x for x in arrays]
-    check = _Check(function, values, directions, rtol, step, np.random.default_rng(seed))
+
+    def flat(*inputs: Any) -> Any:
+        return function(*build(inputs))
+
+    names = [path.replace("[", "", 1).replace("]", "", 1) for path in paths(tree)]
+    check = _Check(flat, values, directions, rtol, step, np.random.default_rng(seed), names)
     with enable_grad(), np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
         check.run(mode)
         if order == 2:
-            _second_order(function, values, check).run(mode)
+            _second_order(flat, values, check).run(mode)
     return True
+
+
+def _is_numbers(x: Any) -> bool:
+    """Whether `x` is a list of plain numbers, perhaps nested, which stands for an array."""
+    return isinstance(x, list | tuple) and all(isinstance(part, float | int | complex) for part in flatten(x)[0])
 
 
 def _varies(x: Any) -> bool:
@@ -165,7 +189,8 @@ def _second_order(function: Callable[..., Any], values: Values, first: _Check) -
     output = first.evaluate(values)
     weights = [_random(first.rng, 0.5, values[i]) for i in varied]
     incoming = _random(first.rng, 0.5, output)
-    return _Check(gradients, [incoming, *values], first.directions, first.rtol, first.step, first.rng)
+    names = ["the incoming gradient", *first.names]
+    return _Check(gradients, [incoming, *values], first.directions, first.rtol, first.step, first.rng, names)
 
 
 class _Check:
@@ -179,8 +204,9 @@ class _Check:
         rtol: float | None,
         step: float | None,
         rng: np.random.Generator,
+        names: Sequence[str] = (),
     ) -> None:
-        self.function, self.values, self.directions, self.rng = function, values, directions, rng
+        self.function, self.values, self.directions, self.rng, self.names = function, values, directions, rng, names
         self.varied = [i for i, x in enumerate(values) if _varies(x)]
         if not self.varied:
             raise TypeError("gradcheck needs at least one floating-point input")
@@ -286,16 +312,20 @@ class _Check:
         if kinked or kinks.any():
             index = _worst(kinks if kinks.any() else np.abs(analytic - numeric))
             raise KinkError(
-                op=None, input=i, index=index, analytic=analytic[index].item(), numeric=numeric[index].item(),
+                op=None, input=i, path=self.path(i), index=index,
+                analytic=analytic[index].item(), numeric=numeric[index].item(),
                 hint="the function has a kink within the step; check it at another point",
             )  # fmt: skip
         culprit = self.culprit()
         name, place, wrong, right = culprit or (None, i, analytic, numeric)
         index = _worst(np.abs(wrong - right))
         raise GradcheckError(
-            op=name, input=place, index=index, analytic=wrong[index].item(), numeric=right[index].item(),
-            hint=hint(wrong, right),
+            op=name, input=place, path="" if name else self.path(i), index=index, analytic=wrong[index].item(),
+            numeric=right[index].item(), hint=hint(wrong, right),
         )  # fmt: skip
+
+    def path(self, i: int) -> str:
+        return self.names[i] if self.names else str(i)
 
     def culprit(self) -> tuple[str, int, Any, Any] | None:
         """The first op whose rule disagrees with its values: name, input, analytic and numeric gradient."""

@@ -19,6 +19,46 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Iterable[Any]], Any]]:
     return leaves, lambda values: _build(plan, iter(values))
 
 
+def leaves_like(tree: Any, pattern: Any, what: str) -> list[Any]:
+    """The leaves of `tree` in the order of those of `pattern`: the same structure, dicts with keys in any order.
+
+    Raises ValueError, which says `what` they are, for another structure.
+
+    >>> leaves_like({"b": 2.0, "a": [1.0]}, {"a": (0, ), "b": 0}, "tangents")
+    [1.0, 2.0]
+    """
+    if isinstance(pattern, dict):
+        if not isinstance(tree, dict) or tree.keys() != pattern.keys():
+            raise ValueError(f"{what}: where a dict with {[*pattern]} is needed, there is {_shown(tree)}")
+        return [leaf for key, part in pattern.items() for leaf in leaves_like(tree[key], part, what)]
+    if isinstance(pattern, list | tuple):
+        if not isinstance(tree, list | tuple) or len(tree) != len(pattern):
+            raise ValueError(f"{what}: where {_shown(pattern)} is needed, there is {_shown(tree)}")
+        return [leaf for one, part in zip(tree, pattern, strict=True) for leaf in leaves_like(one, part, what)]
+    if isinstance(tree, dict):
+        raise ValueError(f"{what}: where an array is needed, there is {_shown(tree)}")
+    return [tree]
+
+
+def _shown(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return f"a dict with {[*tree]}"
+    return f"a {type(tree).__name__}" + (f" of {len(tree)}" if isinstance(tree, list | tuple) else "")
+
+
+def paths(tree: Any) -> list[str]:
+    """Where each leaf is, as it is written in Python.
+
+    >>> paths({"w": 1.0, "rest": [2.0, (3.0,)]})
+    ["['w']", "['rest'][0]", "['rest'][1][0]"]
+    """
+    if isinstance(tree, dict):
+        return [f"[{key!r}]{rest}" for key, part in tree.items() for rest in paths(part)]
+    if isinstance(tree, list | tuple):
+        return [f"[{i}]{rest}" for i, part in enumerate(tree) for rest in paths(part)]
+    return [""]
+
+
 class _Leaf:
     """Marks the place of a leaf."""
 

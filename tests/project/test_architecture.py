@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "special": {"ops"},
     "functional": {"mode", "ops", "tensor", "tree"},
     "custom": {"errors", "functional", "graph", "mode", "op", "ops", "registry", "tensor", "tree"},
-    "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor"},
+    "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor", "tree"},
     "compat": {"tensor", "functional", "custom", "gradcheck"},
     "hooks": {"array", "errors", "mode", "tensor"},
     "callsite": set(),

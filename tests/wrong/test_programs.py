@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import autograd
-from autograd import GraphError, Tensor, detect_anomaly, grad, hessian, jacobian, vjp
+from autograd import GraphError, Tensor, detect_anomaly, grad, gradcheck, hessian, jacobian, jvp, vjp
 
 
 def leaf(*numbers):
@@ -119,7 +119,12 @@ TABLE = [
     (lambda: grad(np.sum, "x")(A), TypeError, "got 'x'", lambda: grad(np.sum)(A)),
     (lambda: grad(lambda x: None)(1.0), TypeError, "lack its `return`", lambda: grad(lambda x: x)(1.0)),
     (lambda: grad(lambda x, y: x)(x=1.0, y=1.0), TypeError, "0 positional", lambda: grad(lambda x, y: x)(1.0, y=1.0)),
-    (lambda: jacobian(lambda x: (x, x))(A), TypeError, "jacobian needs .* tuple", lambda: jacobian(lambda x: x)(A)),
+    (
+        lambda: jacobian(lambda x: (x, {1, 2}))(A),
+        TypeError,
+        "jacobian needs .* arrays or numbers; it returned set",
+        lambda: jacobian(lambda x: (x, x))(A),
+    ),
     (lambda: jacobian(str)(A), TypeError, "it returned str", lambda: jacobian(np.sin)(A)),
     (
         lambda: autograd.elementwise_grad(lambda x: None)(A),
@@ -127,7 +132,20 @@ TABLE = [
         "elementwise_grad needs",
         lambda: autograd.elementwise_grad(np.sin)(A),
     ),
-    (lambda: hessian(np.sum, (0, 1))(A), TypeError, "one argument", lambda: hessian(np.sum, 0)(A)),
+    (lambda: hessian(np.sum, (0, 1))(A), TypeError, "argument 1, but", lambda: hessian(np.sum, (0,))(A)),
+    (lambda: jvp(np.sin, A, A), TypeError, r"jvp\(f, \[x\], \[t\]\); got ndarray", lambda: jvp(np.sin, [A], [A])),
+    (
+        lambda: jvp(lambda p: p["a"], [{"a": A}], [{"b": A}]),
+        ValueError,
+        r"a dict with \['a'\] is needed, there is a dict with \['b'\]",
+        lambda: jvp(lambda p: p["a"], [{"a": A}], [{"a": A}]),
+    ),
+    (
+        lambda: gradcheck(lambda p: {"out": p["a"]}, {"a": A}),
+        TypeError,
+        "returns one Tensor; got dict",
+        lambda: gradcheck(lambda p: p["a"], {"a": A}),
+    ),
     (lambda: autograd.hvp(np.sum)(A), TypeError, "and then the vector", lambda: autograd.hvp(np.sum)(A, A)),
     (lambda: vjp(np.sin, A)[1](A * 1j), TypeError, "complex cotangent", lambda: vjp(np.sin, A)[1](A)),
     *(
