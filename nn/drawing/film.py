@@ -18,6 +18,7 @@ from autograd import Page, Tensor
 from ..callbacks import Callback, TrainingRun
 from ..inference import predict, predict_proba
 from ..module import Module
+from ..rows import read_part
 from .columns import columns_of, flat_values, flat_weights, scales
 from .health import LayerHealth, health_of, in_words
 from .network import ASSETS, network_svg
@@ -68,7 +69,7 @@ class Film(Callback):
         self.states, self.health, self.rates = [run.model.state_dict()], [], []
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
-        self.health.append(health_of(run.model, self.states[-1], run.X[: self.probe]))
+        self.health.append(health_of(run.model, self.states[-1], read_part(run.X, 0, self.probe)))
         self.rates.append(run.optimizer.lr)
         self.states.append(run.model.state_dict())
         return None
@@ -132,7 +133,7 @@ class Film(Callback):
         """Return the data of the script, ready for JSON."""
         assert self.run is not None
         history = {name: [_number(v) for v in values] for name, values in self.run.history.items()}
-        probabilities = self.run.y.dtype.kind in "iu"
+        probabilities = not isinstance(self.run.y, Mapping) and self.run.y.dtype.kind in "iu"
         ask = predict_proba if probabilities else predict
         outputs = [ask(self.run.model, self.samples) for _ in self._replayed(self.run.model)]
         return {
@@ -198,11 +199,12 @@ class Film(Callback):
     def _loss_at(self, weights: Mapping[str, Any]) -> float:
         assert self.run is not None
         run = self.run
+        probe, labels = (read_part(part, 0, self.probe) for part in (run.X, run.y))
         now = run.model.state_dict()
         try:
             run.model.load_state_dict(weights, strict=False)
             with np.errstate(all="ignore"):
-                value = run.loss(predict(run.model, run.X[: self.probe]), run.y[: self.probe])
+                value = run.loss(predict(run.model, probe), labels)
             return float(value.data if isinstance(value, Tensor) else value)
         finally:
             run.model.load_state_dict(now)
