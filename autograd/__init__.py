@@ -17,6 +17,7 @@ import numpy as np
 from . import fft, hooks, linalg
 from .custom import checkpoint, custom_gradient
 from .diagnosis import AnomalyError, detect_anomaly, why
+from .elsewhere import MODULE
 from .errors import GraphError
 from .functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .gradcheck import GradcheckError, KinkError, gradcheck
@@ -61,6 +62,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        hint = f"; use {MODULE[name]}" if name in MODULE else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)
     module = importlib.import_module(f".{_LATER[name]}", __name__)
     return module if name == _LATER[name] else getattr(module, name)

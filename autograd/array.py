@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ELSEWHERE, Absent, refuse
+from .elsewhere import TENSOR
+from .errors import Absent, refuse
 from .numpy_calls import dispatch, needed
 
 if TYPE_CHECKING:
@@ -132,5 +133,5 @@ class Array(Methods, metaclass=Listed):
         return [*dir(type(self)), *getattr(self, "__dict__", ())]
 
 
-for _name, _instead in ELSEWHERE.items():
+for _name, _instead in TENSOR.items():
     setattr(Array, _name, Absent(_name, f"use {_instead}"))  # until an op has this name

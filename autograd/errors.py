@@ -8,38 +8,12 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .elsewhere import KEYWORDS
+
 
 class GraphError(RuntimeError):
     """The graph cannot be walked: it was freed, or a value that it needs has been replaced."""
 
-
-# Attributes that other libraries' tensors have, and what to use here instead.
-ELSEWHERE = {
-    "numpy": "t.data, which is the array",
-    "cpu": "t.data, which is the array, in memory",
-    "cuda": "a CuPy array as t.data, which stays on its device; NumPy's arrays are in memory",
-    "clone": "t.copy(), which is recorded, or Tensor(t.detach()), which is not",
-    "view": "t.reshape(...)",
-    "permute": "t.transpose(...)",
-    "unsqueeze": "np.expand_dims(t, axis), or t[None]",
-    "expand": "np.broadcast_to(t, shape)",
-    "to": "t.astype(dtype)",
-    "type": "t.astype(dtype)",
-    "float": "t.astype(np.float32)",
-    "double": "t.astype(np.float64)",
-    "long": "t.astype(np.int64)",
-    "requires_grad_": "t.requires_grad = True, for a leaf of floating-point numbers",
-    "retain_grad": "t.register_hook(print), or autograd.watch: gradients are kept for leaves only",
-    "zero_grad": "t.grad = None, or optimizer.zero_grad()",
-    "zero_": "t.grad = None to clear a gradient, t.assign(np.zeros_like(t.data)) to set a leaf to 0",
-    "fill": "t.assign(np.full_like(t.data, value)), for a leaf",
-    "copy_": "t.assign(value), for a leaf",
-    "add_": "t.assign(t.data + value) for a leaf, t = t + value for others",
-    "sub_": "t.assign(t.data - value) for a leaf, t = t - value for others",
-    "mul_": "t.assign(t.data * value) for a leaf, t = t * value for others",
-    "values": "t.data, which is the array",
-    **{name: f"nn.functional.{name}(t)" for name in ("relu", "sigmoid", "softmax", "log_softmax", "gelu", "softplus")},
-}
 
 REFUSED = {
     # ---- a Tensor
@@ -105,6 +79,13 @@ REFUSED = {
 def refuse(what: str, *about: Any, error: type[Exception] = TypeError) -> NoReturn:
     """Raise an error with a message from `REFUSED`."""
     raise error(REFUSED[what].format(*about))
+
+
+def refuse_keywords_of_others(name: str, keywords: Iterable[str]) -> None:
+    """Raise TypeError for a keyword argument that other libraries have, and say what it is here."""
+    for keyword in keywords:
+        if keyword in KEYWORDS:
+            raise TypeError(f"{name}() has no argument {keyword!r}; write {KEYWORDS[keyword]}")
 
 
 class Absent:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .array import Array
-from .errors import Absent, refuse
+from .errors import Absent, refuse, refuse_keywords_of_others
 from .numpy_calls import NUMPY
 from .signatures import Shown
 from .tensor import Tensor, tensor_of
@@ -204,6 +204,7 @@ def by_numpy(function: Any, numpy: Sequence[Any]) -> Any:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
+        refuse_keywords_of_others(numpy[0].__name__, kwargs)
         for x in args:
             if isinstance(x, Tensor):
                 if x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values())):

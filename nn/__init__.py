@@ -1,6 +1,7 @@
 """Dense networks, built on the engine's public names: layers, losses, initial values, optimisers, training, saving."""
 
 from types import ModuleType as _ModuleType
+from typing import Any as _Any
 
 try:
     from autograd import Tensor as _Tensor  # noqa: F401
@@ -21,6 +22,7 @@ from .containers import *
 from .data import *
 from .drawing import Film as Film
 from .drawing import draw as draw
+from .elsewhere import NAMES as _NAMES
 from .function_module import *
 from .history import *
 from .inference import *
@@ -44,3 +46,8 @@ __all__ = sorted(
 
 def __dir__() -> list[str]:
     return [*__all__, "__doc__", "__file__", "__name__", "__path__"]
+
+
+def __getattr__(name: str) -> _Any:
+    hint = f"; {_NAMES[name]}" if name in _NAMES else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)

@@ -14,6 +14,7 @@ import numpy as np
 
 from autograd import Tensor
 
+from .elsewhere import LOADER, explains
 from .init import default_generator
 from .missing import missing
 from .rows import in_memory, length, read, row, source_of
@@ -343,9 +344,10 @@ class DataLoader:
     ([[0, 1], [2, 3], [4]], 3)
     """
 
+    @explains(LOADER, "DataLoader")
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Any,
         batch_size: int = 1,
         shuffle: bool = False,
         *,

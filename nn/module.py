@@ -12,6 +12,7 @@ import numpy as np
 from autograd import Tensor, assign_all, attributes_changed, clear_gradients, convert_all, current_mode
 from autograd.hooks import Handle
 
+from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
 
@@ -88,6 +89,7 @@ class Module:
         def __call__(self: _Forward[P, R_co], *inputs: P.args, **options: P.kwargs) -> R_co: ...
     else:
         backward, item = Missing(_CALL_FIRST), Missing(_CALL_FIRST)
+        locals().update({name: Missing(hint) for name, hint in MODULE.items()})
 
         def __setattr__(self, name: str, value: Any) -> None:
             held = vars(self).get(name)
@@ -220,12 +222,15 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
+    @explains({"set_to_none": "leave it out: gradients are set to None"})
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
         clear_gradients(self.parameters())
 
+    @explains(TO)
     def to(self: M, dtype: Any) -> M:
         """Convert all floating-point parameters and buffers to another dtype; their gradients are cleared."""
+        no_device(dtype)
         if np.dtype(dtype).kind != "f":
             raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
         tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]

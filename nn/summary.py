@@ -10,6 +10,7 @@ import numpy as np
 
 from autograd import Tensor, enable_grad
 
+from .elsewhere import SUMMARY, explains
 from .inference import layer_calls
 from .module import Module
 
@@ -77,6 +78,7 @@ class Summary(list[Layer]):
         return f"<table><tr>{''.join(f'<th>{c}</th>' for c in self._HEAD)}</tr>{''.join(rows)}</table>"
 
 
+@explains(SUMMARY)
 def summary(model: Module, *inputs: Any) -> Summary:
     """Summarise `model` layer by layer for a batch, `model(*inputs)`; neither the model nor its modes change.
 
@@ -94,6 +96,8 @@ def summary(model: Module, *inputs: Any) -> Summary:
     ---------------------------------------------------------
     total                          26         220         140
     """
+    if not inputs or (isinstance(inputs[0], tuple) and all(isinstance(n, int) for n in inputs[0])):
+        raise TypeError(f"summary takes a batch, not its shape; {SUMMARY['input_size']}")
     before = dict(model.state_dict())
     seen = {id(array) for array in before.values()}  # weights are held anyway
     try:

@@ -14,6 +14,7 @@ from autograd import AnomalyError, detect_anomaly
 from .callbacks import Callback, TrainingRun
 from .checkpoint import Checkpoint
 from .data import DataLoader, Dataset, Subset, TensorDataset, dataset_of, pair_of
+from .elsewhere import FIT, explains
 from .history import History
 from .inference import Metric, evaluate, named_metrics
 from .init import default_generator
@@ -29,6 +30,7 @@ class TrainingError(ArithmeticError):
     """The loss became NaN or infinite; the message names the epoch, the batch and the operation where this began."""
 
 
+@explains(FIT)
 def fit(
     model: Module,
     X: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
+from ..errors import refuse_keywords_of_others
 from ..mode import MODE
 from ..numpy_calls import NUMPY
 from ..op import differentiable
@@ -147,6 +148,7 @@ def _on_arrays(function: Any) -> Callable[..., Any]:
 
     @functools.wraps(function, ("__name__", "__qualname__"), ())
     def called(*args: Any, **kwargs: Any) -> Any:
+        refuse_keywords_of_others(function.__name__, kwargs)
         if (observer := MODE.get().observer) is not None:
             edges = [x.node for x in args if isinstance(x, Tensor) and x.node is not None]
             observer.cut(edges, f"{function.__name__}(), which has no gradient")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import autograd
 import nn
+import nn.elsewhere
+from autograd import Tensor
+from autograd.elsewhere import KEYWORDS, MODULE, TENSOR
 
 SCRIPT = """
 {imports}
@@ -133,3 +138,84 @@ def test_the_names_in_the_table_exist():
     for name in re.findall(r"`nn\.(\w+)", text):
         if name not in ("utils", "Module"):
             assert hasattr(nn, name) or name in text.partition("| here |")[0], name
+
+
+# ---- habits that have other names here
+
+NET = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
+ROWS = nn.TensorDataset(np.zeros((4, 3), np.float32), np.zeros(4, int))
+GRID = Tensor([[3.0, 1.0, 2.0]], requires_grad=True)
+
+# Where each table is read, and how a name of it is tried.
+TRIED = {
+    "a Tensor": (TENSOR, AttributeError, lambda name: getattr(GRID, name)),
+    "autograd": (MODULE, AttributeError, lambda name: getattr(autograd, name)),
+    "nn": (nn.elsewhere.NAMES, AttributeError, lambda name: getattr(nn, name)),
+    "a Module": (nn.elsewhere.MODULE, AttributeError, lambda name: getattr(NET, name)),
+    "DataLoader": (nn.elsewhere.LOADER, TypeError, lambda name: nn.DataLoader(ROWS, **{name: 1})),
+    "fit": (nn.elsewhere.FIT, TypeError, lambda name: nn.fit(NET, ROWS, **{name: 1})),
+    "summary": (nn.elsewhere.SUMMARY, TypeError, lambda name: nn.summary(NET, **{name: (4, 3)})),
+    "to": (nn.elsewhere.TO, TypeError, lambda name: NET.to(np.float64, **{name: "cpu"})),
+    "argmax": (KEYWORDS, TypeError, lambda name: GRID.argmax(**{name: 1})),
+    "sort": (KEYWORDS, TypeError, lambda name: GRID.sort(**{name: 1})),
+}
+HABITS = [(where, name) for where, (table, *_) in TRIED.items() for name in table]
+
+
+@pytest.mark.parametrize(("where", "name"), HABITS)
+def test_every_habit_is_answered_with_what_to_write(where, name):
+    table, kind, tried = TRIED[where]
+    with pytest.raises(kind) as error:
+        tried(name)
+    assert repr(name) in str(error.value) and str(error.value).endswith(table[name])
+    modules = {"np": np, "autograd": autograd, "nn": nn, "optim": nn.optim, "copy": importlib.import_module("copy")}
+    for text in re.findall(r"\b(?:np|autograd|nn|optim|copy)(?:\.[A-Za-z_]\w*)+", table[name]):
+        found = modules[text.partition(".")[0]]
+        for part in text.split(".")[1:]:
+            if part == "sklearn":
+                break
+            assert hasattr(found, part), f"the hint for {name} names {text}"
+            found = getattr(found, part)
+    for attribute in re.findall(r"\bt\.([A-Za-z_]\w*)", table[name]):
+        assert hasattr(GRID, attribute), f"the hint for {name} names t.{attribute}"
+    for attribute in re.findall(r"\bmodel\.([A-Za-z_]\w*)", table[name]):
+        assert hasattr(NET, attribute), f"the hint for {name} names model.{attribute}"
+
+
+@pytest.mark.parametrize(("where", "name"), [habit for habit in HABITS if habit[0] in ("a Tensor", "nn", "autograd")])
+def test_a_hint_hides_no_name_of_ours(where, name):
+    assert name not in {"a Tensor": dir(GRID), "nn": nn.__all__, "autograd": dir(autograd)}[where]
+    assert where != "a Tensor" or name not in dir(np.ndarray) or name in ("view", "fill", "device")
+
+
+def test_attributes_of_a_module_may_have_these_names():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cpu = nn.Linear(3, 3)
+            self.fit = nn.ModuleDict({"half": nn.Linear(3, 2)})
+
+        def predict(self, x):
+            return self.fit["half"](self.cpu(x))
+
+    net = Net()
+    assert net.predict(np.zeros((1, 3))).shape == (1, 2)
+    assert set(net.state_dict()) == {"cpu.weight", "cpu.bias", "fit.half.weight", "fit.half.bias"}
+    assert not hasattr(NET, "cpu") and hasattr(net, "cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0", "mps"])
+def test_a_device_is_refused_where_a_dtype_is_needed(device):
+    with pytest.raises(TypeError, match=f"got the device '{device}'; leave it out"):
+        NET.to(device)
+
+
+def test_other_calls_say_what_to_write():
+    with pytest.raises(TypeError, match="leave it out: gradients are set to None"):
+        NET.zero_grad(set_to_none=True)
+    for call in (lambda: nn.summary(NET), lambda: nn.summary(NET, (4, 3))):
+        with pytest.raises(TypeError, match="summary takes a batch, not its shape"):
+            call()
+    for module in (nn, autograd):
+        with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+            module.nonsense  # noqa: B018
