@@ -168,6 +168,12 @@ class _Samples(Dataset):
         return _stacked([int(i) for i in rows], [_sample(self.samples, int(i)) for i in rows])
 
 
+def samples_of(data: Any) -> Dataset:
+    """The Dataset of a DataLoader, or of an object with len() and [i]."""
+    data = data.dataset if isinstance(data, DataLoader) else data
+    return data if isinstance(data, Dataset) else _Samples(data)
+
+
 def dataset_of(X: Any, y: Any = None, *, caller: str, labels: bool = True) -> Any:
     """What `caller` was given as a Dataset, or a DataLoader unchanged.
 
@@ -228,7 +234,7 @@ class Subset(Dataset):
     """
 
     def __init__(self, dataset: Any, rows: Any) -> None:
-        dataset = dataset if isinstance(dataset, Dataset) else _Samples(dataset)
+        dataset = samples_of(dataset)
         rows, n = np.asarray(rows), len(dataset)
         if rows.dtype == np.bool_ and rows.shape == (n,):
             rows = np.flatnonzero(rows)
@@ -380,7 +386,7 @@ class DataLoader:
         return _ahead(batches, self.prefetch) if self.prefetch else batches
 
     def _batches(self, parts: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
-        dataset = self.dataset if isinstance(self.dataset, Dataset) else _Samples(self.dataset)
+        dataset = samples_of(self)
         for rows in parts:
             try:
                 batch = dataset.batch(rows)

@@ -11,7 +11,7 @@ import numpy as np
 from autograd import no_grad
 
 from . import functional
-from .data import DataLoader, TensorDataset, dataset_of, pair_of
+from .data import DataLoader, TensorDataset, dataset_of, pair_of, samples_of
 from .functional.arrays import array_of
 from .module import Module
 from .rows import joined, read_part
@@ -133,7 +133,7 @@ def _arrays_of(output: Any) -> Any:
 def _batches(data: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
     """All samples in order; those of a DataLoader in its batches, if these are all samples in order."""
     if isinstance(data, DataLoader) and (data.shuffle or data.drop_last):
-        data = dataset_of(data.dataset, caller="predict", labels=False)
+        data = samples_of(data)
     if type(data) is not TensorDataset:
         yield from data if isinstance(data, DataLoader) else DataLoader(data, batch_size)
         return

@@ -13,7 +13,7 @@ from autograd import AnomalyError, detect_anomaly
 
 from .callbacks import Callback, TrainingRun
 from .checkpoint import Checkpoint
-from .data import DataLoader, Dataset, Subset, TensorDataset, dataset_of, pair_of
+from .data import DataLoader, Dataset, Subset, TensorDataset, dataset_of, pair_of, samples_of
 from .elsewhere import FIT, explains
 from .history import History
 from .inference import Metric, evaluate, named_metrics
@@ -78,7 +78,7 @@ def fit(
         callback.on_resume(run)  # which may replace the split
     data, held = _split(data, validation, run.split)
     loader = _loader(X, data, batch_size, run.rng)
-    run.read = functools.partial(_first, loader.dataset)
+    run.read = functools.partial(_first, samples_of(loader))
     run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
     with _Progress(progress, epochs, len(loader)) as bar:
         try:
@@ -157,8 +157,7 @@ def _default_loss(y: Any) -> Any:
 
 def _dataset(X: Any, y: Any = None) -> Any:
     """The samples as a Dataset."""
-    data = dataset_of(X, y, caller="fit")
-    data = data.dataset if isinstance(data, DataLoader) else data
+    data = samples_of(dataset_of(X, y, caller="fit"))
     if not len(data):
         raise ValueError("fit needs one label per sample; got 0 samples and 0 labels")
     return data

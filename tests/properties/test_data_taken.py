@@ -57,6 +57,7 @@ WITH_LABELS = {
     "samples that are Tensors": (OfTensors(),),
     "a DataLoader": (nn.DataLoader(nn.TensorDataset(X, Y), 4),),
     "a DataLoader of a list": (nn.DataLoader(PAIRS, 4),),
+    "a DataLoader of a tuple": (nn.DataLoader(tuple(PAIRS), 4),),
     "a DataLoader with a thread": (nn.DataLoader(PAIRS, 4, prefetch=2),),
 }
 
@@ -140,6 +141,15 @@ def test_what_no_entry_takes_is_refused_in_our_words(kind, entry):
     assert any(word in str(caught.value) for word in ("sample", "rows", "pair", "label"))
 
 
+@pytest.mark.parametrize("kind", ["a generator", "an iterator", "zip", "a set", "a number"])
+def test_predict_and_loaders_refuse_these_too(kind):
+    (data,) = REFUSED[kind]()
+    with pytest.raises((TypeError, ValueError), match=r"sample|rows"):
+        nn.predict(network(), data)
+    with pytest.raises(TypeError, match="DataLoader takes a Dataset"):
+        nn.DataLoader(data)
+
+
 # ---- inputs and outputs in dicts
 
 
@@ -171,6 +181,9 @@ def test_a_model_of_two_inputs_is_trained_on_dicts():
         assert nn.predict(model, data[0], batch_size=4).shape == (N, 2)
     for row in found:
         np.testing.assert_allclose(row, found[0], rtol=1e-6)
+    for held in ((DICT, Y), SAMPLES, nn.DataLoader(SAMPLES, 4), nn.TensorDataset(DICT, Y)):
+        history = nn.fit(model, DICT, Y, epochs=1, validation=held, progress=False)
+        assert history["val_loss"] == pytest.approx([nn.evaluate(model, DICT, Y, loss=LOSS)["loss"]])
 
 
 def test_labels_in_a_dict_go_to_the_loss_and_outputs_keep_their_structure():
@@ -309,6 +322,13 @@ def test_an_exception_of_a_model_a_loss_or_a_metric_arrives(error):
     ):
         with pytest.raises((error, RuntimeError)):
             call()
+
+
+def test_a_loader_of_two_samples_in_a_tuple_is_not_a_pair():
+    loader = nn.DataLoader(tuple(PAIRS[:2]), 2, shuffle=True)
+    history = nn.fit(network(), loader, epochs=1, metrics="accuracy", validation=loader, progress=False)
+    assert history["val_accuracy"] == history["accuracy"]
+    assert nn.predict(network(), loader).shape == (2, 2)
 
 
 Point = namedtuple("Point", "x y")
