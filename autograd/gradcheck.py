@@ -209,7 +209,10 @@ class _Check:
         self.function, self.values, self.directions, self.rng, self.names = function, values, directions, rng, names
         self.varied = [i for i, x in enumerate(values) if _varies(x)]
         if not self.varied:
-            raise TypeError("gradcheck needs at least one floating-point input")
+            raise TypeError(
+                f"gradcheck needs at least one floating-point input, an array or number, also in nested lists, tuples "
+                f"and dicts; got {', '.join(type(x).__name__ for x in values) or 'none'}"
+            )
         if any(values[i].dtype == np.float16 for i in self.varied):
             raise TypeError("gradcheck needs float32 or float64; float16 is too coarse for differences")
         self.eps = max(float(np.finfo(values[i].dtype).eps) for i in self.varied)

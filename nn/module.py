@@ -91,6 +91,10 @@ class Module:
         backward, item = Missing(_CALL_FIRST), Missing(_CALL_FIRST)
         locals().update({name: Missing(hint) for name, hint in MODULE.items()})
 
+        def __dir__(self) -> list[str]:
+            hints = {name for name in super().__dir__() if isinstance(getattr(type(self), name, None), Missing)}
+            return [*({*super().__dir__()} - hints | {*vars(self)})]
+
         def __setattr__(self, name: str, value: Any) -> None:
             held = vars(self).get(name)
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import Tensor, grad, gradcheck, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from autograd import Tensor, elementwise_grad, grad, gradcheck, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from autograd.gradcheck import GradcheckError
 from autograd.tree import flatten, leaves_like, paths
 
@@ -59,6 +59,7 @@ def blocks(tree, take):
 
 FIRST = {
     "grad": lambda f, g, p, v: grad(f)(p),
+    "elementwise_grad": lambda f, g, p, v: elementwise_grad(f)(p),
     "value_and_grad": lambda f, g, p, v: value_and_grad(f)(p)[1],
     "vjp": lambda f, g, p, v: vjp(g, p)[1](np.array([1.0, 2.0, 3.0]))[0],
     "hvp": lambda f, g, p, v: hvp(f)(p, v),
@@ -197,6 +198,29 @@ def test_random_trees(tree):
     assert leaves_like(tree, tree, "x") == leaves
     found = grad(lambda t: sum((leaf * leaf for leaf in flatten(t)[0]), 0.0))(tree)
     assert found == build(2 * leaf for leaf in leaves)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_gradcheck_of_complex_empty_and_other_parts(order):
+    p = {
+        "a": A.astype(complex) * (1 + 2j),
+        "empty": np.ones((0, 2)),
+        "none": None,
+        "name": "x",
+        "count": 3,
+        "b": (2.0,),
+    }
+    assert gradcheck(lambda p: p["a"] ** p["count"] * p["b"][0] + p["empty"].sum(), p, order=order)
+    with pytest.raises(TypeError, match="float16 is too coarse"):
+        gradcheck(lambda p: p["a"] * 2, {"a": A.astype(np.float16)})
+    with pytest.raises(TypeError, match="dicts; got int, object"):
+        gradcheck(lambda p: p["a"], {"a": 1, "b": object()})
+
+
+def test_jacobians_of_empty_and_0d_parts():
+    found = jacobian(lambda p: {"x": p["a"] * 2.0, "y": [p["b"] ** 2]})({"a": np.ones((0, 2)), "b": 3.0})
+    shapes = [leaf.shape for leaf in flatten(found)[0]]
+    assert shapes == [(0, 2, 0, 2), (0, 2), (0, 2), ()] and found["y"][0]["b"] == 6
 
 
 NOT_TAKEN = {"a set": {1.0}, "a string": "abc", "None": None, "an object": object()}

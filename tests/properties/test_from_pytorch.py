@@ -202,6 +202,7 @@ def test_attributes_of_a_module_may_have_these_names():
     assert net.predict(np.zeros((1, 3))).shape == (1, 2)
     assert set(net.state_dict()) == {"cpu.weight", "cpu.bias", "fit.half.weight", "fit.half.bias"}
     assert not hasattr(NET, "cpu") and hasattr(net, "cpu")
+    assert {"cpu", "fit", "predict"} <= set(dir(net)) and not {*nn.elsewhere.MODULE} & {*dir(NET)}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:0", "mps"])
