@@ -226,7 +226,6 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
-    @explains({"set_to_none": "leave it out: gradients are set to None"})
     def zero_grad(self) -> None:
         """Clear the gradients of all parameters."""
         clear_gradients(self.parameters())
