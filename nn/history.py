@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import html
 import importlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from autograd.files import write_whole
 
 __all__ = ["History"]
 
@@ -44,10 +47,11 @@ class History(dict[str, list[float]]):
 
     def to_csv(self, path: str | Path) -> None:
         """Write a table with one line per epoch."""
-        with open(path, "w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["epoch", *self])
-            table.writerows([i + 1, *row] for i, row in enumerate(zip(*self.values(), strict=True)))
+        text = io.StringIO()
+        table = csv.writer(text)
+        table.writerow(["epoch", *self])
+        table.writerows([i + 1, *row] for i, row in enumerate(zip(*self.values(), strict=True)))
+        write_whole(path, text.getvalue())
 
     def plot(self) -> Any:
         """A matplotlib figure of all columns, with losses and other metrics side by side (extra `plots`)."""

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..custom import Again
 from ..errors import GraphError
+from ..files import write_whole
 from ..graph import Leaf
 from ..mode import MODE, Switch
 from ..tensor import Tensor
@@ -167,9 +168,7 @@ class Compiled:
         The module has a function of this one's name, which takes the arrays that this one takes; parameters and the
         state of an optimiser are in its dict `state`, and change as they do here.
         """
-        path = Path(path)
-        path.write_text(File(self._last(), identifier(self.name)).text, encoding="utf-8")
-        return path
+        return write_whole(path, File(self._last(), identifier(self.name)).text)
 
     def _last(self) -> Plan:
         if not self.plans:

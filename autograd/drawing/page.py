@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
+
 ASSETS = Path(__file__).parent / "assets"
 # Even if an unescaped name got through, it could not fetch anything or load a script from elsewhere.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -39,7 +41,7 @@ class Page:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page, whole or not at all, and return its path."""
-        return write_whole(path, self.text.encode("utf-8"))
+        return write_whole(path, self.text)
 
     def __repr__(self) -> str:
         return f"<page {self.title!r}: {len(self.text.encode()):,} bytes>"
@@ -47,18 +49,3 @@ class Page:
     def _repr_html_(self) -> str:
         frame = "width:100%;height:640px;border:1px solid #999;border-radius:6px"
         return f'<iframe srcdoc="{html.escape(self.text)}" style="{frame}" title="{html.escape(self.title)}"></iframe>'
-
-
-def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write a temporary file beside `path` and rename it, so that the file appears whole or not at all."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path

@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..files import write_whole
 from .dot import ADVICE, to_dot
-from .page import Page, write_whole
+from .page import Page
 from .snapshot import Snapshot
 from .steps import to_page
 
@@ -81,7 +82,7 @@ class Picture:
             raise ValueError(f"a picture is saved as one of {known}; got {path.name!r}")
         if suffix == "html":
             return self.page().save(path)
-        return write_whole(path, self.source.encode("utf-8") if suffix == "dot" else render(self.source, suffix))
+        return write_whole(path, self.source if suffix == "dot" else render(self.source, suffix))
 
     def __repr__(self) -> str:
         boxes, arrows = self.snapshot.boxes, self.snapshot.arrows

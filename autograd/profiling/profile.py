@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_whole
 from ..mode import Switch
 from .averages import Row, by_module, by_op, ordered, seconds, text_of
 from .chrome import events
@@ -83,15 +84,13 @@ class profile(Switch):
 
     def export_chrome_trace(self, path: str | Path) -> Path:
         """Write threads, modules, ops and arrows to a file that chrome://tracing and ui.perfetto.dev open."""
-        path = Path(path)
         recorder = self.observer
         trace = {
             "traceEvents": events(self.events(), recorder.threads, recorder.kinds),
             "displayTimeUnit": "ms",
             "otherData": {"python": platform.python_version(), "numpy": np.__version__},
         }
-        path.write_text(json.dumps(trace), encoding="utf-8")
-        return path
+        return write_whole(path, json.dumps(trace))
 
 
 def _summary(rows: list[Row], time: float) -> str:

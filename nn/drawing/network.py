@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Page
+from autograd.files import write_whole
 
 from ..module import Module
 from .columns import Column, columns_of, flat_values, flat_weights, scales
@@ -48,8 +49,7 @@ class NetworkPicture:
             raise ValueError(f"a network is saved as .svg or .html; got {path.name!r}")
         if path.suffix.lower() == ".html":
             return self.page().save(path)
-        path.write_text(self.svg(), encoding="utf-8")
-        return path
+        return write_whole(path, self.svg())
 
     def __repr__(self) -> str:
         return f"<picture of a network: {' -> '.join(str(column.size) for column in self.columns)} nodes>"

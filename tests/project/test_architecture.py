@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "elsewhere": set(),
     "errors": {"elsewhere"},
+    "files": set(),
     "mode": set(),
     "ownership": set(),
     "tree": set(),
@@ -41,9 +42,21 @@ MAY_IMPORT = {
     "hooks": {"array", "errors", "mode", "tensor"},
     "callsite": set(),
     "diagnosis": {"callsite", "diagnosis", "errors", "graph", "mode", "tensor"},
-    "compiling": {"compiling", "custom", "errors", "callsite", "graph", "inputs", "mode", "tensor", "tree", "updating"},
-    "profiling": {"callsite", "graph", "mode", "profiling", "tree"},
-    "drawing": {"drawing", "errors", "graph", "callsite", "mode", "tensor"},
+    "compiling": {
+        "compiling",
+        "custom",
+        "errors",
+        "callsite",
+        "files",
+        "graph",
+        "inputs",
+        "mode",
+        "tensor",
+        "tree",
+        "updating",
+    },
+    "profiling": {"callsite", "files", "graph", "mode", "profiling", "tree"},
+    "drawing": {"drawing", "errors", "files", "graph", "callsite", "mode", "tensor"},
 }
 MAY_IMPORT["__init__"] = {*MAY_IMPORT}
 FILES = sorted(path.relative_to(ROOT) for folder in ("autograd", "nn") for path in (ROOT / folder).rglob("*.py"))

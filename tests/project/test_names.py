@@ -29,7 +29,8 @@ from autograd.elsewhere import TENSOR
 from autograd.numpy_calls import NUMPY
 
 MODULES = [
-    autograd, autograd.linalg, autograd.fft, autograd.special, autograd.hooks, nn, nn.functional, nn.optim, nn.init,
+    autograd, autograd.linalg, autograd.fft, autograd.special, autograd.files, autograd.hooks, nn, nn.functional,
+    nn.optim, nn.init,
 ]  # fmt: skip
 PACKAGES = [autograd, autograd.linalg, autograd.fft, autograd.special, nn, nn.functional]
 
