@@ -19,6 +19,18 @@ def _module(module: Any, place: Any, kind: Any) -> Module:
     return module
 
 
+def _contents(kind: Module, items: dict[str, Module], place: str) -> Mapping[str, Any]:
+    """The items and the other attributes.  Raises ValueError for a name that both have, if both may hold parameters."""
+    rest = {name: value for name, value in vars(kind).items() if name != place}
+    for name in items.keys() & rest.keys():
+        if isinstance(rest.pop(name), _HOLDERS):
+            raise ValueError(f"{type(kind).__name__} has an item and an attribute named {name!r}: rename one")
+    return items | rest
+
+
+_HOLDERS = (Tensor, Module, list, tuple, dict)
+
+
 class _Numbered(Module):
     """Modules named 0, 1, 2, ..."""
 
@@ -28,8 +40,10 @@ class _Numbered(Module):
         self.items = [_module(m, f"argument {i}", self) for i, m in enumerate(modules)]
 
     def contents(self) -> Mapping[str, Any]:
-        rest = {name: value for name, value in vars(self).items() if name != "items"}
-        return {str(i): module for i, module in enumerate(self.items)} | rest
+        return _contents(self, {str(i): module for i, module in enumerate(self.items)}, "items")
+
+    def _has_item(self, name: str) -> bool:
+        return name in map(str, range(len(vars(self).get("items", ()))))
 
     def append(self, module: Module) -> _Numbered:
         """Add a module at the end."""
@@ -94,6 +108,8 @@ class ModuleList(_Numbered):
 class ModuleDict(Module):
     """A dict of modules, under PyTorch's name; a plain dict works as well.
 
+    Keys are strings without dots, and differ from the names of attributes that hold parameters.
+
     >>> import nn
     >>> [name for name, _ in ModuleDict({"cat": nn.Linear(2, 1)}).named_parameters()]
     ['cat.weight', 'cat.bias']
@@ -107,12 +123,21 @@ class ModuleDict(Module):
             self[name] = module
 
     def contents(self) -> Mapping[str, Any]:
-        return self.table | {name: value for name, value in vars(self).items() if name != "table"}
+        return _contents(self, self.table, "table")
+
+    def _has_item(self, name: str) -> bool:
+        return name in vars(self).get("table", ())
 
     def __getitem__(self, name: str) -> Module:
         return self.table[name]
 
     def __setitem__(self, name: str, module: Module) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__} takes strings as keys; got {name!r}, of {type(name).__name__}")
+        if not name or "." in name:
+            raise ValueError(f"a key is part of parameters' names, so it has a character and no dot; got {name!r}")
+        if isinstance(vars(self).get(name), _HOLDERS):
+            raise ValueError(f"{type(self).__name__} has an attribute named {name!r}: give the item another key")
         self.table[name] = _module(module, repr(name), self)
 
     def __len__(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
@@ -15,6 +14,7 @@ from autograd.hooks import Handle
 from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
+from .unsearched import ITERATORS, items_of, unsearched
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -77,6 +77,13 @@ class Module:
     _hooks: Hooks | None = None  # most modules never have any
 
     def __init_subclass__(cls) -> None:
+        slots = [vars(base).get("__slots__", ()) for base in cls.__mro__]
+        names = {name for slot in slots for name in ((slot,) if isinstance(slot, str) else slot)}
+        if names := names - {"__dict__", "__weakref__"}:
+            raise TypeError(
+                f"{cls.__name__} has __slots__ ({', '.join(sorted(names))}), where parameters are not found; remove "
+                f"them, a module has a __dict__ anyway"
+            )
         for name, value in vars(cls).items():
             if isinstance(value, Tensor | Module):
                 raise TypeError(
@@ -99,6 +106,8 @@ class Module:
             held = vars(self).get(name)
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
                 _must_stay(self, name, held, value)
+            if isinstance(value, _CHECKED):
+                _check_attribute(self, name, value)
             if held is not value or name not in vars(self):
                 attributes_changed()
             object.__setattr__(self, name, value)
@@ -146,6 +155,10 @@ class Module:
         """The attributes, which are searched for modules and Tensors.  Containers override this to name their items."""
         return vars(self)
 
+    def _has_item(self, name: str) -> bool:
+        """Whether an item of a container has this name."""
+        return False
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside this one, with their names."""
         return ((name, value) for name, value in _leaves(self) if isinstance(value, Module))
@@ -155,16 +168,22 @@ class Module:
         return (child for _, child in self.named_children())
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module (named "") and all inside it, each once, with dotted names."""
+        """This module (named "") and all inside it, each once, with dotted names.
+
+        Raises ValueError when two modules have the same name.
+        """
         stack: list[tuple[str, Module]] = [("", self)]
-        seen = set()
+        seen, paths = set(), set()
         while stack:
             prefix, module = stack.pop()
             if id(module) in seen:
                 continue
+            if prefix in paths:
+                raise _ambiguous(self, prefix)
             seen.add(id(module))
+            paths.add(prefix)
             yield prefix, module
-            inner = [(f"{prefix}.{name}".lstrip("."), child) for name, child in module.named_children()]
+            inner = [(_joined(prefix, name), child) for name, child in module.named_children()]
             stack.extend(reversed(inner))
 
     def modules(self) -> Iterator[Module]:
@@ -173,12 +192,17 @@ class Module:
 
     def _named(self, kind: Callable[[Tensor], bool]) -> Iterator[tuple[str, Tensor]]:
         """Every Tensor of this kind once, with its dotted name."""
-        seen = set()
+        seen, paths = set(), set()
         for prefix, module in self.named_modules():
             for name, value in _leaves(module):
-                if isinstance(value, Tensor) and kind(value) and id(value) not in seen:
+                if isinstance(value, Tensor) and _is_state(value) and id(value) not in seen:
+                    path = _joined(prefix, name)
+                    if path in paths:
+                        raise _ambiguous(self, path)
                     seen.add(id(value))
-                    yield f"{prefix}.{name}".lstrip("."), value
+                    paths.add(path)
+                    if kind(value):
+                        yield path, value
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter once, with its dotted name: `0.weight`, `encoder.layers.1.bias`."""
@@ -258,19 +282,20 @@ class Module:
             prefix, module, above = stack.pop()
             inner, around = [], (*above, id(module))
             for name, value in _leaves(module):
-                path = f"{prefix}.{name}".lstrip(".")
+                path = _joined(prefix, name)
                 if isinstance(value, Module):
                     if id(value) not in around:  # a module that refers to itself, or to one around it
                         inner.append((path, value, around))
-                elif _is_parameter(value) or isinstance(value, Buffer):
-                    found[path] = value
+                elif _is_state(value) and found.setdefault(path, value) is not value:
+                    raise _ambiguous(self, path)
             stack.extend(reversed(inner))
         return found
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
         """{dotted name: array} of all parameters and buffers.
 
-        Training replaces arrays instead of writing into them, so the result does not change later.
+        Training replaces arrays instead of writing into them, so the result does not change later.  Raises ValueError
+        when two tensors have the same name, such as those of the keys 1 and "1" of a dict.
 
         >>> Linear = __import__("nn").Linear
         >>> {name: array.shape for name, array in Linear(3, 2).state_dict().items()}
@@ -347,6 +372,39 @@ def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
         )
 
 
+_CHECKED = (Tensor, Module, dict, *ITERATORS)
+
+
+def _check_attribute(module: Module, name: str, value: Any) -> None:
+    """Raise an error for an attribute whose parameters would not be found, or not by a name of their own."""
+    where = f"{type(module).__name__}.{name}"
+    if isinstance(value, ITERATORS):
+        raise unsearched(where, value)
+    if isinstance(value, dict):
+        holder = Module()
+        vars(holder)[name] = value
+        holder._state()
+    elif not name or "." in name:
+        raise ValueError(f"{where!r} cannot hold parameters: a name has at least one character, and no dot")
+    elif module._has_item(name):
+        raise ValueError(f"{type(module).__name__} has an item named {name!r}: give the attribute another name")
+
+
+def _ambiguous(module: Module, path: str) -> ValueError:
+    return ValueError(
+        f"two parameters, buffers or modules of {type(module).__name__} have the name {path!r}, so a state could hold "
+        f"only one of them; keys are part of names as str(key), and a dot separates names: rename one"
+    )
+
+
+def _joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else str(name)
+
+
+def _is_state(tensor: Tensor) -> bool:
+    return _is_parameter(tensor) or isinstance(tensor, Buffer)
+
+
 def _is_parameter(tensor: Tensor) -> bool:
     return tensor.is_leaf and (tensor.requires_grad or isinstance(tensor, Parameter))
 
@@ -363,6 +421,9 @@ def _mismatches(name: str, array: Any, tensor: Tensor, given: Mapping[int, str],
         yield f"{name}: it is the same tensor as {given[id(tensor)]}, and the values differ"
 
 
+_PLAIN = {bool, int, float, str, type(None)}  # most attributes; asking first saves a quarter of the walk
+
+
 def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
     """The Tensors and modules among the contents, inside lists, tuples and dicts too, with dotted names."""
     stack = [(name, value) for name, value in reversed(list(module.contents().items()))]
@@ -375,15 +436,7 @@ def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
             seen.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
-        elif any(isinstance(item, Tensor | Module) for item in _elsewhere(value)):
-            raise TypeError(
-                f"{type(module).__name__}.{name} holds modules or Tensors in a {type(value).__name__}, where they are "
-                f"not found; use a list, a tuple or a dict"
-            )
-
-
-def _elsewhere(value: Any) -> Any:
-    """The items of a collection that is not searched for parameters."""
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
-        return value.flat
-    return value if isinstance(value, set | frozenset | deque) else ()
+        elif type(value) not in _PLAIN and (
+            isinstance(value, ITERATORS) or any(isinstance(item, Tensor | Module) for item in items_of(value))
+        ):
+            raise unsearched(f"{type(module).__name__}.{name}", value)
