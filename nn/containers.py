@@ -136,7 +136,7 @@ class ModuleDict(Module):
             raise TypeError(f"{type(self).__name__} takes strings as keys; got {name!r}, of {type(name).__name__}")
         if not name or "." in name:
             raise ValueError(f"a key is part of parameters' names, so it has a character and no dot; got {name!r}")
-        if isinstance(vars(self).get(name), _HOLDERS):
+        if name != "table" and isinstance(vars(self).get(name), _HOLDERS):
             raise ValueError(f"{type(self).__name__} has an attribute named {name!r}: give the item another key")
         self.table[name] = _module(module, repr(name), self)
 

@@ -93,10 +93,12 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
         raise ValueError(f"{name} is a masked array, and a file does not hold the mask: save value.filled() instead")
     try:
         array = np.asarray(value.data if isinstance(value, Tensor) else value)
-    except ValueError as error:
-        raise ValueError(f"{name} is not an array: {error}") from error
+    except (ValueError, TypeError, RuntimeError) as error:  # the last two from arrays of other libraries
+        raise ValueError(f"{name} is not an array of NumPy: {error}") from error
     if array.dtype.kind not in "fciub":
-        raise ValueError(f"{name} holds {array.dtype}, but a file holds numbers (for optimisers, nn.Checkpoint)")
+        raise ValueError(
+            f"{name} holds {array.dtype}, but a file holds NumPy's numbers: convert it (nn.Checkpoint saves optimisers)"
+        )
     return np.ascontiguousarray(array).reshape(array.shape)
 
 
@@ -219,6 +221,11 @@ def _check_header(file: IO[bytes], member: zipfile.ZipInfo) -> None:
         raise _Unsupported(
             f"Python objects in {name!r:.60}, and reading them can run any program: if you trust its source, read it "
             f"with np.load(path, allow_pickle=True), and save its numbers"
+        )
+    if dtype.kind == "V" and not dtype.names:  # np.save writes bfloat16 of ml_dtypes as two bytes without a type
+        raise _Unsupported(
+            f"bytes without a type ({dtype}) in {name!r:.60}: read it with np.load(path), view it as the dtype that it "
+            f"had, and save its float32"
         )
     if dtype.kind not in "fciub":
         raise _Unsupported(f"{dtype} in {name!r:.60}, and a model is numbers: read it with np.load(path)")
