@@ -242,7 +242,7 @@ def _read_safetensors(file: IO[bytes], limit: int | None) -> Arrays:
         parts = package.deserialize(file.read())
     except Exception as error:  # the package's own exception is not a ValueError
         raise ValueError(str(error)) from error
-    return {name: _from_safetensors(name, **part) for name, part in parts}
+    return {name: _from_safetensors(name, part["dtype"], part["shape"], part["data"]) for name, part in parts}
 
 
 def _from_safetensors(name: str, dtype: str, shape: list[int], data: bytearray) -> np.ndarray[Any, Any]:

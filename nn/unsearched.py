@@ -12,8 +12,9 @@ import numpy as np
 
 __all__ = ["ITERATORS", "items_of", "unsearched"]
 
-ITERATORS = (
+ITERATORS: tuple[type, ...] = (
     types.GeneratorType, map, filter, zip, enumerate, reversed, itertools.chain, itertools.islice, itertools.starmap,
+    type(iter([])), type(iter(())), type(reversed([])), type(iter({}.values())), type(iter({}.items())),
 )  # fmt: skip
 _VALUES, _ITEMS = type({0: 0}.values()), type({0: 0}.items())
 
