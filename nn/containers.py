@@ -12,6 +12,8 @@ from .module import Module
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
+_HOLDERS = (Tensor, Module, list, tuple, dict)  # what may hold parameters
+
 
 def _module(module: Any, place: Any, kind: Any) -> Module:
     if not isinstance(module, Module):
@@ -26,9 +28,6 @@ def _contents(kind: Module, items: dict[str, Module], place: str) -> Mapping[str
         if isinstance(rest.pop(name), _HOLDERS):
             raise ValueError(f"{type(kind).__name__} has an item and an attribute named {name!r}: rename one")
     return items | rest
-
-
-_HOLDERS = (Tensor, Module, list, tuple, dict)
 
 
 class _Numbered(Module):

@@ -106,7 +106,7 @@ class Module:
             held = vars(self).get(name)
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
                 _must_stay(self, name, held, value)
-            if isinstance(value, _CHECKED):
+            if type(value) not in _PLAIN and isinstance(value, _CHECKED):
                 _check_attribute(self, name, value)
             if held is not value or name not in vars(self):
                 attributes_changed()

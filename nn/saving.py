@@ -116,7 +116,9 @@ def _safetensors(arrays: Arrays) -> bytes:
     known = [np.dtype(code) for code in SAFETENSORS.values()]
     for name, array in arrays.items():
         if array.dtype.newbyteorder("<") not in known:
-            raise ValueError(f"{name} holds {array.dtype}, which .safetensors has not; save it as .npz, or convert it")
+            raise ValueError(
+                f"{name} holds {array.dtype}, which .safetensors does not hold: save it as .npz, or convert it"
+            )
     numpy = _package("safetensors.numpy")
     try:
         content: bytes = numpy.save(arrays)
@@ -158,7 +160,7 @@ def load(path: str | Path, model: Module | None = None, *, limit: int | None = N
                 raise
             file.seek(0)
             if kind := kind_by_content(file.read(64), suffix):
-                raise ValueError(f"{path.name} is no {suffix} file but {kind}") from error
+                raise ValueError(f"{path.name} is not a {suffix} file but {kind}") from error
             raise ValueError(f"{path.name} is not a complete file of arrays: {error}") from error
     if model is not None:
         model.load_state_dict(arrays)
@@ -184,7 +186,7 @@ def _check_members(members: list[zipfile.ZipInfo], whole: int, limit: int | None
     """Raise ValueError unless the members of an archive of `whole` bytes are arrays that need no more than `limit`."""
     for member in members:
         if not member.filename.endswith(".npy"):
-            kind = kind_by_name(member.filename) or "no array"
+            kind = kind_by_name(member.filename) or "not an array"
             raise _Unsupported(f"{member.filename!r:.60}, which is {kind}")
         if member.flag_bits & 1:
             raise _Unsupported("encrypted arrays: unpack it, and pack it again without a password")
@@ -251,8 +253,8 @@ def _from_safetensors(name: str, dtype: str, shape: list[int], data: bytearray) 
         return wide.view(np.float32).reshape(shape)
     if dtype not in SAFETENSORS:
         raise _Unsupported(
-            f"{dtype} in {name!r:.60}, which NumPy has not: convert it with PyTorch, by safetensors.torch.load_file, "
-            f"value.float() and save_file"
+            f"{dtype} in {name!r:.60}, which NumPy does not have: convert it with PyTorch, by safetensors.torch."
+            f"load_file, value.float() and save_file"
         )
     array = np.frombuffer(data, SAFETENSORS[dtype])
     return array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape)

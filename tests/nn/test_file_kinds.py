@@ -166,7 +166,7 @@ def test_content_that_belies_its_suffix_is_named(tmp_path, suffix, content, word
     pytest.importorskip("safetensors")
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
-    refused(path, rf"model{suffix} is no {suffix} file but .*{words}")
+    refused(path, rf"model{suffix} is not a {suffix} file but .*{words}")
 
 
 def test_one_format_under_the_suffix_of_another(tmp_path):
@@ -185,7 +185,7 @@ def test_an_archive_of_pytorch_is_known_by_what_is_in_it(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "a.npz")
     refused(tmp_path / "a.npz", "a.npz holds '.*data.pkl', which is part of a PyTorch file.*save_file")
     torch.save({"w": torch.ones(2)}, tmp_path / "b.npz", _use_new_zipfile_serialization=False)
-    refused(tmp_path / "b.npz", "is no .npz file but a PyTorch file.*save_file")
+    refused(tmp_path / "b.npz", "is not a .npz file but a PyTorch file.*save_file")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -195,7 +195,7 @@ def test_archives_that_numpy_does_not_write_are_named(tmp_path, method):
     refused(tmp_path / "a.npz", f"compressed by method {method}.*pack it again")
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("readme.txt", "text")
-    refused(tmp_path / "a.npz", "holds 'readme.txt', which is no array")
+    refused(tmp_path / "a.npz", "holds 'readme.txt', which is not an array")
     nn.save({"w": np.ones(3)}, tmp_path / "a.npz")
     content = bytearray((tmp_path / "a.npz").read_bytes())
     content[content.index(b"PK\x01\x02") + 8] |= 1

@@ -128,8 +128,10 @@ def test_what_is_no_array_of_numbers_is_refused_by_name(tmp_path, suffix, value)
 
 
 @pytest.mark.parametrize("code", "DgG")
-def test_a_dtype_that_a_format_has_not_is_named_with_the_way_out(tmp_path, code):
-    with pytest.raises(ValueError, match=f"z holds {np.dtype(code)}, which .safetensors has not; save it as .npz"):
+def test_a_dtype_that_a_format_does_not_hold_is_named_with_the_way_out(tmp_path, code):
+    with pytest.raises(
+        ValueError, match=f"z holds {np.dtype(code)}, which .safetensors does not hold: save it as .npz"
+    ):
         nn.save({"z": np.ones(2, code)}, tmp_path / "model.safetensors")
 
 
