@@ -22,12 +22,12 @@ next_number = itertools.count(1).__next__
 
 
 class Outline:
-    """The shape and dtype of an array that a node does not keep."""
+    """The shape and dtype of an array that a node does not keep; the shape of an operand that was None is None."""
 
     __slots__ = ("dtype", "shape")
 
     def __init__(self, array: Any) -> None:
-        self.shape, self.dtype = np.shape(array), getattr(array, "dtype", None)
+        self.shape, self.dtype = None if array is None else np.shape(array), getattr(array, "dtype", None)
 
 
 class Leaf:

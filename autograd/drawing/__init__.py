@@ -37,9 +37,11 @@ def draw(
     Gradients are shown if the graph was watched (see `watch`) and backward() ran; `run_backward=True` computes them for
     the picture only and changes no `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.
 
-    Each call of a module is a frame around its boxes.  Modules nested more than `depth` deep are folded into one box
-    each (depth=0 folds all), except those whose dotted names are in `expand`.  Above `max_nodes` boxes, more modules
-    are folded, innermost first, and if that is not enough, a run of ops in the middle; the caption reports it.
+    Each call of a module inside `watch()` is a frame around its boxes.  Modules nested more than `depth` deep are
+    folded into one box each (depth=0 folds all), except those whose dotted names are in `expand`.  Above `max_nodes`
+    boxes, or three arrows for each of them, more modules are folded, innermost first, and if that is not enough, a run
+    of ops in the middle.  An arrow that would pass many ranks is cut: it starts at a copy of its box, and both have the
+    same number, as in (1).  The caption reports all this.
 
     Raises GraphError when `loss` records nothing or its graph was freed unwatched, and ValueError for `run_backward`
     with a loss of more than one element, an unknown `rankdir`, or a name in `expand` that no module has.
@@ -69,7 +71,8 @@ def draw(
     snapshot = take(loss, named, names, run_backward=run_backward, max_nodes=max_nodes, depth=depth, expand=expand)
     known = sorted({call.path for call in snapshot.calls})
     if unknown := [path for path in expand if path not in known]:
-        raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; its modules are {known}")
+        has = f"its modules are {known}" if known else "it knows no modules: compute the loss inside `with watch():`"
+        raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; {has}")
     whole = take(loss, named, names, run_backward=run_backward, max_nodes=WHOLE) if snapshot.closed else snapshot
     return Picture(snapshot, rankdir=rankdir, whole=whole if len(whole.boxes) <= WHOLE else snapshot)
 

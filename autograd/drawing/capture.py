@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,28 +14,35 @@ from ..graph import Leaf, Node, Outline, fit, walk
 from ..tensor import Tensor
 from .array_summary import summarise
 from .fold import FOLD, Folded, fold
+from .long_arrows import cut_long_arrows
 from .modules import ModuleCalls, find_calls
-from .names import TensorNames, key_of, name_of, rule_of
+from .names import TensorNames, key_of, name_of, names_of_constants, rule_of
 from .recompute import find_values
 from .recording import Note, note_of
-from .snapshot import NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
+from .snapshot import ELSEWHERE, NO_PATH, NOT_YET, OTHER, UNSEEN, Arrow, Box, Snapshot
 
 
 def take(
     loss: Tensor, names: Mapping[str, Tensor], model: Any = None, *, run_backward: bool = False, **folding: Any
 ) -> Snapshot:
-    """Take a snapshot of the graph behind `loss`.  Raises GraphError if the graph was freed unwatched.
+    """Take a snapshot of the graph behind `loss`; `folding` is passed to `fold`.
 
-    `model` gives the modules' names; `folding` is passed to `fold`.
+    If `model` has modules and was not watched, the snapshot says so.  Raises GraphError if the graph was freed
+    unwatched.
     """
     notes = find(loss)
     with np.errstate(all="ignore"):  # an overflow also happened in the forward or backward pass, and is shown in red
-        if run_backward and not loss.is_leaf and not _same_walk(notes.values()):
+        if run_backward and not loss.is_leaf and not _same_walk(loss, notes):
             notes = walked(loss, notes)
         inputs = {node: inputs_of(node, note) for node, note in notes.items()}
-        calls = find_calls(notes, inputs, model)
+        calls = find_calls(notes, inputs)
         camera = _Camera(loss, names, notes, inputs, calls, folding)
-        return camera.shoot(run_backward)
+        snapshot = camera.shoot(run_backward)
+        if hasattr(model, "named_modules") and any(note.place is None for note in notes.values()):
+            snapshot.remarks.append(
+                "Modules not known: compute the loss inside `with autograd.watch():` to frame them."
+            )
+        return snapshot
 
 
 def find(loss: Tensor) -> dict[Node, Note]:
@@ -66,15 +73,17 @@ def walked(loss: Tensor, notes: dict[Node, Note]) -> dict[Node, Note]:
 
     def visit(node: Node, gradient: Any) -> None:
         note = filled[node] = notes[node].without_gradient()
-        note.gradient, note.order = gradient, len(filled)
+        note.gradient, note.order, note.began = gradient, len(filled), node is loss.node
 
     walk({loss.node: np.ones_like(loss.data)}, retain=True, visit=visit)
     return {node: filled[node] for node in notes}
 
 
-def _same_walk(notes: Collection[Note]) -> bool:
-    """Whether all gradients are known and come from one walk."""
-    return all(note.gradient is not None for note in notes) and len({note.turn for note in notes}) <= 1
+def _same_walk(loss: Tensor, notes: dict[Node, Note]) -> bool:
+    """Whether all gradients are known and come from one walk, which began at `loss` with 1."""
+    first = notes[loss.node]
+    known = all(note.gradient is not None and note.turn == first.turn for note in notes.values())
+    return known and first.began and bool((first.gradient == 1).all())
 
 
 class _Camera:
@@ -93,6 +102,8 @@ class _Camera:
         self.named = {key_of(tensor): name for name, tensor in names.items()}
         self.tensors = {key_of(tensor): tensor for tensor in names.values()} | {loss.node: loss}
         self.arrays = {id(tensor.data): name for name, tensor in names.items() if not tensor.requires_grad}
+        if any(note.place is None for note in notes.values()):
+            self.arrays = names_of_constants() | self.arrays
         self.folded: Folded = fold(inputs, self.named, calls, **folding)
         self.input_names = {
             key: name
@@ -102,6 +113,7 @@ class _Camera:
         }
         self.names = TensorNames(notes, self.named)
         self.turn = 0 if loss.is_leaf else notes[loss.node].turn
+        self.began = loss.is_leaf or notes[loss.node].began
         seen = sorted(note.order for note in notes.values() if self.has_gradient(note))
         self.rank = {order: i for i, order in enumerate(seen, 1)}
         closed = [call for call in self.folded.boxes if call != FOLD]
@@ -113,7 +125,7 @@ class _Camera:
         self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)
 
     def has_gradient(self, note: Note) -> bool:
-        return note.gradient is not None and note.turn == self.turn
+        return note.gradient is not None and note.turn == self.turn and self.began
 
     def shoot(self, run_backward: bool) -> Snapshot:
         into = self.folded.into
@@ -125,6 +137,7 @@ class _Camera:
         arrows: list[Arrow] = []
         for node, note in reversed(self.notes.items()):  # newest first, the order in which the walk sums
             shares = self._shares(node, note)
+            called = self.names.inputs(node, note)
             for slot, (key, edge) in enumerate(zip(self.inputs[node], note.edges, strict=True)):
                 if edge.__class__ is Leaf:
                     if edge.stamp > node.number:
@@ -134,7 +147,7 @@ class _Camera:
                 if shares[slot] is not None:
                     totals[edge] = totals[edge] + shares[slot] if edge in totals else shares[slot]
                 if key is not None:
-                    arrows += self._arrow(key, node, slot, shares[slot], totals.get(edge))
+                    arrows += self._arrow(key, node, slot, shares[slot], totals.get(edge), called)
             totals.pop(node, None)
         for key in partial:
             totals.pop(key, None)
@@ -150,6 +163,7 @@ class _Camera:
                 kind = "parameter" if tensor.is_leaf else "op"
                 self._place(key, Box(kind, name, tensor.shape, summarise(tensor.data), NO_PATH))
         self.snapshot.arrows = _merged(arrows)
+        cut_long_arrows(self.snapshot)
         return self.snapshot
 
     def _place(self, key: Any, box: Box) -> int:
@@ -163,15 +177,16 @@ class _Camera:
             self.snapshot.boxes[self.places[key]] = box
         return self.places[key]
 
-    def _arrow(self, key: Any, node: Node, slot: int, share: Any, total: Any) -> list[Arrow]:
+    def _arrow(self, key: Any, node: Node, slot: int, share: Any, total: Any, called: list[str]) -> list[Arrow]:
         into = self.folded.into
         start, end = into.get(key, key), into.get(node, node)
-        if start is end:
+        if start == end:
             return []
-        arrow = Arrow(self._box(start), self._box(end), slot, 0 if key in into or node in into else 1)
+        merge = key in into or node in into or (key, node) in self.folded.parallel
+        arrow = Arrow(self._box(start), self._box(end), slot, 0 if merge else 1)
         if share is not None:
             arrow.gradient, arrow.total = summarise(share), summarise(total)
-            arrow.rule = "" if node in into else rule_of(node, slot, self.names.inputs(node, self.notes[node]))
+            arrow.rule = "" if node in into else rule_of(node, slot, called)
         return [arrow]
 
     def _box(self, key: Any) -> int:
@@ -201,7 +216,7 @@ class _Camera:
         if self.has_gradient(note):
             box.gradient, box.order = summarise(note.gradient), self.rank[note.order]
         elif note.gradient is not None:
-            box.gradient = OTHER
+            box.gradient = OTHER if self.began else ELSEWHERE
         elif node.edges is None or self.unseen:
             box.gradient = UNSEEN
         return box
@@ -223,10 +238,11 @@ class _Camera:
         shares: list[Any] = [None] * len(note.edges)
         into, home = self.folded.into, self.folded.into.get(node, node)
         if self.has_gradient(note):
-            back = node.op.gradients(note.gradient, [note.value, *note.arrays], node.params)
+            # The walk sends conjugates, see `differentiate`; a real array is its own.
+            back = node.op.gradients(note.gradient.conj(), [note.value, *note.arrays], node.params)
             for slot, edge in enumerate(note.edges):
                 if edge is not None and (edge.__class__ is Leaf or into.get(edge, edge) is not home):
-                    shares[slot] = fit(back(slot), edge, node)
+                    shares[slot] = fit(back(slot), edge, node).conj()
         return shares
 
 
@@ -239,7 +255,7 @@ def inputs_of(node: Node, note: Note) -> list[Any]:
     for slot, (array, edge) in enumerate(zip(note.arrays, note.edges, strict=True)):
         if edge is not None:
             keys.append(edge)
-        elif array is None and note.complete:
+        elif array is None or (array.__class__ is Outline and array.shape is None):
             keys.append(None)
         elif hasattr(array, "shape") and array.shape and array.__class__ is not Outline:
             keys.append(("array", id(array)))

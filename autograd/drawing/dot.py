@@ -43,6 +43,10 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     for i, box in enumerate(snapshot.boxes):
         tooltip = graphviz.escape(_plain(f"{box.title} {box.kind}"))
         clusters[box.call].node(f"b{i}", _label(box), tooltip=tooltip, **STYLES[box.kind])
+    for arrow in {(arrow.start, arrow.end): arrow for arrow in snapshot.arrows if arrow.cut}.values():
+        text, home = _copied(snapshot.boxes[arrow.start]), snapshot.boxes[arrow.end].call
+        looks = {"shape": "underline", "color": GREY, "fontcolor": GREY, "tooltip": graphviz.escape(text)}
+        clusters[home].node(_name_of_start(arrow), _html(_text(text)), **looks)
     for i, call in reversed(list(enumerate(snapshot.calls))):  # innermost first: a frame is copied into its parent
         if clusters[i].body:
             frame = {"color": GREY, "style": "rounded", "margin": "12", "fontcolor": GREY, "fontsize": "10"}
@@ -51,10 +55,9 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     operands = {arrow.end for arrow in snapshot.arrows if arrow.slot}
     largest = max(map(size_of, snapshot.arrows), default=0.0)
     for arrow in snapshot.arrows:
-        ends = f"b{arrow.start}", f"b{arrow.end}"
-        folded = "folded" in (snapshot.boxes[arrow.start].kind, snapshot.boxes[arrow.end].kind)
-        if folded:
-            graph.edge(*ends, label=f" {arrow.count:,} uses" if arrow.count > 1 else "")
+        ends = _name_of_start(arrow), f"b{arrow.end}"
+        if arrow.count > 1 or "folded" in (snapshot.boxes[arrow.start].kind, snapshot.boxes[arrow.end].kind):
+            graph.edge(*ends, taillabel=f"{arrow.count:,} uses" if arrow.count > 1 else "")
         else:
             graph.edge(*ends, headlabel=str(arrow.slot + 1) if arrow.end in operands else "", labelfontcolor=GREY)
         if arrow.gradient is not None:
@@ -62,12 +65,17 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
     return str(graph.source)
 
 
+def _name_of_start(arrow: Arrow) -> str:
+    """The name of the DOT node where an arrow starts: its box, or if the arrow is cut, a copy of the box."""
+    return f"c{arrow.start}_{arrow.end}" if arrow.cut else f"b{arrow.start}"
+
+
 def _backward(gradient: ArraySummary, largest: float) -> dict[str, str]:
     """The attributes of the backward half of an arrow; a larger gradient makes it wider."""
     said = f"gradient, root mean square {gradient.rms:.4g}"
     looks = {"dir": "back", "style": "dashed", "color": VERMILLION, "tooltip": said, "edgetooltip": said}
     if gradient.nonfinite:
-        return looks | {"color": RED, "penwidth": f"{WIDE:.2f}", "label": "non-finite", "fontcolor": RED}
+        return looks | {"color": RED, "penwidth": f"{WIDE:.2f}", "taillabel": "non-finite", "fontcolor": RED}
     return looks | {"penwidth": f"{penwidth(gradient.rms, largest):.2f}"}
 
 
@@ -96,8 +104,14 @@ def _caption(snapshot: Snapshot) -> str:
         words.append(f"Dashed arrows: backward, wider for a larger gradient{span}.")
     if any(box.value is None and box.kind != "folded" for box in snapshot.boxes):
         words.append("Values not kept: compute the loss inside `with autograd.watch():` to see them.")
-    words += [snapshot.folded] if snapshot.folded else []
+    words += [text for text in (*snapshot.remarks, snapshot.folded) if text]
     return "".join(f"{html.escape(line)}<BR ALIGN='LEFT'/>" for line in words)
+
+
+def _copied(box: Box) -> str:
+    """The text of a copy of a box: `w (1)`."""
+    name = _plain(box.title) or (" ".join(box.value.lines) if box.value and not box.shape else box.kind)
+    return f"{_plain(name, 40)} ({box.mark})"
 
 
 def word_of(box: Box) -> str:
@@ -109,10 +123,12 @@ def _label(box: Box) -> str:
     """The lines of a box as a table: a heading, then a row for the value and one for the gradient."""
     shape = "" if box.shape is None else shape_text(box.shape)
     word = word_of(box)
+    mark = f" ({box.mark})" if box.mark else ""
     if box.kind == "constant" and not box.shape:
-        return _html(_text(f"constant {' '.join(box.value.lines)}" if box.value else "constant, value not kept"))
+        number = f"constant {' '.join(box.value.lines)}" if box.value else "constant, value not kept"
+        return _html(_text(number + mark))
     title = f"<B>{_text(box.title)}</B>&nbsp; " if _plain(box.title) else ""  # markup may not be empty
-    heading = f"{title}{_grey(f'{word} {shape}'.strip())}"
+    heading = f"{title}{_grey(f'{word} {shape}'.strip() + mark)}"
     rows = [f"<TR><TD ALIGN='LEFT' COLSPAN='2'>{heading}</TD></TR>"]
     if box.kind == "folded":
         rows += [f"<TR><TD ALIGN='LEFT' COLSPAN='2'>{_text(line)}</TD></TR>" for line in box.notes]
@@ -139,10 +155,10 @@ def _grey(word: str) -> str:
     return f"<FONT COLOR='{GREY}'>{_text(word)}</FONT>"
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, most: int = 60) -> str:
     """`text` as one line without control characters, cut to fit a box."""
     line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
-    return line if len(line) <= 60 else f"{line[:57]}..."
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 def _text(text: str) -> str:

@@ -1,28 +1,33 @@
-"""Choose what a picture of a large graph leaves out: whole modules, or else one run of ops in its middle."""
+"""Choose what a picture of a large graph omits: whole modules, or else one run of ops in its middle."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph import Node
+from ..graph import Leaf, Node
 from .modules import ModuleCalls
 
 FOLD = "folded"  # the key of a run of ops that is left out
+ARROWS = 3  # most arrows per box of `max_nodes`; Graphviz takes 3 s for 6,000
+PARALLEL = 20  # most arrows from one box to another; more are drawn as one
 
 
 @dataclass
 class Folded:
     """What is left out: `into` maps a node, leaf or constant to the box that it is part of; `boxes` are these boxes.
 
-    The key of a box is FOLD or the number of a call; its value is the title and the lines below it.
+    The key of a box is FOLD or the number of a call; its value is the title and the lines below it.  All arrows between
+    two ends in `parallel` are drawn as one.
     """
 
     into: dict[Any, Any] = field(default_factory=dict)
     boxes: dict[Any, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     text: str = ""
+    parallel: set[tuple[Any, Any]] = field(default_factory=set)
 
 
 def fold(
@@ -38,20 +43,55 @@ def fold(
 
     `inputs` maps every node to the keys of its inputs, oldest node first.  The innermost modules are folded first;
     those whose path is in `expand` stay open, and so do those around them.  If that is not enough, a run of ops is
-    folded.
+    folded.  A box has at most three arrows on average; beyond that, folding goes on.
     """
     sources = dict.fromkeys(key for keys in inputs.values() for key in keys if key is not None and key not in inputs)
     keys = [*inputs, *sources]
+    parallel = _parallel(inputs)
     deepest = max((call.depth for call in calls), default=-1)
     limit = deepest + 1 if depth is None else depth
     while True:
         closed = {i for i, call in enumerate(calls) if call.depth >= limit and not _is_open(call.path, expand)}
         into = _into(keys, calls, closed)
-        if len(keys) - len(into) + len(set(into.values())) <= max_nodes:
-            return _modules(into, calls, len(keys)) if into else Folded()
-        if limit == 0:
-            return _run(inputs, sources, named, max_nodes)
-        limit -= 1
+        few = len(keys) - len(into) + len(set(into.values())) <= max_nodes
+        if few and _count_arrows(inputs, into, parallel) <= ARROWS * max_nodes:
+            folded = _modules(into, calls, len(keys)) if into else Folded()
+        elif limit == 0:
+            room = max_nodes
+            folded = _run(inputs, sources, named, room)
+            while room > 4 and _count_arrows(inputs, folded.into, parallel) > ARROWS * max_nodes:
+                room = max(4, room // 2)  # every box reads many others
+                folded = _run(inputs, sources, named, room)
+        else:
+            limit -= 1
+            continue
+        shown = [ends for ends in parallel if folded.into.keys().isdisjoint(ends)]
+        if shown:
+            merged = f"More than {PARALLEL} arrows from one box to another are drawn as one."
+            folded.text, folded.parallel = f"{folded.text} {merged}".strip(), set(shown)
+        return folded
+
+
+def _parallel(inputs: Mapping[Node, list[Any]]) -> set[tuple[Any, Any]]:
+    """Return the pairs (key, node) for inputs that fill more slots of a node than there are arrows for."""
+    long = ((node, Counter(keys)) for node, keys in inputs.items() if len(keys) > PARALLEL)
+    return {(key, node) for node, counts in long for key, n in counts.items() if n > PARALLEL and key is not None}
+
+
+def _count_arrows(
+    inputs: Mapping[Node, list[Any]], into: Mapping[Any, Any], parallel: Collection[tuple[Any, Any]]
+) -> int:
+    """The number of arrows of a picture in which all arrows between a box and a folded box are one."""
+    single, merged = 0, set()
+    for node, keys in inputs.items():
+        end = into.get(node, node)
+        for key in keys:
+            start = into.get(key, key)
+            if key in into or node in into or (key, node) in parallel:
+                merged.add((start, end))
+            elif key is not None:
+                single += 1
+    return single + sum(start != end and start is not None for start, end in merged)
 
 
 def _is_open(path: str, expand: Collection[str]) -> bool:
@@ -113,9 +153,14 @@ def _contents(keys: Iterable[Any]) -> tuple[str, ...]:
     keys = list(keys)
     ops = Counter(key.op.name for key in keys if isinstance(key, Node))
     constants = sum(isinstance(key, tuple) for key in keys)
-    leaves = len(keys) - ops.total() - constants
+    sizes = [math.prod(key.shape) for key in keys if isinstance(key, Leaf)]
     lines = [f"{count:,} {name}" for name, count in ops.most_common(6)]
     if len(ops) > 6:
         lines.append(f"{ops.total() - sum(count for _, count in ops.most_common(6)):,} of {len(ops) - 6} other ops")
-    lines += [f"with {n:,} {word}{'s' * (n != 1)}" for n, word in ((leaves, "parameter"), (constants, "constant")) if n]
-    return tuple(lines)
+    if sizes:
+        lines.append(f"with {_count(sum(sizes), 'parameter')} in {_count(len(sizes), 'tensor')}")
+    return (*lines, *[f"with {_count(constants, 'constant')}"] * (constants > 0))
+
+
+def _count(n: int, word: str) -> str:
+    return f"{n:,} {word}{'s' * (n != 1)}"

@@ -42,27 +42,29 @@ class ModuleCalls(list[ModuleCall]):
         return found[::-1]
 
 
-def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]], model: Any = None) -> ModuleCalls:
+def find_calls(notes: Mapping[Node, Note], inputs: Mapping[Node, Iterable[Any]]) -> ModuleCalls:
     """Find the calls that made the nodes, oldest first.
 
-    If the forward pass was not watched, an op that reads a parameter of `model` is assigned to the parameter's module.
+    Only a watched forward pass tells: an op that reads a module's weight may belong to a penalty on it, and an
+    activation reads no weight.
     """
-    calls, running = ModuleCalls(), list[tuple[Any, int]]()
-    owners = _owners(model)
+    calls, running = ModuleCalls(), list[tuple[Any, int, int]]()
     for node, note in notes.items():
-        modules = note.modules or next((owners[edge] for edge in note.edges if edge in owners), ())
         same = 0
-        while same < min(len(running), len(modules)) and running[same][0] is modules[same]:
+        for (module, number, call), (now, number_now) in zip(running, note.modules, strict=False):
+            if module is not now or (number != number_now and number and number_now):
+                break
+            running[same] = (module, number or number_now, call)
             same += 1
         del running[same:]
-        for module in modules[same:]:
-            parent, above = running[-1] if running else (None, None)
+        for module, number in note.modules[same:]:
+            parent, _, above = running[-1] if running else (None, 0, None)
             name = "" if parent is None else name_within(parent, module)
             path = ".".join(part for part in (calls[above].path if above is not None else "", name) if part)
             calls.append(ModuleCall(_title(name, module), path, above, len(running)))
-            running.append((module, len(calls) - 1))
+            running.append((module, number, len(calls) - 1))
         if running:
-            calls.of[node] = running[-1][1]
+            calls.of[node] = running[-1][2]
     _place_inputs(calls, notes, inputs)
     return calls
 
@@ -79,19 +81,6 @@ def _place_inputs(calls: ModuleCalls, notes: Mapping[Node, Note], inputs: Mappin
                 old = around.get(key, above)
                 around[key] = [a for a, b in zip(old, above, strict=False) if a == b]
     calls.of.update({key: above[-1] for key, above in around.items() if above})
-
-
-def _owners(model: Any) -> dict[Any, tuple[Any, ...]]:
-    """Return {leaf of a parameter: the modules around it, outermost first}."""
-    if not hasattr(model, "named_modules"):
-        return {}
-    modules = dict(model.named_modules())
-    found = {}
-    for name, parameter in model.named_parameters():
-        parts = name.split(".")[:-1]
-        paths = ["", *itertools.accumulate(parts, lambda a, b: f"{a}.{b}")]
-        found[parameter.node] = tuple(modules[path] for path in paths if path in modules)
-    return found
 
 
 def _title(name: str, module: Any) -> str:

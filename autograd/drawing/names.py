@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +51,23 @@ def name_of(edge: Any) -> str | None:
     """The name of a leaf's tensor; of one that no longer exists, the name that it was made with."""
     tensor = edge.tensor() if edge.__class__ is Leaf else None
     return getattr(edge, "name", None) if tensor is None else tensor.name
+
+
+def names_of_constants() -> dict[int, str]:
+    """Return {id of the array: name} for all constant Tensors in memory that have a name.
+
+    An unwatched graph keeps their arrays alone.  An array under two names has none.
+    """
+    kinds, pending = {Tensor}, [Tensor]
+    while pending:
+        pending += (new := [kind for kind in pending.pop().__subclasses__() if kind not in kinds])
+        kinds.update(new)
+    found: dict[int, str] = {}
+    for tensor in gc.get_objects():
+        if type(tensor) in kinds and tensor.node is None and getattr(tensor, "name", None):
+            key = id(tensor.data)
+            found[key] = tensor.name if found.get(key, tensor.name) == tensor.name else ""
+    return found
 
 
 def key_of(tensor: Tensor) -> Any:

@@ -16,6 +16,7 @@ NOT_YET = "not computed yet"
 NOT_TRACKED = "not tracked"
 UNSEEN = "not kept (backward() ran outside watch())"
 OTHER = "not kept (a later backward() replaced it)"
+ELSEWHERE = "not shown (backward() began at another tensor)"
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Box:
     `gradient` is an ArraySummary or one of the texts above; if `accumulated`, it is the leaf's `.grad`, to which other
     losses may have added, not the gradient of this loss alone.  `order` is the box's position in the backward pass,
     from 1; `call` is the index in `Snapshot.calls` of the call around the box; `number` orders the ops by execution;
-    `line` is the line of the user's program, if the graph was watched.
+    `line` is the line of the user's program, if the graph was watched; `mark` is a number that joins a box to its
+    copies, where its cut arrows start, or 0.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Box:
     number: int | None = None
     dtype: str = ""
     line: str = ""
+    mark: int = 0
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Arrow:
     """One operand slot: the box `start` feeds input number `slot` of the box `end` (`count` slots in one if folded).
 
     `gradient` is the share of d(loss)/d(start) that comes back through this slot, if it is known; `rule` is its
-    formula, and `total` the sum of this share and the earlier ones.
+    formula, and `total` the sum of this share and the earlier ones.  If `cut`, it is drawn from a copy of its start.
     """
 
     start: int
@@ -58,6 +61,7 @@ class Arrow:
     gradient: ArraySummary | None = None
     rule: str = ""
     total: ArraySummary | None = None
+    cut: bool = False
 
 
 @dataclass
@@ -68,4 +72,5 @@ class Snapshot:
     arrows: list[Arrow] = field(default_factory=list)
     calls: list[ModuleCall] = field(default_factory=list)
     folded: str = ""
+    remarks: list[str] = field(default_factory=list)  # sentences for the caption
     closed: list[int] = field(default_factory=list)  # the calls that are folded

@@ -22,7 +22,7 @@ def to_page(snapshot: Snapshot, closed: list[int] | None = None) -> Page:
         "calls": [{"title": call.title, "parent": call.parent} for call in snapshot.calls],
         "closed": closed or [],
         "steps": [*_forward(snapshot), *_seed(snapshot), *_backward(snapshot, backward)],
-        "folded": snapshot.folded,
+        "folded": " ".join(text for text in (*snapshot.remarks, snapshot.folded) if text),
     }
     loss = next((box for box in snapshot.boxes if box.kind == "loss"), None)
     title = f"Backpropagation of {_name(loss) if loss else 'the loss'}, step by step"
@@ -110,8 +110,16 @@ def _operand(box: Box) -> str:
 
 def _seed(snapshot: Snapshot) -> list[dict[str, Any]]:
     places = [i for i, box in enumerate(snapshot.boxes) if box.kind == "loss" and not isinstance(box.gradient, str)]
-    text = "Backward starts here: the gradient of the loss with respect to itself is 1."
-    return [{"phase": "seed", "box": i, "text": text, "rows": [["d(loss)/d(loss)", "1"]]} for i in places]
+    steps = []
+    for i in places:
+        gradient = snapshot.boxes[i].gradient
+        assert isinstance(gradient, ArraySummary)
+        given = ", ".join(gradient.lines)
+        text = "Backward starts here: the gradient of the loss with respect to itself is 1."
+        if given != "1":
+            text = "Backward starts here, with the gradient that backward() was given."
+        steps.append({"phase": "seed", "box": i, "text": text, "rows": [["d(loss)/d(loss)", given]]})
+    return steps
 
 
 def _backward_arrows(snapshot: Snapshot) -> list[int]:

@@ -135,7 +135,8 @@ def _steps(loss: Tensor, notes: dict[Node, Note], names: TensorNames) -> Iterato
             arrived[edge] = arrived.get(edge, 0) + 1
             number += 1
             said = rule_of(node, slot, called)
+            shown = g.conj(), part.conj(), totals[edge].conj()  # the walk sends conjugates, see `differentiate`
             yield Step(
-                number, node.op.name, names[node], names[edge], slot, said, g, part, totals[edge], arrived[edge],
-                expected[edge], node, edge,
+                number, node.op.name, names[node], names[edge], slot, said, *shown, arrived[edge], expected[edge], node,
+                edge,
             )  # fmt: skip
