@@ -104,6 +104,7 @@ class _Camera:
         self.arrays = {id(tensor.data): name for name, tensor in names.items() if not tensor.requires_grad}
         if any(note.place is None for note in notes.values()):
             self.arrays = names_of_constants() | self.arrays
+        self.room: int = folding["max_nodes"]
         self.folded: Folded = fold(inputs, self.named, calls, **folding)
         self.input_names = {
             key: name
@@ -157,14 +158,22 @@ class _Camera:
         if self.loss.is_leaf:
             total = np.ones_like(self.loss.data) if run_backward else None
             self._place(self.loss.node, self._leaf(self.loss.node, total))
-        for key, name in self.named.items():
-            tensor = self.tensors[key]
-            if key not in self.places and key not in into and tensor.requires_grad:
-                kind = "parameter" if tensor.is_leaf else "op"
-                self._place(key, Box(kind, name, tensor.shape, summarise(tensor.data), NO_PATH))
+        self._unreached()
         self.snapshot.arrows = _merged(arrows)
         cut_long_arrows(self.snapshot)
         return self.snapshot
+
+    def _unreached(self) -> None:
+        """Place the named tensors that the loss does not depend on, while there is room."""
+        here, into = self.places, self.folded.into
+        named = [key for key in self.named if key not in here and key not in into and self.tensors[key].requires_grad]
+        room = max(0, self.room - len(self.snapshot.boxes))
+        for key in named[:room]:
+            tensor = self.tensors[key]
+            kind = "parameter" if tensor.is_leaf else "op"
+            self._place(key, Box(kind, self.named[key], tensor.shape, summarise(tensor.data), NO_PATH))
+        if len(named) > room:
+            self.snapshot.remarks.append(f"{len(named) - room:,} more named tensors have no path to it.")
 
     def _place(self, key: Any, box: Box) -> int:
         box.call = self.calls[key].parent if isinstance(key, int) else self.calls.of.get(key)

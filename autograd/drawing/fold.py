@@ -82,7 +82,8 @@ def _count_arrows(
     inputs: Mapping[Node, list[Any]], into: Mapping[Any, Any], parallel: Collection[tuple[Any, Any]]
 ) -> int:
     """The number of arrows of a picture in which all arrows between a box and a folded box are one."""
-    single, merged = 0, set()
+    single = 0
+    merged: set[tuple[Any, Any]] = set()
     for node, keys in inputs.items():
         end = into.get(node, node)
         for key in keys:
@@ -91,7 +92,7 @@ def _count_arrows(
                 merged.add((start, end))
             elif key is not None:
                 single += 1
-    return single + sum(start != end and start is not None for start, end in merged)
+    return single + len({(start, end) for start, end in merged if start != end and start is not None})
 
 
 def _is_open(path: str, expand: Collection[str]) -> bool:

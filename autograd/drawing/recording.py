@@ -22,28 +22,16 @@ class Note:
     """What is known about a node: its output array, its input arrays, its edges, and its gradient, if any.
 
     `value` is None if it was not kept.  An entry of `arrays` may be the edge (or an Outline) that replaces an array
-    that was not kept; if `complete`, all were kept.  `order` numbers the gradients of one watcher, and `turn` its
+    that was not kept; an omitted operand is None.  `order` numbers the gradients of one watcher, and `turn` its
     walks; `began` says that the walk began here and nowhere else.  `modules` are the running modules, outermost first,
     as pairs with the number of the call (0 if unknown), `place` is the line of the user's program, and `names` are
     those of the input Tensors; these three are known only for a watched forward pass.
     """
 
-    __slots__ = (
-        "arrays",
-        "began",
-        "complete",
-        "edges",
-        "gradient",
-        "modules",
-        "names",
-        "order",
-        "place",
-        "turn",
-        "value",
-    )
+    __slots__ = ("arrays", "began", "edges", "gradient", "modules", "names", "order", "place", "turn", "value")
 
-    def __init__(self, value: Any, arrays: Sequence[Any], edges: Sequence[Any], complete: bool = False) -> None:
-        self.value, self.arrays, self.edges, self.complete = value, arrays, edges, complete
+    def __init__(self, value: Any, arrays: Sequence[Any], edges: Sequence[Any]) -> None:
+        self.value, self.arrays, self.edges = value, arrays, edges
         self.gradient: Any = None
         self.order = self.turn = 0
         self.began = False
@@ -53,7 +41,7 @@ class Note:
 
     def without_gradient(self) -> Note:
         """Return a copy as it was before any backward pass."""
-        note = Note(self.value, self.arrays, self.edges, self.complete)
+        note = Note(self.value, self.arrays, self.edges)
         note.modules, note.place, note.names = self.modules, self.place, self.names
         return note
 
@@ -86,7 +74,7 @@ class Watcher(Observer):
     def forward(self, node: Node, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         """Write a Note on the new `node` of an op that computed `data` from `arrays`."""
         assert node.edges is not None
-        node.note = note = Note(data, arrays, node.edges, complete=True)
+        node.note = note = Note(data, arrays, node.edges)
         note.modules, note.place = calls_running(), place_of_caller()
         note.names = tuple(getattr(x, "name", None) if isinstance(x, Tensor) else None for x in inputs)
 

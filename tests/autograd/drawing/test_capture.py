@@ -338,7 +338,7 @@ def test_depth_folds_modules_and_expand_opens_them():
     assert "use expand= or max_nodes= to see more" in outer.source
     picture = draw(loss, names=model, depth=1)
     assert {"0 Linear(3 -> 4)", "1 Sequential", "2 Linear(4 -> 1)"} <= boxes(picture).keys()
-    assert boxes(picture)["1 Sequential"].notes == ("1 linear", "1 tanh", "with 2 parameters")
+    assert boxes(picture)["1 Sequential"].notes == ("1 linear", "1 tanh", "with 20 parameters in 2 tensors")
     opened = draw(loss, names=model, depth=0, expand="1")
     assert {"0 Linear(3 -> 4)", "0 Linear(4 -> 4)", "1 Tanh"} <= boxes(opened).keys()
     with pytest.raises(ValueError, match="no module of this graph is called 'nothing'; its modules are"):
@@ -375,9 +375,12 @@ def test_a_module_that_is_called_twice_is_two_frames_and_folds_without_a_cycle()
     assert [box.title for box in picture.snapshot.boxes].count("Sequential") == 2
 
 
-def test_without_a_watch_ops_belong_to_the_modules_of_their_parameters():
+def test_without_a_watch_there_are_no_frames_and_the_caption_says_why():
     model, loss = nested_loss(watched=False)
-    picture = draw(loss, names=model)
-    assert [call.title for call in picture.snapshot.calls][:2] == ["Sequential", "0 Linear(3 -> 4)"]
-    assert boxes(picture)["sum"].gradient == UNSEEN
-    assert not draw(loss).snapshot.calls
+    picture = draw(loss, names=model, run_backward=True)
+    assert not picture.snapshot.calls and "Modules not known" in picture.source
+    assert "Modules not known" in picture.page().text
+    assert boxes(draw(loss, names=model))["sum"].gradient == UNSEEN
+    assert "Modules not known" not in draw(loss).source
+    with pytest.raises(ValueError, match=r"knows no modules: compute the loss inside `with watch\(\):`"):
+        draw(loss, names=model, expand="0")
