@@ -96,13 +96,16 @@ class Picture:
             return None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """The SVG for a notebook, or without a renderer, the DOT text and what to install."""
+        """The SVG for a notebook, or without a renderer, the step-by-step page and what to install."""
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except RendererError as error:
-            return {"text/plain": f"{self!r}\n{error}\n\n{self.source}"}
+            return self._page(f"{error}\n\n{self.source}")
         except ImportError as error:
-            return {"text/plain": f"{self!r}\n{error}"}
+            return self._page(str(error))
+
+    def _page(self, why: str) -> dict[str, str]:
+        return {"text/html": self.page()._repr_html_(), "text/plain": f"{self!r}\n{why}"}
 
 
 def _count(n: int, one: str, many: str) -> str:

@@ -89,6 +89,10 @@ class Film(Callback):
         body = f"<main><h1>{html.escape(title)}</h1>{self.body(parts=parts)}</main>"
         return Page(title, body, self.data(), styles=self.styles, scripts=self.scripts)
 
+    def _repr_html_(self) -> str | None:
+        """The film in a frame, for a notebook; None if nothing was recorded."""
+        return None if self.run is None or len(self.states) < 2 else self.page()._repr_html_()
+
     def save(self, path: str | os.PathLike[str], title: str = "How this network learned") -> Path:
         """Write the page and return its path."""
         return self.page(title).save(path)

@@ -13,7 +13,7 @@ import numpy as np
 State = dict[str, Any]
 
 
-@dataclass
+@dataclass(repr=False)
 class Surface:
     """`losses` (n, n) on a plane with coordinates `xs` (n,) and `ys` (n,), and the `path` (epochs + 1, 2) on it.
 
@@ -25,6 +25,13 @@ class Surface:
     losses: Any
     path: Any
     held: float
+
+    def __repr__(self) -> str:
+        n, low, high = len(self.xs), np.min(self.losses), np.max(self.losses)
+        return f"<loss surface of {n}x{n} points, from {low:.4g} to {high:.4g}, and a path of {len(self.path)} points>"
+
+    def _repr_svg_(self) -> str:
+        return surface_svg(self)
 
 
 def surface_of(loss_at: Callable[[State], float], states: Sequence[Mapping[str, Any]], n: int = 25) -> Surface:

@@ -162,6 +162,7 @@ def test_without_a_renderer_errors_and_notebooks_name_the_extra(tmp_path, monkey
         picture.svg()
     text = picture._repr_mimebundle_()["text/plain"]
     assert "plaingrad[pictures]" in text and "digraph" in text
+    assert picture._repr_mimebundle_()["text/html"] == picture.page()._repr_html_()
     assert picture._repr_svg_() is None
     assert picture.save(tmp_path / "picture.dot").exists()
 
@@ -172,6 +173,7 @@ def test_without_the_graphviz_package_too(monkeypatch):
     with pytest.raises(ImportError, match=r"pip install plaingrad\[pictures\]"):
         picture.save("picture.dot")
     assert "plaingrad[pictures]" in picture._repr_mimebundle_()["text/plain"]
+    assert "<iframe" in picture._repr_mimebundle_()["text/html"]
     assert picture._repr_svg_() is None
 
 

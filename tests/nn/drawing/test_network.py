@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import nn
+from autograd import draw, trace, watch
+from graphs import without_renderers
 from nn.drawing import png
 from nn.drawing.columns import columns_of, shown_units
 from nn.drawing.health import LayerHealth, dead_units, health_of, in_words
@@ -193,6 +195,20 @@ def test_a_film_has_the_predictions_of_every_epoch():
     assert len(data["network"]) == 4 and len(data["path"]) == 4 and len(data["health"]) == 3
     film.follow(X[5:8])
     assert np.shape(film.data()["film"]["outputs"]) == (4, 3, 2)
+
+
+def test_a_notebook_shows_every_picture_without_a_dot_program(monkeypatch):
+    without_renderers(monkeypatch, "pygraphviz", "graphviz")
+    model, film, _, X = run_with_film()
+    assert "<svg" in nn.draw(model, X[0])._repr_svg_() and "<svg" in film.surface()._repr_svg_()
+    assert repr(film.surface()).startswith("<loss surface of 25x25 points, from ")
+    with watch():
+        loss = model(X).sum()
+        loss.backward()
+    shown = [film, film.page(), nn.draw(model).page(), draw(loss).page(), trace(loss)]
+    assert all(re.match("<(iframe|table)", thing._repr_html_()) for thing in shown)
+    assert "<iframe" in draw(loss)._repr_mimebundle_()["text/html"]
+    assert nn.Film(X)._repr_html_() is None
 
 
 def test_making_the_film_changes_nothing():
