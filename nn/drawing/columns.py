@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor
 
-from ..inference import evaluating, layer_calls
 from ..layers import Linear
 from ..module import Module
+from .dataflow import Skip, follow, row_of
 
 
 @dataclass
 class Column:
     """A column of nodes: its title, its number of nodes, the `shown` ones, and the Linear layer that leads to it.
 
-    `layer` is None for the input column.  `values` (size,) are the activations of one sample, or None.
+    `layer` is None for the input column.  `values` (size,) are the activations of one sample, or None.  `skips` lead to
+    this column.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Column:
     layer: Linear | None = None
     name: str = ""
     values: Any = None
+    skips: list[Skip] = field(default_factory=list)
 
     @property
     def left_out(self) -> int:
@@ -51,17 +53,21 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
     """Return the input column and one column per Linear layer, in the order in which a sample passes them.
 
     `sample`, (features,) or (1, features) or an image, sets the values: the output of a layer, or of the last
-    activation after it that keeps its shape.  Raises ValueError for a model without Linear layers, for columns that do
-    not join, and for a sample of several rows.
+    activation after it that keeps its shape.  Without one, a model that is not a row of modules is called on zeros, to
+    see how its layers are joined.  Raises ValueError for a model without Linear layers, for columns that do not join,
+    and for a sample of several rows.
     """
-    linear = [(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
+    linear = [module for module in model.modules() if isinstance(module, Linear)]
     if not linear:
         raise ValueError(f"nn.draw shows dense layers, and {type(model).__name__} has no nn.Linear")
-    if sample is None:
-        calls: list[tuple[str, Module, Any]] = [(name, layer, None) for name, layer in linear]
-        first = None
+    row, skips = row_of(model), list[Skip]()
+    if sample is not None:
+        calls, first, skips = _calls(model, sample)
+    elif row is not None:
+        calls, first = [(name, module, None) for name, module in row], None
+        calls = calls[next(i for i, (_, module, _) in enumerate(calls) if isinstance(module, Linear)) :]
     else:
-        calls, first = _calls(model, sample)
+        calls, first, skips = _calls_on_zeros(model, linear[0])
     columns = [Column("input", calls[0][1].in_features, [], values=first)]  # type: ignore[attr-defined]  # a Linear
     for name, module, value in calls:
         if isinstance(module, Linear):
@@ -76,23 +82,37 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
             columns[-1].title += f", {type(module).__name__}"
             columns[-1].values = value
     columns[-1].title = f"output: {columns[-1].title}"
+    for skip in skips:
+        columns[skip.end].skips.append(skip)
     for column in columns:
         column.shown = shown_units(column.size, max_units)
     return columns
 
 
-def _calls(model: Module, sample: Any) -> tuple[list[tuple[str, Module, Any]], Any]:
-    """Return all calls of modules without submodules, with their outputs for one sample, and the first input."""
+_Calls = list[tuple[str, Module, Any]]
+
+
+def _calls_on_zeros(model: Module, layer: Linear) -> tuple[_Calls, None, list[Skip]]:
+    """Return the calls and skips, without values."""
+    try:
+        calls, _, skips = _calls(model, np.zeros((1, layer.in_features), layer.weight.dtype))
+    except Exception as error:  # the model may take anything
+        raise ValueError(
+            f"nn.draw shows only layers that follow one another, and cannot tell how {type(model).__name__} joins its "
+            f"layers ({error}); pass a sample="
+        ) from error
+    return [(name, module, None) for name, module, _ in calls], None, skips
+
+
+def _calls(model: Module, sample: Any) -> tuple[_Calls, Any, list[Skip]]:
+    """Return all calls of modules without submodules, with their outputs for one sample; the first input; the skips."""
     data = sample.data if isinstance(sample, Tensor) else np.asarray(sample)
     rows = data if data.ndim == 2 else data[None]  # an image is one sample
     if len(rows) != 1:
         raise ValueError(f"nn.draw shows one sample; got {len(rows)} rows")
-    with evaluating(model):
-        calls = layer_calls(model, rows)
-    while calls and not isinstance(calls[0].module, Linear):
-        calls.pop(0)
+    calls, skips = follow(model, rows)
     outputs = [(call.name, call.module, _row(call.output)) for call in calls if hasattr(call.output, "shape")]
-    return outputs, _row(calls[0].inputs[0]) if calls else None
+    return outputs, _row(calls[0].inputs[0]) if calls else None, skips
 
 
 def _row(value: Any) -> Any:

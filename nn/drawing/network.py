@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from autograd.files import write_whole
 
 from ..module import Module
 from .columns import Column, columns_of, flat_values, flat_weights, scales
+from .dataflow import Skip
 
 BLUE, VERMILLION, INK, GREY = "#0072B2", "#D55E00", "#222222", "#5f6368"
-RADIUS, ROW, STEP, TOP, SIDE = 13, 36, 190, 56, 84
+RADIUS, ROW, STEP, TOP, SIDE, LANE = 13, 36, 190, 56, 84, 26
 THIN, WIDE = 0.4, 4.5
 
 
@@ -76,8 +77,10 @@ def draw(
     thicker for larger weights; with `gradients=True` they show d(loss)/d(weight) instead.  A column with more than
     `max_units` nodes shows its first and last ones.  `names` label the outputs.
 
-    The layers are the model's `nn.Linear` modules, in order; nothing else in the model is drawn.  Raises ValueError for
-    a model without such layers, and for `gradients=True` before backward().
+    The layers are the model's `nn.Linear` modules, in the order in which data passes them; a value that skips layers
+    is a curve with the op that joins it, and nothing else in the model is drawn.  A model that is not an
+    `nn.Sequential` is called once to see this, on `sample` or on zeros.  Raises ValueError for a model without such
+    layers, for one whose layers do not follow one another, and for `gradients=True` before backward().
 
     >>> import nn
     >>> draw(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones(3, np.float32))
@@ -97,7 +100,8 @@ def draw(
 def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, names: Sequence[str]) -> str:
     """Return the SVG; its lines and circles are in the order of `flat_weights` and `flat_values`."""
     most = max(len(column.shown) + bool(column.left_out) for column in columns)
-    width, height = 2 * SIDE + STEP * (len(columns) - 1), TOP + most * ROW + 44
+    lanes = _lanes(columns)
+    width, height = 2 * SIDE + STEP * (len(columns) - 1), TOP + most * ROW + 44 + LANE * max(lanes.values(), default=0)
     spots = [_spots(column, i, most) for i, column in enumerate(columns)]
     weights = flat_weights(columns, strengths)
     largest = max(float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)), 1e-12)
@@ -122,6 +126,7 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
     for (x, y), name in zip(spots[-1], names, strict=False):
         texts.append(f'<text x="{x + RADIUS + 6}" y="{y + 4:g}" class="name">{html.escape(str(name))}</text>')
     note = f"arrow: {what}, thicker if larger (largest {largest:.3g}); solid blue: positive, dashed orange: negative"
+    note += "; grey curve: a skip" if lanes else ""
     tip = (
         '<marker id="to" viewBox="0 0 6 6" refX="1" refY="3" markerWidth="5" markerHeight="5" '
         'markerUnits="userSpaceOnUse" orient="auto"><path d="M0,0 L6,3 L0,6 z" fill="#888888"/></marker>'
@@ -131,10 +136,37 @@ def network_svg(columns: Sequence[Column], strengths: Sequence[Any], what: str, 
         f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
         f'aria-label="a network of {" to ".join(str(c.size) for c in columns)} nodes"><defs>{tip}</defs>'
         f'<g class="arrows" fill="none" marker-end="url(#to)">{"".join(lines)}</g>'
+        f'<g class="skips" fill="none" stroke="{GREY}" stroke-width="2">{_curves(spots, lanes)}</g>'
         f'<g class="nodes" stroke="{INK}" stroke-width="1.2">{"".join(circles)}</g>'
         f'<g class="words" fill="{INK}">{"".join(texts)}'
         f'<text x="{SIDE - 60}" y="{height - 10}" fill="{GREY}" class="note">{html.escape(note)}</text></g></svg>'
     )
+
+
+def _lanes(columns: Sequence[Column]) -> dict[Skip, int]:
+    """The lane of each skip below the columns, from 1; skips that share a stretch have lanes of their own."""
+    lanes: dict[Skip, int] = {}
+    for skip in sorted((skip for column in columns for skip in column.skips), key=lambda skip: skip.end - skip.start):
+        beside = {lane for other, lane in lanes.items() if other.start < skip.end and skip.start < other.end}
+        lanes[skip] = next(lane for lane in range(1, len(lanes) + 2) if lane not in beside)
+    return lanes
+
+
+def _curves(spots: Sequence[Sequence[tuple[int, float]]], lanes: Mapping[Skip, int]) -> str:
+    """The skips as curves below the columns, with the names of the ops that join them."""
+    lowest = max(y for column in spots for _, y in column) + RADIUS
+    parts = []
+    for skip, lane in lanes.items():
+        (x1, y1), (x2, y2) = spots[skip.start][-1], spots[skip.end][-1]
+        y = lowest + LANE * lane
+        path = f"M{x1 + 4},{y1 + RADIUS:g} C{x1 + 4},{y:g} {x1 + 4},{y:g} {x1 + 60},{y:g} L{x2 - 64},{y:g}"
+        path += f" C{x2 - 6},{y:g} {x2 - 6},{y:g} {x2 - 6},{y2 + RADIUS + 5:g}"
+        name = html.escape(skip.joins)
+        parts.append(
+            f'<path d="{path}" marker-end="url(#to)"><title>skip: {name} joins these values</title></path>'
+            f'<text x="{x1 + STEP / 2:g}" y="{y - 5:g}" text-anchor="middle" stroke="none" fill="{GREY}">{name}</text>'
+        )
+    return "".join(parts)
 
 
 def arrow_looks(weight: float, largest: float) -> str:
