@@ -44,7 +44,7 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
         tooltip = graphviz.escape(_plain(f"{box.title} {box.kind}"))
         clusters[box.call].node(f"b{i}", _label(box), tooltip=tooltip, **STYLES[box.kind])
     for arrow in {(arrow.start, arrow.end): arrow for arrow in snapshot.arrows if arrow.cut}.values():
-        text, home = _copied(snapshot.boxes[arrow.start]), snapshot.boxes[arrow.end].call
+        text, home = copied(snapshot.boxes[arrow.start]), snapshot.boxes[arrow.end].call
         looks = {"shape": "underline", "color": GREY, "fontcolor": GREY, "tooltip": graphviz.escape(text)}
         clusters[home].node(_name_of_start(arrow), _html(_text(text)), **looks)
     for i, call in reversed(list(enumerate(snapshot.calls))):  # innermost first: a frame is copied into its parent
@@ -108,7 +108,7 @@ def _caption(snapshot: Snapshot) -> str:
     return "".join(f"{html.escape(line)}<BR ALIGN='LEFT'/>" for line in words)
 
 
-def _copied(box: Box) -> str:
+def copied(box: Box) -> str:
     """The text of a copy of a box: `w (1)`."""
     name = _plain(box.title) or (" ".join(box.value.lines) if box.value and not box.shape else box.kind)
     return f"{_plain(name, 40)} ({box.mark})"

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from .array_summary import ArraySummary, shape_text
-from .dot import penwidth, size_of, word_of
+from .dot import copied, penwidth, size_of, word_of
 from .page import ASSETS, Page
 from .snapshot import Arrow, Box, Snapshot
 
@@ -43,11 +43,12 @@ histogram and source line. Click a module to close or open it.</p></section>
 
 
 def _box(box: Box) -> dict[str, Any]:
+    mark = f" ({box.mark})" if box.mark else ""
     title = " ".join(box.title.split()) or (box.kind if box.kind != "op" else "")
     return {
         "kind": box.kind,
         "title": title,
-        "word": f"{word_of(box)} {'' if box.shape is None else shape_text(box.shape)}".strip(),
+        "word": f"{word_of(box)} {'' if box.shape is None else shape_text(box.shape)}".strip() + mark,
         "dtype": box.dtype,
         "value": None if box.value is None else _summary(box.value),
         "gradient": box.gradient if isinstance(box.gradient, str) else _summary(box.gradient),
@@ -56,6 +57,7 @@ def _box(box: Box) -> dict[str, Any]:
         "call": box.call,
         "line": box.line,
         "notes": list(box.notes),
+        "copied": copied(box) if box.mark else "",
     }
 
 
@@ -71,6 +73,8 @@ def _summary(summary: ArraySummary) -> dict[str, Any]:
 
 def _arrow(arrow: Arrow, largest: float) -> dict[str, Any]:
     said: dict[str, Any] = {"start": arrow.start, "end": arrow.end, "slot": arrow.slot + 1, "count": arrow.count}
+    if arrow.cut:
+        said["cut"] = True
     if arrow.gradient is not None:
         said["width"] = 5.0 if arrow.gradient.nonfinite else round(penwidth(arrow.gradient.rms, largest), 2)
         said["bad"] = bool(arrow.gradient.nonfinite)

@@ -54,27 +54,30 @@ function straight({ x, top, bottom }) {
   return bottom > top ? [{ x, y: top }, { x, y: bottom }] : [{ x, y: top }];
 }
 
-// Ranks by the longest path from a source. Sources then move down to just above what they feed; lanes stay at the top.
+// Ranks by the longest path from a source. Sources, and what reads only them, then move down to just above what they
+// feed; lanes stay at the top.
 function rankOf(items, edges) {
   const ranks = items.map(() => 0);
-  const waiting = items.map(() => 0);
+  const into = items.map(() => []);
   const out = items.map(() => []);
   for (const [from, to] of edges) {
     out[from].push(to);
-    waiting[to] += 1;
+    into[to].push(from);
   }
-  const free = items.map((_, i) => i).filter((i) => waiting[i] === 0);
-  const sources = [...free];
-  while (free.length) {
-    const i = free.shift();
+  const waiting = into.map((list) => list.length);
+  const sorted = items.map((_, i) => i).filter((i) => waiting[i] === 0);
+  for (const i of sorted) { // grows while it is read
     for (const j of out[i]) {
       ranks[j] = Math.max(ranks[j], ranks[i] + 1);
       waiting[j] -= 1;
-      if (waiting[j] === 0) free.push(j);
+      if (waiting[j] === 0) sorted.push(j);
     }
   }
-  for (const i of sources) {
-    if (out[i].length && !items[i].lane) ranks[i] = Math.min(...out[i].map((j) => ranks[j])) - 1;
+  const loose = new Set();
+  const follows = (j) => !items[j].lane && (into[j].length === 0 || (loose.has(j) && out[j].length === 1));
+  for (const i of sorted) if (!items[i].lane && into[i].every(follows)) loose.add(i);
+  for (const i of sorted.reverse()) {
+    if (loose.has(i) && out[i].length) ranks[i] = out[i].reduce((least, j) => Math.min(least, ranks[j]), Infinity) - 1;
   }
   return ranks;
 }

@@ -132,12 +132,13 @@
     if (cachedLinks) return cachedLinks;
     const found = new Map();
     arrows.forEach((arrow, i) => {
-      const from = standIn(arrow.start);
+      let from = standIn(arrow.start);
       const to = standIn(arrow.end);
       if (from === to) return;
+      if (arrow.cut) from = `s${arrow.start}>${to}`; // a copy of the box, beside what it feeds
       const both = from[0] === "b" && to[0] === "b";
       const id = both ? `a${i}` : `${from}>${to}`;
-      if (!found.has(id)) found.set(id, { id, from, to, arrows: [] });
+      if (!found.has(id)) found.set(id, { id, from, to, arrows: [], copy: arrow.cut ? arrow.start : null });
       found.get(id).arrows.push(i);
     });
     cachedLinks = [...found.values()];
@@ -183,6 +184,12 @@
         if (!list.includes(call)) parts.set(calls[call].parent, [...list, call]);
       });
     });
+    const homes = new Map(items.map((item) => [item.key, item.home]));
+    for (const { from, to, copy } of links()) {
+      if (copy === null || homes.has(from)) continue;
+      homes.set(from, homes.get(to));
+      items.push({ key: from, copy, home: homes.get(to), width: widthOf(boxes[copy].copied) + PAD, height: LINE + 4 });
+    }
     const made = block(null, items, parts);
     const where = flatten(made, 0, 0, { spots: new Map(), frames: [], routes: new Map() });
     const root = svg("svg", {
@@ -210,7 +217,7 @@
       }
     }
     for (const [key, spot] of where.spots) {
-      const node = key[0] === "b" ? boxOf(spot) : closedOf(spot);
+      const node = key[0] === "b" ? boxOf(spot) : key[0] === "s" ? copyOf(spot) : closedOf(spot);
       root.append(node.root);
       shown.boxes.set(key, node);
     }
@@ -307,6 +314,18 @@
     );
     pressable(root, () => fold(call, false));
     return { root, update: (now) => root.classList.toggle("later", !members(call).some((i) => seenAt(i, now))) };
+  }
+
+  function copyOf(spot) {
+    const { copy } = spot.item;
+    const base = spot.y + spot.height;
+    const root = svg("g", { class: "copy", "data-copy": copy, role: "img", "aria-label": `copy of ${boxes[copy].copied}` });
+    root.append(
+      svg("text", { class: "word", x: spot.x + PAD / 2, y: base - 5 }, boxes[copy].copied),
+      svg("line", { x1: spot.x, y1: base, x2: spot.x + spot.width, y2: base }),
+    );
+    root.addEventListener("mouseenter", () => describe(copy));
+    return { root, update: (now) => root.classList.toggle("later", !seenAt(copy, now)) };
   }
 
   function members(call) {

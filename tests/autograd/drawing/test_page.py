@@ -15,6 +15,7 @@ import autograd
 import nn
 from autograd import Page, Tensor, draw, watch
 from autograd.drawing.array_summary import summarise
+from autograd.drawing.dot import copied
 from browser import reader_or_skip
 from graphs import leaf
 
@@ -298,3 +299,23 @@ def test_the_page_of_a_network_shows_every_arrow(reader, folder):
     reader.open(path)
     assert reader.run("return document.querySelectorAll('.arrows line').length") == 3 * 4 + 4 * 2
     assert reader.run("return document.querySelectorAll('.nodes circle').length") == 9 and not reader.logged()
+
+
+def test_long_arrows_start_at_copies_of_their_boxes(reader, folder):
+    w, u = leaf(1.0, name="w"), leaf(0.5, name="u")
+    h = w * 1.0
+    for i in range(40):
+        h = np.tanh(h * w + u * float(i))
+    picture = draw(h, run_backward=True)
+    arrows, boxes = picture.whole.arrows, picture.whole.boxes
+    copies = sorted(copied(boxes[start]) for start, _ in {(a.start, a.end) for a in arrows if a.cut})
+    assert len(copies) > 30
+    reader.open(picture.save(folder / "long.html"), "#step=9")
+    assert sorted(reader.run("return [...document.querySelectorAll('.copy')].map(c => c.textContent)")) == copies
+    assert reader.run("return document.querySelectorAll('#picture .forward').length") == len(arrows)
+    mark = next(box.mark for box in boxes if box.title == "w")
+    assert any(
+        f"wparameter scalar ({mark})" in text
+        for text in reader.run("return [...document.querySelectorAll('.box.parameter')].map(b => b.textContent)")
+    )
+    assert not reader.logged()
