@@ -67,7 +67,7 @@ def fold(
             continue
         shown = [ends for ends in parallel if folded.into.keys().isdisjoint(ends)]
         if shown:
-            merged = f"More than {PARALLEL} arrows from one box to another are drawn as one."
+            merged = f"More than {PARALLEL} arrows from one box to another are drawn as one, without gradients."
             folded.text, folded.parallel = f"{folded.text} {merged}".strip(), set(shown)
         return folded
 
