@@ -68,7 +68,7 @@ class Adam(Optimizer):
     Kingma and Ba 2015; `amsgrad` keeps the largest mean square (Reddi et al. 2018).
     """
 
-    decoupled = False
+    by_parts, decoupled = True, False
 
     def __init__(
         self,
@@ -131,6 +131,8 @@ class RMSprop(Optimizer):
     With `centered`, divided by the root of its variance (Graves 2013).
     """
 
+    by_parts = True
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -171,6 +173,8 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Steps along the gradient divided by the root of the sum of all its squares: Duchi, Hazan and Singer 2011."""
 
+    by_parts = True
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -200,6 +204,8 @@ class Adagrad(Optimizer):
 
 class Adadelta(Optimizer):
     """Steps along the gradient divided by its recent size, times the recent size of the changes: Zeiler 2012."""
+
+    by_parts = True
 
     def __init__(
         self,

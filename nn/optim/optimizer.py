@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, assign_all, clear_gradients, current_mode, use_gradients
+from autograd import Tensor, assign_all, clear_gradients, current_mode, enable_grad, use_gradients
 
 from ..missing import Missing
 
@@ -52,6 +52,8 @@ class Optimizer:
     at any time.
     """
 
+    by_parts = False  # whether `update` moves the real and imaginary parts of complex weights apart, and needs float32
+
     params: list[Tensor] = Missing()  # type: ignore[assignment]
     groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
     state: list[State] = Missing()  # type: ignore[assignment]
@@ -73,25 +75,42 @@ class Optimizer:
             )
         groups = given if isinstance(given[0], dict) else [{"params": given}]
         for group in groups:
-            if not isinstance(group, dict) or not isinstance(group.get("params"), Iterable):
-                raise TypeError(f'{name} takes parameters, or groups {{"params": [...], ...}}; got {_shown(group)}')
-            if isinstance(group["params"], Tensor):
+            if isinstance(group, dict) and isinstance(group.get("params"), Tensor):
                 raise TypeError(f'{name} takes groups whose "params" is a list; got one Tensor')
-        self.groups = []
+        self.defaults = options
+        self.groups, self.params, self.state = [], [], []
         for group in groups:
-            if unknown := group.keys() - options.keys() - {"params"}:
-                raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}")
-            self.groups.append({**options, **group, "params": list(group["params"])})
-            self._check({**options, **group})
-        self.params = [p for group in self.groups for p in group["params"]]
-        for i, p in enumerate(self.params):
-            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
-                raise TypeError(f"parameter {i} is not a leaf Tensor with requires_grad=True: {_instead(p)}")
-        if len({id(p) for p in self.params}) != len(self.params):
-            raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
-        self.state = [{} for _ in self.params]
+            self.add_param_group(group)
         self.used = 0  # the number of the last step that used gradients
         self.warned = False
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Also move the parameters group["params"], with its options, or those that the optimiser was made with.
+
+        Raises an error, before anything changes, for what is not a group, or a parameter that the optimiser has.
+
+        >>> from nn import SGD
+        >>> first, second = Tensor(1.0, requires_grad=True), Tensor(2.0, requires_grad=True)
+        >>> optimizer = SGD([first], lr=0.1)
+        >>> optimizer.add_param_group({"params": [second], "lr": 0.5})
+        >>> [group["lr"] for group in optimizer.groups]
+        [0.1, 0.5]
+        """
+        name, options = type(self).__name__, self.defaults
+        if not isinstance(group, Mapping) or not isinstance(group.get("params"), Iterable):
+            raise TypeError(f'{name} takes parameters, or groups {{"params": [...], ...}}; got {_shown(group)}')
+        if unknown := group.keys() - options.keys() - {"params", "initial_lr"}:
+            raise ValueError(f"{name} has no option {', '.join(sorted(unknown))}")
+        self._check({**options, **group})
+        params = group["params"]
+        added = [params] if isinstance(params, Tensor) else list(params)
+        for i, p in enumerate(added, len(self.params)):
+            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
+                raise TypeError(f"parameter {i} is not a leaf Tensor with requires_grad=True: {_instead(p)}")
+        if len({id(p) for p in [*self.params, *added]}) != len(self.params) + len(added):
+            raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
+        self.groups.append({**options, **group, "params": added})
+        self.params, self.state = [*self.params, *added], [*self.state, *({} for _ in added)]
 
     def _check(self, options: Mapping[str, Any]) -> None:
         """Raise an error for options that no optimiser can use."""
@@ -136,11 +155,22 @@ class Optimizer:
             f"{type(self).__name__} has no update(): write `def update(self, w, g, state, group)` in its class"
         )
 
-    def step(self) -> None:
-        """Move every parameter that has a gradient: all of them, or none after an error or an interrupt."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient: all of them, or none after an error or an interrupt.
+
+        A `closure`, which computes the loss and its gradients, is called first, and its result is returned.
+        """
+        if closure is None:
+            loss = None
+        elif not callable(closure):
+            raise TypeError(f"step(closure) takes a function that computes the loss; got {type(closure).__name__}")
+        else:
+            with enable_grad():
+                loss = closure()
         observer = current_mode().observer
         take = Optimizer._take_step if observer is None else observer.around("step", self, Optimizer._take_step)
         take(self)
+        return loss
 
     def _take_step(self) -> None:
         moving, news, states = self._moved()
@@ -168,22 +198,33 @@ class Optimizer:
                         g = -g
                     if decay:
                         g = blend(w, decay, g)
-                    if g.shape:
-                        new, state = self.update(w, g, state, group)
-                    else:
-                        new, state = _along_an_axis(self.update, w, g, state, group)
+                    new, state = self._updated(w, g, state, group)
                     moving.append(p)
                     news.append(new)
                 states.append(state)
         return moving, news, states
+
+    def _updated(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        """`update` for weights of any shape and dtype."""
+        update, dtype = self.update, self._state_dtype(w)
+        if any(getattr(value, "dtype", dtype) != dtype for value in state.values()):  # the weights were converted
+            state = {key: _converted(value, dtype) for key, value in state.items()}
+        if dtype != w.dtype:
+            w, g = w.astype(dtype), g.astype(dtype)
+        if self.by_parts and dtype.kind == "c":
+            update = functools.partial(_in_parts, update)
+        return update(w, g, state, group) if g.shape else _along_an_axis(update, w, g, state, group)
+
+    def _state_dtype(self, w: Any) -> Any:
+        """The dtype of the arrays in a weight's state: its own, but squares and eps do not fit float16."""
+        return np.dtype(np.float32) if self.by_parts and w.dtype == np.float16 else w.dtype
 
     def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
         """Raise ValueError for a state that makes a step fail."""
         options = [given for own, given in zip(self.groups, groups, strict=True) for _ in own["params"]]
         for i, (p, state, given) in enumerate(zip(self.params, states, options, strict=True)):
             try:
-                update = self.update if p.shape else functools.partial(_along_an_axis, self.update)
-                update(p.data, np.zeros_like(p.data), state, given)
+                self._updated(p.data, np.zeros_like(p.data), state, given)
             except Exception as error:
                 raise ValueError(f"the state of parameter {i} does not fit {type(self).__name__}: {error!r}") from error
 
@@ -196,9 +237,14 @@ class Optimizer:
                 stacklevel=4,
             )
 
-    def zero_grad(self) -> None:
-        """Clear the gradients, so that the next backward() does not add to them."""
-        clear_gradients(self.params)
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients, or set them to zeros, so that the next backward() does not add to them."""
+        if set_to_none:
+            clear_gradients(self.params)
+            return
+        for p in self.params:
+            if p.grad is not None:
+                p.grad = Tensor(np.zeros_like(p.grad.data))
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": per parameter, "groups": the options}, for `load_state_dict`."""
@@ -219,7 +265,7 @@ class Optimizer:
                 f"{len(self.params)} in {len(self.groups)}"
             )
         for own, theirs in zip(self.groups, groups, strict=True):
-            if differing := sorted((own.keys() - {"params"}) ^ set(theirs)):
+            if differing := sorted((own.keys() ^ set(theirs)) - {"params", "initial_lr"}):
                 raise ValueError(
                     f"this state is from another kind of optimiser than {type(self).__name__}: only one of them has "
                     f"{', '.join(differing)}"
@@ -234,10 +280,15 @@ class Optimizer:
                     raise ValueError(
                         f"{key} of parameter {i} has shape {np.shape(value)}, but the parameter has {p.shape}"
                     )
+                if np.iscomplexobj(value) and p.dtype.kind != "c":
+                    raise ValueError(f"{key} of parameter {i} is complex, but the parameter is real")
         self._try_on(states, groups)
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
-        self.state = [{k: np.array(v) if np.ndim(v) else v for k, v in own.items()} for own in states]
+        self.state = [
+            {k: _converted(v, self._state_dtype(p), copy=True) for k, v in own.items()}
+            for p, own in zip(self.params, states, strict=True)
+        ]
 
 
 def _along_an_axis(update: Any, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
@@ -245,6 +296,25 @@ def _along_an_axis(update: Any, w: Any, g: Any, state: State, group: dict[str, A
     wide = {key: value.reshape(1) if hasattr(value, "reshape") else value for key, value in state.items()}
     new, wide = update(w.reshape(1), g.reshape(1), wide, group)
     return new.reshape(()), {key: v.reshape(()) if hasattr(v, "reshape") else v for key, v in wide.items()}
+
+
+def _in_parts(update: Any, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+    """`update` for complex weights, whose real and imaginary parts are weights of their own, as in PyTorch."""
+    apart = {key: _apart(value) if hasattr(value, "dtype") else value for key, value in state.items()}
+    new, apart = update(_apart(w), _apart(g), apart, group)
+    return new[0] + 1j * new[1], {
+        key: value[0] + 1j * value[1] if getattr(value, "shape", ()) else value for key, value in apart.items()
+    }
+
+
+def _apart(x: Any) -> Any:
+    return np.stack([x.real, x.imag])
+
+
+def _converted(value: Any, dtype: Any, copy: bool = False) -> Any:
+    """An array of a state in the dtype of its weight; whole numbers, such as a count of steps, stay as they are."""
+    kind = getattr(value, "dtype", np.dtype(bool)).kind
+    return value.astype(dtype, copy=copy) if kind in "fc" else np.array(value) if np.ndim(value) else value
 
 
 def _shown(x: Any) -> str:

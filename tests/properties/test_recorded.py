@@ -10,8 +10,9 @@ import pytest
 
 import nn
 from autograd import Tensor
-from recorded import FILE, METRICS, OPTIMISERS, PLATEAUS, SCHEDULES, START, rates, record, trajectory
-from schedules import check_what_schedules_keep_and_refuse, optimizer
+from recorded import COMPLEX_START, FILE, METRICS, MIXTURES, OPTIMISERS, PLATEAUS, SCHEDULES, START
+from recorded import rates, record, trajectory
+from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
 
 RECORDED = json.loads(FILE.read_text())
 
@@ -26,6 +27,12 @@ def test_optimisers_go_pytorchs_way(i):
     near(trajectory(nn, params, *OPTIMISERS[i]), RECORDED["optimisers"][i])
 
 
+@pytest.mark.parametrize("i", range(len(OPTIMISERS)), ids=lambda i: f"{OPTIMISERS[i][0]}-{i}")
+def test_complex_weights_go_pytorchs_way(i):
+    params = [Tensor(np.array(x), requires_grad=True) for x in COMPLEX_START]
+    near(trajectory(nn, params, *OPTIMISERS[i]), RECORDED["complex"][i])
+
+
 @pytest.mark.parametrize("i", range(len(SCHEDULES)), ids=lambda i: f"{SCHEDULES[i][0]}-{i}")
 def test_schedules_have_pytorchs_rates(i):
     name, options = SCHEDULES[i]
@@ -37,6 +44,12 @@ def test_schedules_have_pytorchs_rates(i):
 def test_plateaus_are_left_when_pytorch_leaves_them(i):
     made = optimizer()
     near(rates(made, nn.ReduceLROnPlateau(made, **PLATEAUS[i]), made.groups, METRICS), RECORDED["plateaus"][i])
+
+
+@pytest.mark.parametrize("seed", range(MIXTURES))
+def test_schedules_plateaus_rates_by_hand_and_loaded_states_compose_as_in_pytorch(seed):
+    found = rates_of(nn.optim, nn.optim.lr_scheduler, lambda: Tensor(0.0, requires_grad=True), mixture(seed))
+    near(found, RECORDED["mixtures"][seed])
 
 
 @pytest.mark.parametrize("name", RECORDED["defaults"])
@@ -63,7 +76,7 @@ def test_one_schedule_after_the_other():
 def test_the_record_is_pytorchs():
     pytest.importorskip("torch")
     again = record()
-    for key in ("optimisers", "schedules", "plateaus"):
+    for key in ("optimisers", "complex", "schedules", "plateaus", "mixtures"):
         for a, b in zip(again[key], RECORDED[key], strict=True):
             near(a, b)
 

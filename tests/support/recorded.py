@@ -12,9 +12,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from schedules import mixture, rates_of
+
 FILE = Path(__file__).with_suffix(".json")
 STEPS = 12
+MIXTURES = 40
 START = [[1.0, -2.0, 0.5], [[0.3, -0.1], [2.0, 1.0]]]
+COMPLEX_START: list[Any] = [[1.0 - 1j, -2.0 + 0.5j, 0.5j], [[0.3 + 1j, -0.1], [2.0 - 2j, 1.0 + 0.1j]]]
 OPTIMISERS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
     ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01}),
@@ -53,6 +57,11 @@ def loss(a: Any, b: Any) -> Any:
     return (a * a * a * a).sum() * 0.1 + (a * a).sum() + ((b - 0.7) * (b - 0.7)).sum() * 2 + (b[0] * a[0]).sum() * 0.3
 
 
+def complex_loss(a: Any, b: Any) -> Any:
+    """A real loss of complex parameters, not the same in every direction of the plane."""
+    return loss(a.real, b.real) + 0.5 * loss(a.imag * 1.5, b.imag) + (a.real * a.imag).sum() * 0.2
+
+
 def trajectory(library: Any, params: list[Any], name: str, options: dict[str, Any]) -> list[list[float]]:
     """All numbers of all parameters after each step of the library's optimiser."""
     optimizer = getattr(library, name)(params, **options)
@@ -60,9 +69,11 @@ def trajectory(library: Any, params: list[Any], name: str, options: dict[str, An
     rows = []
     for _ in range(STEPS):
         optimizer.zero_grad()
-        (loss(*params) * sign).backward()
+        measure = complex_loss if "complex" in str(params[0].dtype) else loss
+        (measure(*params) * sign).backward()
         optimizer.step()
-        rows.append([float(x) for p in params for x in p.detach().reshape(-1).tolist()])
+        numbers = [x for p in params for x in p.detach().reshape(-1).tolist()]
+        rows.append([float(x) for z in numbers for x in ((z.real, z.imag) if isinstance(z, complex) else (z,))])
     return rows
 
 
@@ -96,6 +107,9 @@ def record() -> dict[str, Any]:
             made, torch.optim.lr_scheduler.ReduceLROnPlateau(made, **options), made.param_groups, metrics=METRICS
         )
 
+    def complex_start() -> list[Any]:
+        return [torch.tensor(x, dtype=torch.complex128, requires_grad=True) for x in COMPLEX_START]
+
     def start() -> list[Any]:
         return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in START]
 
@@ -114,6 +128,11 @@ def record() -> dict[str, Any]:
         "optimisers": [trajectory(torch.optim, start(), *row) for row in OPTIMISERS],
         "schedules": [scheduled(*row) for row in SCHEDULES],
         "plateaus": [plateau(options) for options in PLATEAUS],
+        "mixtures": [
+            rates_of(torch.optim, torch.optim.lr_scheduler, lambda: torch.zeros(1, requires_grad=True), mixture(seed))
+            for seed in range(MIXTURES)
+        ],
+        "complex": [trajectory(torch.optim, complex_start(), *row) for row in OPTIMISERS],
     }
 
 

@@ -1,0 +1,185 @@
+"""Schedules: PyTorch's rates (extra `oracle`), alone and in any mixture, and what they refuse."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import assume, given
+
+import nn
+from autograd import Tensor
+from schedules import mixture, optimizer, rates_of
+
+
+def leaves():
+    return [Tensor(np.ones(3), requires_grad=True)]
+
+
+SCHEDULES = [
+    ("StepLR", {"step_size": 3, "gamma": 0.5}),
+    ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.5}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
+    ("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_schedules_are_pytorchs(name, options):
+    torch = pytest.importorskip("torch")
+    ours = nn.SGD(leaves(), lr=0.1)
+    theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    extra = {"cycle_momentum": False} if name == "OneCycleLR" else {}
+    mine = getattr(nn, name)(ours, **options)
+    other = getattr(torch.optim.lr_scheduler, name)(theirs, **options, **extra)
+    for _ in range(11):
+        assert mine.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-9)
+        theirs.step()
+        mine.step()
+        other.step()
+
+
+def test_schedules_in_sequence_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    ours, theirs = nn.SGD(leaves(), lr=0.1), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    both = []
+    for library, optimizer in ((nn, ours), (torch.optim.lr_scheduler, theirs)):
+        parts = [library.LinearLR(optimizer, 0.1, total_iters=3), library.ExponentialLR(optimizer, 0.5)]
+        both.append(library.SequentialLR(optimizer, parts, [3]))
+    for _ in range(8):
+        assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"])
+        theirs.step()
+        for schedule in both:
+            schedule.step()
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_plateau_is_pytorchs(mode):
+    torch = pytest.importorskip("torch")
+    ours, theirs = nn.SGD(leaves(), lr=0.1), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    options = {"mode": mode, "factor": 0.5, "patience": 2, "cooldown": 1, "min_lr": 0.01}
+    mine, other = nn.ReduceLROnPlateau(ours, **options), torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, **options)
+    for value in [5.0, 4.0, 4.0, 3.99999, 4.0, 4.0, 4.0, 6.0, 7.0, 3.0, 3.0, 3.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0, 8.0]:
+        mine.step(value)
+        other.step(value)
+        assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"])
+
+
+@given(st.integers(0, 2**32))
+def test_mixtures_of_schedules_are_pytorchs(seed):
+    torch = pytest.importorskip("torch")
+    made = mixture(seed)
+    theirs = rates_of(torch.optim, torch.optim.lr_scheduler, lambda: torch.zeros(1, requires_grad=True), made)
+    assume(np.min(theirs) >= 0)  # PyTorch's cosine turns a rate below eta_min into a negative one
+    found = rates_of(nn.optim, nn.optim.lr_scheduler, lambda: leaves()[0], made)
+    np.testing.assert_allclose(found, theirs, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+@pytest.mark.parametrize("last_epoch", [0, 1, 2, 4])
+def test_a_schedule_made_for_a_later_epoch_is_pytorchs(name, options, last_epoch):
+    torch = pytest.importorskip("torch")
+    found = []
+    for library, optim, zero in (
+        (nn.optim.lr_scheduler, nn.optim, leaves()[0]),
+        (torch.optim.lr_scheduler, torch.optim, torch.zeros(1, requires_grad=True)),
+    ):
+        one = optim.SGD([{"params": [zero], "initial_lr": 0.4, "lr": 0.2}], lr=0.1)
+        if name == "OneCycleLR" and optim is not nn.optim:
+            one.param_groups[0].update(initial_lr=0.02, max_lr=0.5, min_lr=0.02 / 1e4)
+        extra = {"cycle_momentum": False} if name == "OneCycleLR" and optim is not nn.optim else {}
+        schedule = getattr(library, name)(one, **options, **extra, last_epoch=last_epoch)
+        rates = [one.param_groups[0]["lr"]]
+        for _ in range(5):
+            if optim is not nn.optim:
+                one.step()
+            schedule.step()
+            rates.append(one.param_groups[0]["lr"])
+        found.append(rates)
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+EVERY = [*SCHEDULES, ("ReduceLROnPlateau", {"patience": 0})]
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+def test_a_schedule_begins_anew(name, options):
+    one = optimizer()
+    schedule = getattr(nn, name)(one, **options)
+
+    def epochs():
+        found = []
+        for _ in range(6):
+            found.append(one.lr)
+            schedule.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+        return found
+
+    first = epochs()
+    one.lr = 7.0
+    schedule.restart()
+    assert epochs() == first and len({*first}) > 1
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rates": [0.1, 0.1]}, "2 rates, but the optimiser has 1 groups"),
+        ({"rates": [-1.0]}, r"rates of this state are \[-1.0\]"),
+        ({"rates": "fast"}, "rates of this state are 'fast'"),
+        ({"epoch": 1.5}, "epoch of this state is 1.5"),
+        ({"speed": 1}, "another kind of schedule"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(name, options, change, words):
+    schedule = getattr(nn, name)(optimizer(), **options)
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=words):
+        schedule.load_state_dict({**before, "best": 3.0, **change} if "best" in before else {**before, **change})
+    assert schedule.state_dict() == before
+
+
+def test_a_group_that_is_added_takes_part():
+    one = optimizer()
+    schedules = [nn.ExponentialLR(one, 0.5), nn.CosineAnnealingLR(one, 8)]
+    plateau = nn.ReduceLROnPlateau(one, patience=0)
+    one.add_param_group({"params": leaves(), "lr": 1.0})
+    for schedule in schedules:
+        schedule.step()
+    assert schedules[0].base_lrs == [0.1, 1.0] and one.groups[1]["lr"] == pytest.approx(10 * one.lr)
+    plateau.step(1.0)
+    plateau.step(1.0)
+    assert one.groups[1]["lr"] == pytest.approx(10 * one.lr)
+
+
+@pytest.mark.parametrize("total", range(1, 12))
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.25, 0.5, 1.0])
+def test_one_cycle_of_any_length_has_all_its_steps(total, share):
+    one = optimizer()
+    schedule = nn.OneCycleLR(one, 1.0, total, pct_start=share)
+    for _ in range(total):
+        assert 0 < one.lr <= 1.0 + 1e-12
+        schedule.step()
+    with pytest.raises(ValueError, match=f"made for {total} steps, but this is step {total + 1}"):
+        schedule.step()
+    assert schedule.epoch == total
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (lambda one: nn.OneCycleLR(one, 0.1, 0), "total_steps must be at least 1"),
+        (lambda one: nn.SequentialLR(one, [], [1]), "milestones"),
+        (lambda one: nn.SequentialLR(one, [nn.ReduceLROnPlateau(one)], []), "0, ReduceLROnPlateau, does not follow"),
+        (lambda one: nn.SequentialLR(one, [nn.StepLR(optimizer(), 1)], []), "0, StepLR, is of another optimiser"),
+        (lambda one: nn.ReduceLROnPlateau(one, "up"), "'min' or 'max'"),
+        (lambda one: nn.ReduceLROnPlateau(one, factor=1.0), "factor must be below 1"),
+        (lambda one: nn.ReduceLROnPlateau(one, threshold_mode="all"), "'rel' or 'abs'"),
+        (lambda one: nn.StepLR(one, 1, last_epoch=3), "load its state first"),
+    ],
+)
+def test_wrong_arguments(program, words):
+    with pytest.raises(ValueError, match=words):
+        program(optimizer())
