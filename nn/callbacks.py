@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from .history import History
 from .inference import predict_proba
 from .module import Module
 from .optim import Optimizer
+from .optim.lr_scheduler import ReduceLROnPlateau, Schedule
 
 __all__ = ["Callback", "EarlyStopping", "LRSchedule", "TrackPredictions", "TrainingRun"]
 
@@ -21,7 +24,8 @@ class TrainingRun:
 
     `X` and `y` are the training samples, without those held out (only the first ones, unless they are arrays in
     memory); they are read when asked for.  `epoch` counts from 1, `rng` shuffles, and `split` is the order of the
-    samples from which the first were held out.
+    samples from which the first were held out.  `given` are the arguments of `fit`, of which a checkpoint keeps a
+    fingerprint.
     """
 
     def __init__(
@@ -30,6 +34,8 @@ class TrainingRun:
         self.model, self.optimizer, self.loss, self.rng, self.callbacks = model, optimizer, loss, rng, list(callbacks)
         self.history, self.epoch = History(), 0
         self.split: Any = None
+        self.given: dict[str, Any] = {}
+        self.fingerprint: dict[str, str] | None = None
         self.read: Callable[[], tuple[Any, Any]] = lambda: (None, None)
 
     @functools.cached_property
@@ -48,7 +54,23 @@ class TrainingRun:
 
 
 class Callback:
-    """Base of callbacks: called when a run begins and after every epoch, where it may stop the run."""
+    """Base of callbacks: called when a run begins, after every epoch, where it may stop the run, and at the end.
+
+    A callback that is used in a second `fit` begins anew: `reset` forgets the earlier run.
+    """
+
+    _first: dict[str, Any] | None = None  # the state with which the callback came to its first run
+
+    def reset(self) -> None:
+        """Forget earlier runs; called before every run.
+
+        It restores the `state_dict` of the first run's beginning.  Override it, and call super().reset(), if your
+        callback keeps more of a run than its `state_dict`.
+        """
+        if self._first is None:
+            self._first = copy.deepcopy(self.state_dict())
+        elif self._first:
+            self.load_state_dict(copy.deepcopy(self._first))
 
     def on_resume(self, run: TrainingRun) -> None:
         """Called before anything else; may resume an earlier run."""
@@ -59,8 +81,11 @@ class Callback:
     def on_epoch_end(self, run: TrainingRun) -> str | None:
         """Called after each epoch, with `run.epoch` counting from 1; return a reason to stop, or None."""
 
+    def on_end(self, run: TrainingRun) -> None:
+        """Called once at the end, also after an interrupt or an error."""
+
     def state_dict(self) -> dict[str, Any]:
-        """The state that a Checkpoint saves: numbers, strings, arrays, and lists and dicts of these."""
+        """The state that a Checkpoint saves: numbers, strings, arrays, and lists, tuples and dicts of these."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -68,21 +93,25 @@ class Callback:
         if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
             raise ValueError(f"this is not a state of {type(self).__name__}: {state!r:.60}")
         for name, now in self.state_dict().items():
-            if _kind(state[name]) != _kind(now):
+            if None not in (kinds := {_kind(state[name]), _kind(now)}) and len(kinds) > 1:
                 raise ValueError(f"{type(self).__name__}.{name} is {now!r:.40}, and in this state {state[name]!r:.40}")
         for name, value in state.items():
             setattr(self, name, value)
 
 
-def _kind(value: Any) -> str:
-    """The kind of a value; numbers are one kind, because a file may return another type of number."""
-    return "number" if isinstance(value, float | int) else type(value).__name__
+def _kind(value: Any) -> str | None:
+    """The kind of a value, None for None, which anything may replace; numbers are one kind."""
+    if value is None:
+        return None
+    return "number" if isinstance(value, float | int | np.generic) else type(value).__name__
 
 
 class EarlyStopping(Callback):
     """Stop when `monitor` has not decreased (increased with mode="max") for `patience` epochs; keep the best weights.
 
-    `monitor` is a column of the history, by default "val_loss", or "loss" without validation.
+    `monitor` is a column of the history, by default "val_loss", or "loss" without validation.  With `restore` the model
+    has the weights and buffers of the best epoch after the run, however it ended: stopped here or by another callback,
+    out of epochs, interrupted or by an error.
     """
 
     def __init__(
@@ -105,9 +134,11 @@ class EarlyStopping(Callback):
             self.best, self.best_epoch, self.weights = value, run.epoch, run.model.state_dict()
         if run.epoch - self.best_epoch < self.patience:
             return None
+        return f"{name} has not improved for {self.patience} epochs; the best was epoch {self.best_epoch}"
+
+    def on_end(self, run: TrainingRun) -> None:
         if self.restore and self.weights:  # empty if every epoch gave NaN
             run.model.load_state_dict(self.weights)
-        return f"{name} has not improved for {self.patience} epochs; the best was epoch {self.best_epoch}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "weights": dict(self.weights)}
@@ -132,20 +163,52 @@ def latest(history: History, name: str, who: Callback) -> float:
     return history[name][-1]
 
 
+_scheduled: WeakSet[Any] = WeakSet()  # the schedules that a run has advanced
+
+
 class LRSchedule(Callback):
-    """Advance a learning-rate schedule after every epoch; ReduceLROnPlateau gets the column `monitor`."""
+    """Advance a learning-rate schedule after every epoch; ReduceLROnPlateau gets the column `monitor`.
+
+    `monitor` is, by default, "val_loss", or "loss" without validation.  Raises ValueError, when a run begins, for a
+    schedule of another optimiser than the run's, or one that an earlier run has advanced.
+    """
 
     def __init__(self, schedule: Any, monitor: str | None = None) -> None:
+        if not hasattr(schedule, "step"):
+            raise TypeError(
+                f"LRSchedule takes a schedule, such as nn.StepLR(optimizer, 10); got {type(schedule).__name__}"
+            )
+        if monitor is not None and isinstance(schedule, Schedule):
+            raise ValueError(f"{type(schedule).__name__} follows the epochs alone; only ReduceLROnPlateau takes monitor")
         self.schedule, self.monitor = schedule, monitor
 
+    def on_begin(self, run: TrainingRun) -> None:
+        name, epoch = type(self.schedule).__name__, getattr(self.schedule, "epoch", 0)
+        if getattr(self.schedule, "optimizer", run.optimizer) is not run.optimizer:
+            raise ValueError(f"this {name} changes the rate of another optimiser than the one that fit was given")
+        if not run.epoch and epoch and any(self.schedule is used for used in _scheduled):
+            raise ValueError(
+                f"this {name} is at epoch {epoch} of an earlier run: call its restart() to begin anew, or make a new one"
+            )
+        if isinstance(self.schedule, Schedule | ReduceLROnPlateau):
+            _scheduled.add(self.schedule)
+
     def on_epoch_end(self, run: TrainingRun) -> str | None:
-        self.schedule.step(*([latest(run.history, self.monitor, self)] if self.monitor else []))
+        if self.monitor or isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(latest(run.history, self.monitor or monitored(run.history), self))
+        else:
+            self.schedule.step()
         return None
+
+    def reset(self) -> None:
+        """Nothing: the schedule may be moved by hand too, so `on_begin` refuses it after an earlier run."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"schedule": self.schedule.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if not isinstance(state, Mapping) or state.keys() != {"schedule"}:
+            raise ValueError(f"this is not a state of LRSchedule: {state!r:.60}")
         self.schedule.load_state_dict(state["schedule"])
 
 
@@ -165,4 +228,4 @@ class TrackPredictions(Callback):
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"probabilities": self.probabilities}
+        return {"probabilities": list(self.probabilities)}

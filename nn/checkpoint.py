@@ -11,6 +11,7 @@ import numpy as np
 
 from . import init
 from .callbacks import Callback, TrainingRun, latest, monitored, sign_of
+from .fingerprint import fingerprint
 from .saving import load, save
 
 __all__ = ["Checkpoint"]
@@ -22,15 +23,24 @@ class Checkpoint(Callback):
     When `fit` is called again with the same arguments and `folder` holds a `last.npz`, it resumes from there: it
     restores the model, the optimiser, the random generators, the schedules and callbacks, the history and the
     held-out samples.  A run killed at any moment and resumed ends with the same weights, bit for bit, as an
-    uninterrupted one.  `monitor` and `mode` define the best epoch, as for EarlyStopping.
+    uninterrupted one; a finished one may go on for more epochs.  `monitor` and `mode` define the best epoch, as for
+    EarlyStopping.  The generators are NumPy's that the run, the model, the data and the callbacks hold, not the
+    generators that all of a program shares, `np.random` and `random`.
 
-    Raises ValueError for a file that is damaged or from another model, before anything changes.
+    Raises ValueError, before anything changes, for a file that is damaged or from another run: with other data, another
+    model, loss or optimiser, other batches or metrics.  Each run needs a folder of its own.  Raises ValueError when a
+    state is saved that could not be restored.
     """
 
     def __init__(self, folder: str | Path, monitor: str | None = None, mode: str = "min") -> None:
         self.folder, self.monitor, self.sign, self.best = Path(folder), monitor, sign_of(mode), np.inf
 
     def on_resume(self, run: TrainingRun) -> None:
+        if run.fingerprint is None:
+            drawn = [(generator, generator.bit_generator.state) for generator in _generators(run)]
+            run.fingerprint = fingerprint(run)
+            for generator, state in drawn:  # reading samples may draw
+                generator.bit_generator.state = state
         last = self.folder / "last.npz"
         if not last.exists():
             return
@@ -56,7 +66,11 @@ class Checkpoint(Callback):
 
     def on_epoch_done(self, run: TrainingRun) -> None:
         """Save everything that the next epoch depends on; called after all callbacks have seen this one."""
-        save(pack(_state(run)), self.folder / "last.npz")
+        try:
+            arrays = pack(_state(run))
+        except ValueError as error:
+            raise ValueError(f"this run cannot be saved: {error}") from error
+        save(arrays, self.folder / "last.npz")
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -64,14 +78,20 @@ class Checkpoint(Callback):
 
 def _generators(run: TrainingRun) -> list[np.random.Generator]:
     """All generators that the run draws from, each once."""
-    own = [value for module in run.model.modules() for value in vars(module).values()]
+    holders = [*run.model.modules(), *run.callbacks]
+    for source in (run.given.get("data"), run.given.get("validation")):
+        while source is not None:  # a loader, its dataset, and the dataset that this is a part of
+            holders.append(source)
+            source = getattr(source, "dataset", None)
+    own = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
     return list({id(generator): generator for generator in found}.values())
 
 
 def _state(run: TrainingRun) -> dict[str, Any]:
-    """Everything that the next epoch depends on."""
+    """Everything that the next epoch depends on, and the fingerprint of the run."""
     return {
+        "run": run.fingerprint,
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in run.callbacks],
@@ -88,6 +108,7 @@ def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
+        callback.reset()
         callback.load_state_dict(own)
     for generator, own in zip(_generators(run), state["generators"], strict=True):
         generator.bit_generator.state = own
@@ -101,10 +122,14 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
         return
-    kinds = {"model": dict, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
+    kinds = {"run": dict, "model": dict, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
     yield from (f"its {key} is {state[key]!r:.40}" for key, kind in kinds.items() if not isinstance(state[key], kind))
     if type(state["epoch"]) is not int or state["epoch"] < 1:
         yield f"its epoch is {state['epoch']!r:.40}"
+    if isinstance(theirs := state["run"], dict):
+        for name, text in (run.fingerprint or {}).items():
+            if text != theirs.get(name):
+                yield f"it has another {name}, {_outline(theirs.get(name), text)}, not {_outline(text, theirs.get(name))}"
     split, known = state["split"], run.split
     if (split is None) != (known is None) or (known is not None and np.shape(split) != np.shape(known)):
         yield "it held out other samples"
@@ -112,43 +137,89 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
         yield "it held out samples that do not exist"
     names = [type(callback).__name__ for callback in run.callbacks]
     given = state["callbacks"] if isinstance(state["callbacks"], list) else []
-    theirs = [str(one[0]) if isinstance(one, list) and len(one) == 2 else "?" for one in given]
-    if names != theirs:
-        yield f"it has the callbacks {', '.join(theirs)}, and this run {', '.join(names)}"
+    others = [str(one[0]) if isinstance(one, list) and len(one) == 2 else "?" for one in given]
+    if names != others:
+        yield f"it has the callbacks {', '.join(others)}, and this run {', '.join(names)}"
     columns = state["history"].values() if isinstance(state["history"], dict) else ()
     if not all(isinstance(column, list) and all(isinstance(x, float | int) for x in column) for column in columns):
         yield "its history holds more than numbers"
 
 
-def pack(tree: Any) -> dict[str, Any]:
-    """Convert nested dicts and lists of numbers, strings and arrays to {name: array}, with the structure as JSON text.
+def _outline(text: Any, other: Any) -> str:
+    """About 60 characters of a text, from a little before it differs from another one."""
+    text, other = str(text), str(other)
+    same = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+    start = max(0, same - 20) if len(text) > 60 else 0
+    return f"{'...' if start else ''}{text[start : start + 60]}{'...' if len(text) > start + 60 else ''}"
 
-    >>> unpack(pack({"a": [1, 2.5, np.arange(3)], "b": {"c": None}}))
-    {'a': [1, 2.5, array([0, 1, 2])], 'b': {'c': None}}
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def pack(tree: Any) -> dict[str, Any]:
+    """Convert nested dicts, lists and tuples of numbers, strings and arrays to {name: array}, the structure as JSON.
+
+    Raises ValueError for anything that `unpack` would not give back equal.
+
+    >>> unpack(pack({"a": (1, 2.5, np.arange(3)), 7: {"c": None}}))
+    {'a': (1, 2.5, array([0, 1, 2])), 7: {'c': None}}
     """
     arrays: dict[str, Any] = {}
 
-    def part(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            arrays[f"array{len(arrays)}"] = value
-            return {"\0array": f"array{len(arrays) - 1}"}
-        if isinstance(value, np.generic):
-            return part(np.asarray(value))
-        if isinstance(value, Mapping):
-            return {str(key): part(item) for key, item in value.items()}
-        return [part(item) for item in value] if isinstance(value, list | tuple) else value
+    def kept(array: Any, kind: str) -> dict[str, str]:
+        arrays[f"array{len(arrays)}"] = array
+        return {f"\0{kind}": f"array{len(arrays) - 1}"}
 
-    text = json.dumps(part(tree))
+    def part(value: Any, path: str) -> Any:
+        if type(value) in _PLAIN:
+            return value
+        if isinstance(value, np.generic | np.ndarray) and not isinstance(value, np.ma.MaskedArray | np.matrix):
+            if value.dtype.kind not in "fciub":
+                raise ValueError(f"{path or 'it'} holds {value.dtype}, but a checkpoint holds numbers")
+            return kept(np.asarray(value), "array" if isinstance(value, np.ndarray) else "number")
+        if type(value) is dict:
+            if all(type(key) is str and key[:1] != "\0" for key in value):
+                return {key: part(item, f"{path}.{key}") for key, item in value.items()}
+            return {"\0dict": [[part(k, path), part(item, f"{path}.{k}")] for k, item in value.items()]}
+        if type(value) in (list, tuple):
+            items = [part(item, f"{path}[{i}]") for i, item in enumerate(value)]
+            return items if type(value) is list else {"\0tuple": items}
+        if type(value) is complex:
+            return {"\0complex": [value.real, value.imag]}
+        raise ValueError(
+            f"{path.lstrip('.') or 'it'} is of type {type(value).__name__}, which a checkpoint cannot restore; it takes "
+            f"numbers, strings, None, arrays, and lists, tuples and dicts of these"
+        )
+
+    try:
+        text = json.dumps(part(tree, ""))
+    except RecursionError as error:
+        raise ValueError("a checkpoint holds no list or dict that contains itself") from error
     return arrays | {"tree": np.frombuffer(text.encode("utf-8"), np.uint8)}
 
 
 def unpack(arrays: Mapping[str, Any]) -> Any:
-    """The inverse of `pack`, except that tuples become lists; ValueError for arrays that `pack` did not make."""
+    """The inverse of `pack`; ValueError for arrays that `pack` did not make."""
 
     def part(value: Any) -> Any:
-        if isinstance(value, dict):
-            return arrays[value["\0array"]] if "\0array" in value else {key: part(item) for key, item in value.items()}
-        return [part(item) for item in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [part(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1 and (key := next(iter(value)))[:1] == "\0":
+            return special(key[1:], value[key])
+        return {key: part(item) for key, item in value.items()}
+
+    def special(kind: str, value: Any) -> Any:
+        if kind in ("array", "number"):
+            return arrays[value] if kind == "array" else arrays[value][()]
+        if kind == "dict":
+            return {part(key): part(item) for key, item in value}
+        if kind == "tuple":
+            return tuple(part(item) for item in value)
+        if kind == "complex":
+            return complex(*value)
+        raise ValueError(f"{kind!r} is no kind of value")
 
     try:
         return part(json.loads(arrays["tree"].tobytes().decode("utf-8")))

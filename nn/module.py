@@ -40,6 +40,18 @@ class Buffer(Tensor):
     __slots__ = ()
 
 
+class _Parameters(list[Tensor]):
+    """A list that `next` takes too, as the generators of PyTorch's modules."""
+
+    taken = 0
+
+    def __next__(self) -> Tensor:
+        if self.taken >= len(self):
+            raise StopIteration
+        self.taken += 1
+        return self[self.taken - 1]
+
+
 class Keys(NamedTuple):
     """The keys that `load_state_dict(strict=False)` skipped."""
 
@@ -209,8 +221,8 @@ class Module:
         return self._named(_is_parameter)
 
     def parameters(self) -> list[Tensor]:
-        """Every parameter once, in the order of `named_parameters`."""
-        return [parameter for _, parameter in self.named_parameters()]
+        """Every parameter once, in the order of `named_parameters`; `next(model.parameters())` is the first."""
+        return _Parameters(parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Every Buffer once, with its dotted name."""
@@ -250,9 +262,14 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
-        """Clear the gradients of all parameters."""
-        clear_gradients(self.parameters())
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters, or set them to zeros."""
+        if set_to_none:
+            clear_gradients(self.parameters())
+            return
+        for p in self.parameters():
+            if p.grad is not None:
+                p.grad = Tensor(np.zeros_like(p.grad.data))
 
     @explains(TO)
     def to(self: M, dtype: Any) -> M:

@@ -30,6 +30,7 @@ class TensorBoard(Callback):
             raise ImportError("nn.TensorBoard needs its package: pip install plaingrad[tensorboard]") from error
 
     def on_begin(self, run: TrainingRun) -> None:
+        self.close()
         self.writer = self._files.EventFileWriter(str(self.folder))
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
@@ -40,7 +41,13 @@ class TensorBoard(Callback):
         self.writer.flush()
         return None
 
-    def __del__(self) -> None:
-        writer = getattr(self, "writer", None)
-        if writer is not None:
+    def on_end(self, run: TrainingRun) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file of a run, if one is open."""
+        if (writer := getattr(self, "writer", None)) is not None:
+            self.writer = None
             writer.close()
+
+    __del__ = close

@@ -12,7 +12,7 @@ import numpy as np
 from autograd import AnomalyError, detect_anomaly
 
 from .callbacks import Callback, TrainingRun
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, undrawn
 from .data import DataLoader, Dataset, Subset, TensorDataset, dataset_of, pair_of, samples_of
 from .elsewhere import FIT, explains
 from .history import History
@@ -20,7 +20,7 @@ from .inference import Metric, evaluate, named_metrics
 from .init import default_generator
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
-from .optim import Adam, Optimizer
+from .optim import LBFGS, Adam, Optimizer
 from .rows import length
 
 __all__ = ["TrainingError", "fit"]
@@ -58,8 +58,10 @@ def fit(
     {name: function(predictions, y)}.  `generator` shuffles; the default is that of `nn.manual_seed`.  `progress` shows
     a bar (extra `progress`); None shows it if tqdm is installed.
 
-    Ctrl-C ends the run after the last whole step and keeps what was learned.  Raises TrainingError when the loss is no
-    longer finite, and ValueError for arguments that do not fit.
+    The history's losses are means over the samples, also for a loss with reduction="sum".  A run never goes on where an
+    earlier one ended, unless it resumes a Checkpoint: callbacks begin anew.  Ctrl-C ends the run after the last whole
+    step and keeps what was learned (with EarlyStopping, the best epoch's weights).  Raises TrainingError when the loss
+    is no longer finite, and ValueError for arguments that do not fit.
 
     >>> import nn
     >>> generator = nn.manual_seed(0)
@@ -72,19 +74,26 @@ def fit(
     _check(model, X, loss, optimizer, epochs, batch_size, callbacks, validation)
     data, metrics = _dataset(X, y), named_metrics(metrics)
     run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
+    run.given = {
+        "data": X if isinstance(X, DataLoader) else data, "validation": validation, "batch_size": batch_size,
+        "metrics": list(metrics), "loss": loss,
+    }  # fmt: skip
     if isinstance(validation, float):
         run.split = run.rng.permutation(len(data))
-    for callback in callbacks:
-        callback.on_resume(run)  # which may replace the split
+    _resume(run)
     data, held = _split(data, validation, run.split)
     loader = _loader(X, data, batch_size, run.rng)
-    run.read = functools.partial(_first, samples_of(loader))
-    run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
+    run.read = functools.partial(_first, run, samples_of(loader))
+    with undrawn(run):
+        run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
     with _Progress(progress, epochs, len(loader)) as bar:
         try:
             _train(run, epochs, loader, bar, lambda: _measure(run, data, held, metrics))
         except KeyboardInterrupt:
             run.history.stopped = f"interrupted in epoch {run.epoch}"
+        finally:
+            for callback in callbacks:
+                callback.on_end(run)
     return run.history
 
 
@@ -178,11 +187,12 @@ def _part(data: Dataset, rows: Any) -> Dataset:
     return TensorDataset(*data.batch(rows)) if copied else Subset(data, rows)
 
 
-def _first(data: Any) -> tuple[Any, Any]:
+def _first(run: TrainingRun, data: Any) -> tuple[Any, Any]:
     """X and y in memory, or the first samples of other data."""
     if type(data) is TensorDataset and data.in_memory:
         return pair_of(data.arrays)
-    return pair_of(next(iter(DataLoader(data, min(256, len(data))))))
+    with undrawn(run):
+        return pair_of(next(iter(DataLoader(data, min(256, len(data))))))
 
 
 def _loader(X: Any, data: Any, batch_size: int, rng: np.random.Generator) -> DataLoader:
@@ -196,6 +206,15 @@ def _loader(X: Any, data: Any, batch_size: int, rng: np.random.Generator) -> Dat
 
 
 # ---- the loop
+
+
+def _resume(run: TrainingRun) -> None:
+    """Let callbacks resume an earlier run and replace the split, or let all of them begin anew."""
+    for callback in run.callbacks:
+        callback.on_resume(run)
+    if not run.epoch:
+        for callback in run.callbacks:
+            callback.reset()
 
 
 def _train(run: TrainingRun, epochs: int, loader: DataLoader, bar: _Progress, measure: Callable[[], Any]) -> None:
@@ -217,26 +236,50 @@ def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metri
     """The metrics on the training samples, and the loss and metrics on the held-out ones."""
     row = evaluate(run.model, data, loss=None, metrics=metrics) if metrics else {}
     if held is not None:
-        row |= {f"val_{k}": v for k, v in evaluate(run.model, held, loss=run.loss, metrics=metrics).items()}
+        found = evaluate(run.model, held, loss=run.loss, metrics=metrics)
+        if _sums(run.loss):
+            found["loss"] /= len(held.dataset if isinstance(held, DataLoader) else held)
+        row |= {f"val_{k}": v for k, v in found.items()}
     return row
+
+
+def _sums(loss: Any) -> bool:
+    """Whether a loss is the sum over the samples, not their mean."""
+    return getattr(loss, "reduction", "mean") == "sum"
 
 
 def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str, float]:
     """Train on all samples once; return the mean of the losses, each measured before its step."""
     run.model.train()
-    model, total, count = run.model, 0.0, 0
+    total, count, sums = 0.0, 0, _sums(run.loss)
     bar.begin(run.epoch)
     for batch, (x, y) in enumerate(map(pair_of, loader), 1):
-        value = run.loss(model(x), y)
-        if not np.isfinite(value.data).all():
-            _explain(run, x, y, batch)
-        run.optimizer.zero_grad()
-        value.backward()
-        run.optimizer.step()
-        total += value.item() * length(x)
+        value = _step(run, x, y, batch)
+        total += value.item() * (1 if sums else length(x))
         count += length(x)
         bar.advance(total / count)
     return {"loss": total / max(count, 1)}
+
+
+def _step(run: TrainingRun, x: Any, y: Any, batch: int) -> Any:
+    """Move the weights by one batch; return its loss before."""
+    first = True
+
+    def closure() -> Any:
+        nonlocal first
+        value = run.loss(run.model(x), y)
+        if first and not np.isfinite(value.data).all():
+            _explain(run, x, y, batch)
+        first = False  # a line search may try points where the loss is not finite
+        run.optimizer.zero_grad()
+        value.backward()
+        return value
+
+    if isinstance(run.optimizer, LBFGS):
+        return run.optimizer.step(closure)
+    value = closure()
+    run.optimizer.step()
+    return value
 
 
 def _explain(run: TrainingRun, x: Any, y: Any, batch: int) -> None:

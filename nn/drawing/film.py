@@ -8,6 +8,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,22 @@ class Film(Callback):
 
     def on_begin(self, run: TrainingRun) -> None:
         self.run, run.history.recording = run, self
-        self.states, self.health, self.rates = [run.model.state_dict()], [], []
+        if not run.epoch:
+            self.states, self.health, self.rates = [run.model.state_dict()], [], []
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
         self.health.append(health_of(run.model, self.states[-1], read_part(run.X, 0, self.probe)))
         self.rates.append(run.optimizer.lr)
         self.states.append(run.model.state_dict())
         return None
+
+    def state_dict(self) -> dict[str, Any]:
+        health = [[astuple(layer) for layer in layers] for layers in self.health]
+        return {"states": list(self.states), "health": health, "rates": list(self.rates)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.health = [[LayerHealth(*layer) for layer in layers] for layers in self.health]
 
     def surface(self) -> Surface:
         """The loss around the final weights, and the path of the run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,21 +20,30 @@ def _list(params: Any) -> list[Tensor]:
     return list(params)
 
 
-def clip_grad_norm_(params: Iterable[Tensor], max_norm: float, norm_type: float = 2.0) -> Any:
+def _at_least_0(name: str, value: Any) -> None:
+    if not isinstance(value, Real) or not float(value) >= 0:
+        raise ValueError(f"{name} must be a number, at least 0; got {value!r:.40}")
+
+
+def clip_grad_norm_(params: Iterable[Tensor], max_norm: float | None, norm_type: float = 2.0) -> Any:
     """Shrink all gradients together so that their joint norm is at most `max_norm`; return the norm before.
+
+    None has no limit: the norm is measured, and no gradient changes.
 
     >>> w = Tensor([3.0, 4.0], requires_grad=True)
     >>> (w * w).sum().backward()
     >>> clip_grad_norm_([w], 1.0), w.grad.data.round(3).tolist()
     (np.float64(10.0), [0.6, 0.8])
     """
-    if not max_norm >= 0:
-        raise ValueError(f"max_norm must be at least 0; got {max_norm!r}")
+    if max_norm is not None:
+        _at_least_0("max_norm", max_norm)
     held = [(p, p.grad.data) for p in _list(params) if p.grad is not None]
     if not held:
         return 0.0
     norms = np.stack([np.linalg.norm(np.ravel(g), norm_type) for _, g in held]).astype(np.float64)
     total: Any = np.linalg.norm(norms, norm_type)
+    if max_norm is None:
+        return total
     factor = np.fmin(max_norm / (total + 1e-6), 1.0)  # 1 if the norm is NaN
     for p, g in held:
         p.grad = Tensor(g * factor.astype(np.finfo(g.dtype).dtype))  # of the real dtype of g
@@ -49,8 +59,9 @@ def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
     >>> w.grad
     Tensor([1. , 0.2])
     """
-    if not clip_value >= 0:
-        raise ValueError(f"clip_value must be at least 0; got {clip_value!r}")
+    _at_least_0("clip_value", clip_value)
     for p in _list(params):
         if p.grad is not None:
+            if p.dtype.kind == "c":
+                raise TypeError("complex numbers have no order, so no values to clip; use clip_grad_norm_")
             p.grad = Tensor(np.clip(p.grad.data, -clip_value, clip_value))

@@ -63,9 +63,13 @@ class LBFGS(Optimizer):
             tolerance_grad=tolerance_grad, tolerance_change=tolerance_change, history_size=history_size,
             line_search_fn=line_search_fn,
         )  # fmt: skip
-        if len(self.groups) != 1:
-            raise ValueError("LBFGS moves all parameters together, so it takes only one group")
         self.memory: dict[str, Any] = {"n_iter": 0, "old_y": [], "old_s": []}
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Refuse a second group."""
+        if self.groups:
+            raise ValueError("LBFGS moves all parameters together, so it takes only one group")
+        super().add_param_group(group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take up to `max_iter` directions; return the loss before the step.  TypeError without a closure."""
@@ -147,17 +151,21 @@ class LBFGS(Optimizer):
         return r
 
     def _flat(self) -> Any:
-        return np.concatenate([p.data.ravel() for p in self.params])
+        return np.concatenate([_reals(p.data) for p in self.params])
 
     def _gradient(self) -> Any:
-        parts = [np.zeros(p.size, p.dtype) if p.grad is None else p.grad.data.ravel() for p in self.params]
-        return np.concatenate(parts)
+        parts = [np.zeros_like(p.data) if p.grad is None else p.grad.data for p in self.params]
+        return np.concatenate([_reals(part) for part in parts])
 
     def _move(self, start: Any, t: float, d: Any) -> None:
         """Set all parameters to start + t d."""
         flat = start + t * d
-        ends = np.cumsum([p.size for p in self.params])
-        news = [flat[e - p.size : e].reshape(p.shape).astype(p.dtype) for p, e in zip(self.params, ends, strict=True)]
+        sizes = [_size(p) for p in self.params]
+        parts = [flat[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
+        news = [
+            part.astype(p.data.real.dtype).view(p.dtype).reshape(p.shape)
+            for p, part in zip(self.params, parts, strict=True)
+        ]
         assign_all(self.params, news)
 
     def _at(self, closure: Callable[[], Any], start: Any, d: Any, t: float) -> Point:
@@ -173,12 +181,25 @@ class LBFGS(Optimizer):
         return super().state_dict() | {"memory": dict(self.memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        memory, size = state["memory"], sum(p.size for p in self.params)
+        memory = state.get("memory") if isinstance(state, Mapping) else None
+        if not isinstance(memory, Mapping) or not {"n_iter", "old_y", "old_s"} <= memory.keys():
+            raise ValueError('this is not a state of LBFGS: its "memory" is missing')
+        size = sum(map(_size, self.params))
         for array in (*memory["old_y"], *memory["old_s"]):
             if np.shape(array) != (size,):
                 raise ValueError(f"this state has {np.size(array)} numbers, but the optimiser moves {size}")
         super().load_state_dict(state)
         self.memory = dict(memory)
+
+
+def _reals(array: Any) -> Any:
+    """All numbers of an array in a row: complex ones as their parts, and float16 in float32."""
+    row = np.ravel(array)
+    return row.astype(np.float32) if row.dtype == np.float16 else row.view(row.real.dtype)
+
+
+def _size(p: Any) -> int:
+    return int(p.size) * (2 if p.dtype.kind == "c" else 1)
 
 
 def strong_wolfe(

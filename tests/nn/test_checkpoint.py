@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import nn
+from autograd import Tensor
 from nn.checkpoint import pack, unpack
 from nn.tensorboard import TensorBoard
 
@@ -98,7 +103,7 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
     fitted(tmp_path)
     other = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     before = other[0].weight.data
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match=r"another model, Linear\(2 -> 1\).*, not Sequential"):
         fitted(tmp_path, model=other)
     with pytest.raises(ValueError, match="has the callbacks Checkpoint, and this run Checkpoint, Early"):
         fitted(tmp_path, extra=[nn.EarlyStopping()])
@@ -111,17 +116,97 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
         fitted(tmp_path)
 
 
-def test_packing_keeps_numbers_exactly():
-    tree = {
-        "pi": 0.1 + 0.2,
-        "big": 2**127 + 1,
-        "none": None,
-        "inf": float("inf"),
-        "list": [{"a": np.float32(0.1)}, "x"],
-    }
-    back = unpack(pack(tree))
-    assert back["list"][0]["a"] == np.float32(0.1)
-    assert {k: v for k, v in back.items() if k != "list"} == {k: v for k, v in tree.items() if k != "list"}
+# ---- what a file gives back
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.complex_numbers(allow_nan=False),
+    st.text(st.characters(), max_size=5),
+    st.sampled_from([np.float16, np.float32, np.float64, np.complex64, np.int8, np.uint64, np.bool_]).flatmap(
+        lambda dtype: st.sampled_from([dtype(1), np.ones((), dtype), np.zeros((2, 0), dtype), np.ones((1, 2), dtype)])
+    ),
+)
+KEYS = st.one_of(
+    st.integers(), st.text(max_size=3), st.sampled_from(["\0array", "\0tuple", "\0"]), st.tuples(st.integers(), st.text(max_size=2)),
+    st.floats(allow_nan=False), st.none(), st.booleans(),
+)  # fmt: skip
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.lists(inner, max_size=3).map(tuple), st.dictionaries(KEYS, inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def same(a, b):
+    """Equal, with all types, down to the bits of floats."""
+    assert type(a) is type(b)
+    if isinstance(a, np.ndarray | np.generic):
+        assert a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    elif isinstance(a, dict):
+        assert [*a] == [*b] and [*map(type, a)] == [*map(type, b)]
+        for key in a:
+            same(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b, strict=True):
+            same(x, y)
+    else:
+        assert repr(a) == repr(b)
+
+
+@given(TREES)
+def test_a_state_comes_back_from_a_file_as_it_was(tree):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.npz"
+        nn.save(pack({"state": tree}), path)
+        same(unpack(nn.load(path)), {"state": tree})
+
+
+def itself():
+    found = []
+    found.append(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({1, 2}, r"x\[1\] is of type set"),
+        (Tensor(1.0), "is of type Tensor"),
+        (b"bytes", "is of type bytes"),
+        (np.array(["a"]), "holds <U1"),
+        (np.datetime64("2020"), "holds datetime64"),
+        (np.array([None]), "holds object"),
+        (np.ma.array([1], mask=[True]), "MaskedArray"),
+        (collections.OrderedDict(a=1), "OrderedDict"),
+        (collections.namedtuple("Point", "x")(1), "Point"),
+        (signal.SIGINT, "Signals"),
+        (len, "builtin_function"),
+        (itself(), "contains itself"),
+    ],
+)
+def test_a_state_that_could_not_be_restored_is_refused_when_it_is_saved(value, words, tmp_path):
+    class Held(nn.Callback):
+        def state_dict(self):
+            return {"x": [0, value]} if saving else {}
+
+    saving = False
+    with pytest.raises(ValueError, match=words):
+        pack({"x": [0, value]})
+
+    class Later(Held):
+        def on_epoch_end(self, run):
+            nonlocal saving
+            saving = True
+
+    with pytest.raises(ValueError, match="this run cannot be saved: "):
+        fitted(tmp_path, extra=[Later()])
+    assert not (tmp_path / "last.npz").exists()
 
 
 # ---- TensorBoard

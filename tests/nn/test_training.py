@@ -92,9 +92,13 @@ def test_early_stopping_brings_the_best_weights_back():
 def test_schedules_move_with_the_epochs():
     model = network()
     optimizer = nn.SGD(model.parameters(), lr=1e-3)
-    plateau = nn.ReduceLROnPlateau(nn.SGD(model.parameters(), lr=1.0), patience=0, threshold=10.0)
-    run(model, optimizer=optimizer, callbacks=[LRSchedule(nn.StepLR(optimizer, 2, 0.1)), LRSchedule(plateau, "loss")])
+    run(model, optimizer=optimizer, callbacks=[LRSchedule(nn.StepLR(optimizer, 2, 0.1))])
     assert optimizer.lr == pytest.approx(1e-5)
+    for monitor, options in (("loss", {}), (None, {}), (None, {"validation": 0.5})):
+        optimizer = nn.SGD(model.parameters(), lr=1.0)
+        plateau = nn.ReduceLROnPlateau(optimizer, patience=0, threshold=10.0)  # no epoch is an improvement
+        run(model, optimizer=optimizer, callbacks=[LRSchedule(plateau, monitor)], **options)
+        assert optimizer.lr == pytest.approx(1e-5) and plateau.epoch == 5
 
 
 def test_a_loss_that_is_no_number_names_the_operation():

@@ -10,8 +10,19 @@ import pytest
 
 import nn
 from autograd import Tensor
-from recorded import COMPLEX_START, FILE, METRICS, MIXTURES, OPTIMISERS, PLATEAUS, SCHEDULES, START
-from recorded import rates, record, trajectory
+from recorded import (
+    COMPLEX_START,
+    FILE,
+    METRICS,
+    MIXTURES,
+    OPTIMISERS,
+    PLATEAUS,
+    SCHEDULES,
+    START,
+    rates,
+    record,
+    trajectory,
+)
 from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
 
 RECORDED = json.loads(FILE.read_text())

@@ -1,0 +1,132 @@
+"""The fingerprint of a training run: what `fit` was given, as text that two runs share only if they are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor
+
+from .data import DataLoader
+from .module import Module
+
+WHOLE = 2**26  # bytes of an array that are all read; of a larger one, ROWS rows
+ROWS = 1024
+SAMPLES = 64  # of a dataset that reads its samples one by one
+
+
+def fingerprint(run: Any) -> dict[str, str]:
+    """{"data": ..., "model": ..., ...} for a run that is about to begin.
+
+    Of data it has shapes, dtypes and a digest, which reads at most 64 MiB of an array, and otherwise a sample of the
+    rows.  The weights are not in it, nor the number of epochs: a run that goes on has others.
+    """
+    given, data = run.given, run.given.get("data")
+    batches = f"{given.get('batch_size')}, shuffled"
+    if isinstance(data, DataLoader):
+        batches = f"{data.batch_size}, {'shuffled' if data.shuffle else 'in order'}{data.drop_last and ', whole'}"
+    return {
+        "data": _data(data),
+        "validation data": _validation(given.get("validation")),
+        "model": _model(run.model),
+        "optimizer": _optimizer(run),
+        "loss": described(given.get("loss")),
+        "batches": batches,
+        "metrics": ", ".join(given.get("metrics", ())),
+        "columns to watch": ", ".join(
+            f"{type(c).__name__} {c.monitor} {getattr(c, 'sign', 1)}" for c in run.callbacks if hasattr(c, "monitor")
+        ),
+    }
+
+
+def _model(model: Any) -> str:
+    state = "; ".join(f"{name} {a.shape} {a.dtype}" for name, a in model.state_dict().items())
+    return f"{_text(model) if isinstance(model, Module) else type(model).__name__}: {state}"
+
+
+def _optimizer(run: Any) -> str:
+    """The options with which the run began: a schedule knows the rates before it changed them."""
+    groups = run.optimizer.groups
+    rates = [group.get("initial_lr", group["lr"]) for group in groups]
+    for callback in run.callbacks:
+        schedule = getattr(callback, "schedule", None)
+        if getattr(schedule, "optimizer", None) is run.optimizer and len(getattr(schedule, "base_lrs", ())) == len(groups):
+            rates = schedule.base_lrs
+            break
+    parts = []
+    for group, rate in zip(groups, rates, strict=True):
+        options = {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
+        parts.append(f"{len(group['params'])} parameters, lr {rate!r}, {options}")
+    return f"{type(run.optimizer).__name__}: {'; '.join(parts)}"
+
+
+def described(thing: Any) -> str:
+    """A function by its name, and an object by its class and its attributes."""
+    if thing is None:
+        return "default"
+    if not hasattr(thing, "__dict__") or hasattr(thing, "__qualname__"):
+        return getattr(thing, "__qualname__", _text(thing))
+    parts = [f"{name}={_value(value)}" for name, value in sorted(vars(thing).items()) if name[0] != "_"]
+    return f"{type(thing).__name__}({', '.join(parts)})"
+
+
+def _value(value: Any) -> str:
+    value = value.data if isinstance(value, Tensor) else value
+    return digest(value) if isinstance(value, np.ndarray) else _text(value)
+
+
+def _text(thing: Any) -> str:
+    return re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(thing).split()))
+
+
+# ---- data
+
+
+def _validation(validation: Any) -> str:
+    if validation is None or isinstance(validation, float):
+        return str(validation)
+    if isinstance(validation, tuple):
+        return ", ".join(_rows_of(part) for part in validation)
+    return _data(validation)
+
+
+def _data(data: Any) -> str:
+    """The outline and digest of a dataset, a loader or None."""
+    if isinstance(data, DataLoader):
+        data = data.dataset
+    if data is None:
+        return "none"
+    arrays = getattr(data, "arrays", None)
+    if arrays is not None and all(type(a) is np.ndarray for a in arrays):
+        return ", ".join(map(_rows_of, arrays))
+    return f"{len(data)} samples of {_sampled(data, ROWS if arrays is not None else SAMPLES)}"
+
+
+def _rows_of(array: Any) -> str:
+    array = array.data if isinstance(array, Tensor) else array if hasattr(array, "dtype") else np.asarray(array)
+    few = array if array.nbytes <= WHOLE else array[_spread(len(array), ROWS)]
+    return f"{array.shape} {digest(few)}"
+
+
+def _spread(n: int, count: int) -> Any:
+    return np.unique(np.linspace(0, n - 1, min(n, count)).astype(np.intp))
+
+
+def _sampled(data: Any, count: int) -> str:
+    """A digest of some samples; only their outline if they differ when they are read again, as augmented ones do."""
+    read = getattr(data, "batch", None) or (lambda rows: tuple(zip(*(data[int(i)] for i in rows), strict=True)))
+    rows = _spread(len(data), count)
+    first, again = ([np.asarray(part) for part in read(rows)] for _ in range(2))
+    if all(map(np.array_equal, first, again)):
+        return ", ".join(f"{part.shape[1:]} {digest(part)}" for part in first)
+    return ", ".join(f"{part.shape[1:]} {part.dtype}" for part in first)
+
+
+def digest(array: Any) -> str:
+    """The dtype and a digest of the bytes of an array."""
+    if array.dtype.hasobject:
+        return f"{array.dtype}"
+    return f"{array.dtype} {hashlib.blake2b(array.tobytes(), digest_size=8).hexdigest()}"

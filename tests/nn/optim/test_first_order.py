@@ -1,0 +1,258 @@
+"""What holds for every optimiser: dtypes, complex weights, closures, groups that are added, and states."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import autograd
+import nn
+from autograd import Tensor, no_grad
+
+EVERY = [
+    ("SGD", {}),
+    ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("Adam", {}),
+    ("Adam", {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
+    ("AdamW", {}),
+    ("RMSprop", {}),
+    ("RMSprop", {"centered": True, "momentum": 0.9}),
+    ("Adagrad", {"lr_decay": 0.1}),
+    ("Adadelta", {"weight_decay": 0.1}),
+]
+IDS = [f"{name}-{i}" for i, (name, _) in enumerate(EVERY)]
+every = pytest.mark.parametrize(("name", "options"), EVERY, ids=IDS)
+DTYPES = [np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128]
+
+
+def made(name, options, params, **more):
+    return getattr(nn, name)(params, **{"lr": 0.01, **options, **more})
+
+
+def weight(shape=(3,), dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape) + (1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else 0)
+    return Tensor(np.asarray(x, dtype), requires_grad=True)
+
+
+def loss_of(w):
+    return (w.real**2).sum() + (w.imag**2).sum() * 0.5 if w.dtype.kind == "c" else (w * w).sum()
+
+
+def stepped(optimizer, params, steps):
+    for _ in range(steps):
+        optimizer.zero_grad()
+        for p in params:
+            loss_of(p).backward()
+        optimizer.step()
+    return [p.data for p in params]
+
+
+def same(found, wanted):
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- dtypes
+
+
+@every
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-3, 1.0])
+def test_weights_stay_finite_and_of_their_dtype(name, options, dtype, size):
+    for shape in ((), (3,), (2, 2), (0,)):
+        w = weight(shape, dtype)
+        optimizer = made(name, options, [w])
+        for _ in range(3):
+            w.grad = Tensor(np.full(shape, size).astype(dtype))
+            with np.errstate(all="raise", under="ignore"):
+                optimizer.step()
+            assert w.dtype == dtype and w.shape == shape and np.isfinite(w.data).all()
+        for value in optimizer.state[0].values():
+            assert np.ndim(value) == 0 or value.shape == shape
+
+
+@every
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-5, 1e-3, 1.0, 200.0])
+def test_float16_weights_move_as_float32_ones_do(name, options, size):
+    found = []
+    for dtype in (np.float16, np.float32):
+        w = Tensor(np.float16([1.0, -2.0, 0.5]).astype(dtype), requires_grad=True)
+        w.grad = Tensor(np.full(3, np.float16(size)).astype(dtype))
+        made(name, options, [w], lr=0.125).step()
+        found.append(w.data)
+    np.testing.assert_allclose(found[0].astype(np.float32), found[1], rtol=2e-3)
+
+
+@every
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_real_and_imaginary_parts_move_as_weights_of_their_own(name, options, compiled, shape):
+    w = weight(shape, np.complex128)
+    parts = [Tensor(w.data.real.copy(), requires_grad=True), Tensor(w.data.imag.copy(), requires_grad=True)]
+    whole, apart = made(name, options, [w]), made(name, options, parts)
+
+    def step():
+        whole.zero_grad()
+        apart.zero_grad()
+        loss_of(w).backward()
+        ((parts[0] ** 2).sum() + (parts[1] ** 2).sum() * 0.5).backward()
+        whole.step()
+        apart.step()
+
+    step = autograd.compile(step) if compiled else step
+    for _ in range(5):
+        step()
+        np.testing.assert_allclose(w.data, parts[0].data + 1j * parts[1].data, rtol=1e-12)
+
+
+@every
+@pytest.mark.parametrize("before", DTYPES[:4])
+@pytest.mark.parametrize("after", DTYPES[:4])
+def test_a_state_has_the_dtype_of_weights_that_were_converted_or_loaded_into(name, options, before, after):
+    narrow = {np.float16: np.float32} if name != "SGD" else {}
+    model = nn.Module()
+    model.w = nn.Parameter(weight(dtype=before).data)
+    optimizer = made(name, options, [model.w])
+    stepped(optimizer, [model.w], 2)
+    kept = optimizer.state_dict()
+    model.to(after)
+    stepped(optimizer, [model.w], 1)
+    other = made(name, options, [weight(dtype=after)])
+    other.load_state_dict(kept)
+    for state in (optimizer.state[0], other.state[0]):
+        assert all(value.dtype == narrow.get(after, after) for value in state.values() if np.ndim(value))
+        assert state.keys() == kept["state"][0].keys()
+    stepped(other, other.params, 1)
+    assert other.params[0].dtype == after
+
+
+def test_a_complex_state_is_refused_for_a_real_weight():
+    optimizer = made("Adam", {}, [weight(dtype=np.complex128)])
+    stepped(optimizer, optimizer.params, 1)
+    with pytest.raises(ValueError, match="mean of parameter 0 is complex"):
+        made("Adam", {}, [weight()]).load_state_dict(optimizer.state_dict())
+
+
+def test_lbfgs_moves_complex_and_float16_weights():
+    for dtype, near in ((np.complex128, 1e-6), (np.complex64, 1e-4), (np.float16, 1e-2)):
+        params = [weight((2, 2), dtype), weight((), dtype)]
+        optimizer = nn.LBFGS(params, line_search_fn="strong_wolfe")
+
+        def closure(optimizer=optimizer, params=params):
+            optimizer.zero_grad()
+            total = loss_of(params[0] - 1) + loss_of(params[1] - 1) * 2
+            total.backward()
+            return total
+
+        for _ in range(3):
+            optimizer.step(closure)
+        for p in params:
+            assert p.dtype == dtype and np.abs(p.data - 1).max() < near
+
+
+# ---- PyTorch's calls
+
+
+@every
+def test_a_closure_is_called_first_and_its_loss_returned(name, options):
+    plain, called = weight(), weight()
+    stepped(made(name, options, [plain]), [plain], 3)
+    optimizer = made(name, options, [called])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(called)
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        before = loss_of(called).item()
+        with no_grad():
+            loss = optimizer.step(closure)
+        assert loss.item() == before
+    np.testing.assert_array_equal(called.data, plain.data)
+    assert optimizer.step() is None
+    with pytest.raises(TypeError, match="takes a function that computes the loss; got Tensor"):
+        optimizer.step(loss)
+
+
+@every
+def test_a_group_can_be_added(name, options):
+    first, second = weight(seed=1), weight(seed=2)
+    optimizer = made(name, options, [first])
+    optimizer.add_param_group({"params": second, "lr": 0.5})
+    others = [weight(seed=1), weight(seed=2)]
+    other = made(name, options, [{"params": others[:1]}, {"params": others[1:], "lr": 0.5}])
+    same(stepped(optimizer, [first, second], 3), stepped(other, others, 3))
+    again = made(name, options, [weight(seed=1)])
+    stepped(again, again.params, 2)
+    again.add_param_group({"params": [weight(seed=2)]})  # later, with a state already
+    stepped(again, again.params, 2)
+    assert len(again.state) == len(again.params) == 2
+    again.load_state_dict(again.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("group", "kind", "words"),
+    [
+        ([], TypeError, r"or groups {.params.: \[...\], ...}; got \[\]"),
+        ({"lr": 0.1}, TypeError, "or groups"),
+        ({"params": [3.0]}, TypeError, "parameter 1 is not a leaf Tensor"),
+        ({"params": [weight()], "speed": 1}, ValueError, "no option speed"),
+        ({"params": [weight()], "lr": -1}, ValueError, "learning rate"),
+        (None, ValueError, "the same parameter twice"),
+    ],
+)
+def test_a_group_that_does_not_fit_changes_nothing(group, kind, words):
+    optimizer = nn.Adam([weight()])
+    group = {"params": optimizer.params} if group is None else group
+    with pytest.raises(kind, match=words):
+        optimizer.add_param_group(group)
+    assert len(optimizer.groups) == len(optimizer.params) == len(optimizer.state) == 1
+    with pytest.raises(ValueError, match="only one group"):
+        nn.LBFGS([weight()]).add_param_group({"params": [weight()]})
+
+
+@pytest.mark.parametrize("holder", [nn.Adam, lambda params: model_of(params)])
+def test_gradients_are_cleared_or_set_to_zeros(holder):
+    params = [nn.Parameter([1.0, 2.0]), nn.Parameter(3.0), nn.Parameter(1.0)]
+    held = holder(params)
+    for set_to_none in (False, True):
+        for p in params[:2]:
+            loss_of(p).backward()
+        held.zero_grad(set_to_none=set_to_none)
+        found = [None if p.grad is None else p.grad.tolist() for p in params]
+        assert found == ([None] * 3 if set_to_none else [[0.0, 0.0], 0.0, None])
+
+
+def model_of(params):
+    model = nn.Module()
+    model.params = params
+    return model
+
+
+def test_next_takes_the_parameters_one_after_the_other():
+    model = nn.Linear(2, 3)
+    found = model.parameters()
+    assert next(model.parameters()) is model.weight and next(model.parameters()) is model.weight
+    assert next(found) is model.weight and next(found) is model.bias and len(found) == 2
+    with pytest.raises(StopIteration):
+        next(found)
+    assert [*found] == [model.weight, model.bias]
+
+
+def test_clipping_says_what_it_takes():
+    w = weight(dtype=np.complex128)
+    loss_of(w).backward()
+    for clip, name in ((nn.clip_grad_norm_, "max_norm"), (nn.clip_grad_value_, "clip_value")):
+        for wrong in ([], "1", float("nan"), -1):
+            with pytest.raises(ValueError, match=f"{name} must be a number, at least 0"):
+                clip([w], wrong)
+    before = w.grad.data
+    assert nn.clip_grad_norm_([w], None) == np.linalg.norm(before) > 1 and w.grad.data is before
+    with pytest.raises(ValueError, match="clip_value must be a number"):
+        nn.clip_grad_value_([w], None)
+    with pytest.raises(TypeError, match="use clip_grad_norm_"):
+        nn.clip_grad_value_([w], 1.0)
+    assert nn.clip_grad_norm_([w], 1.0) > 1 >= np.linalg.norm(w.grad.data)
