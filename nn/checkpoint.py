@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from autograd import Tensor
 
 from . import init
 from .callbacks import Callback, TrainingRun, latest, monitored, sign_of
@@ -37,10 +40,8 @@ class Checkpoint(Callback):
 
     def on_resume(self, run: TrainingRun) -> None:
         if run.fingerprint is None:
-            drawn = [(generator, generator.bit_generator.state) for generator in _generators(run)]
-            run.fingerprint = fingerprint(run)
-            for generator, state in drawn:  # reading samples may draw
-                generator.bit_generator.state = state
+            with undrawn(run):
+                run.fingerprint = fingerprint(run)
         last = self.folder / "last.npz"
         if not last.exists():
             return
@@ -88,11 +89,30 @@ def _generators(run: TrainingRun) -> list[np.random.Generator]:
     return list({id(generator): generator for generator in found}.values())
 
 
+@contextmanager
+def undrawn(run: TrainingRun) -> Iterator[None]:
+    """Inside the block samples are read outside of training: what they draw at random is not drawn from the run."""
+    states = [(generator, generator.bit_generator.state) for generator in _generators(run)]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.bit_generator.state = state
+
+
+def _unsaved(model: Any) -> list[Any]:
+    """The buffers that stay out of the model's state, but may change in a forward pass."""
+    saved = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
+    own = [value for module in model.modules() for value in vars(module).values()]
+    return [x for x in own if isinstance(x, Tensor) and x.is_leaf and not x.requires_grad and id(x) not in saved]
+
+
 def _state(run: TrainingRun) -> dict[str, Any]:
     """Everything that the next epoch depends on, and the fingerprint of the run."""
     return {
         "run": run.fingerprint,
         "model": run.model.state_dict(),
+        "buffers": [tensor.data for tensor in _unsaved(run.model)],
         "optimizer": run.optimizer.state_dict(),
         "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in run.callbacks],
         "generators": [generator.bit_generator.state for generator in _generators(run)],
@@ -106,6 +126,8 @@ def _state(run: TrainingRun) -> dict[str, Any]:
 def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
     """Restore the result of `_state`."""
     run.model.load_state_dict(state["model"])
+    for tensor, array in zip(_unsaved(run.model), state["buffers"], strict=True):
+        tensor.assign(array)
     run.optimizer.load_state_dict(state["optimizer"])
     for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
         callback.reset()
@@ -122,7 +144,7 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
         return
-    kinds = {"run": dict, "model": dict, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
+    kinds = {"run": dict, "model": dict, "buffers": list, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
     yield from (f"its {key} is {state[key]!r:.40}" for key, kind in kinds.items() if not isinstance(state[key], kind))
     if type(state["epoch"]) is not int or state["epoch"] < 1:
         yield f"its epoch is {state['epoch']!r:.40}"

@@ -43,8 +43,16 @@ def fingerprint(run: Any) -> dict[str, str]:
 
 
 def _model(model: Any) -> str:
-    state = "; ".join(f"{name} {a.shape} {a.dtype}" for name, a in model.state_dict().items())
-    return f"{_text(model) if isinstance(model, Module) else type(model).__name__}: {state}"
+    """The layers with their options, and the shapes and dtypes of the weights."""
+    layers = _text(model) if isinstance(model, Module) else type(model).__name__
+    options = [
+        f"{path}.{name}={value!r}"
+        for path, module in model.named_modules()
+        for name, value in sorted(vars(module).items())
+        if isinstance(value, int | float | str) and name != "training" and name[0] != "_"
+    ]
+    state = [f"{name} {array.shape} {array.dtype}" for name, array in model.state_dict().items()]
+    return f"{layers}: {'; '.join([*options, *state])}"
 
 
 def _optimizer(run: Any) -> str:

@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import nn
 from autograd import Tensor
+from callbacks import SCHEDULES, Counts
 from nn.checkpoint import pack, unpack
 from nn.tensorboard import TensorBoard
 
@@ -114,6 +115,109 @@ def test_a_checkpoint_of_another_run_is_refused_before_anything_changes(tmp_path
     nn.save({"a": np.zeros(2)}, tmp_path / "last.npz")
     with pytest.raises(ValueError, match="not a checkpoint"):
         fitted(tmp_path)
+
+
+# ---- every optimiser, schedule and callback
+
+OPTIMISERS = {
+    "SGD": lambda groups: nn.SGD(groups, lr=0.05, momentum=0.9, nesterov=True),
+    "Adam": lambda groups: nn.Adam(groups, lr=0.01, amsgrad=True, betas=(0.8, 0.9)),
+    "AdamW": lambda groups: nn.AdamW(groups, lr=0.01),
+    "RMSprop": lambda groups: nn.RMSprop(groups, lr=0.01, centered=True, momentum=0.5),
+    "Adagrad": lambda groups: nn.Adagrad(groups, lr=0.1, lr_decay=0.1),
+    "Adadelta": lambda groups: nn.Adadelta(groups),
+    "LBFGS": lambda groups: nn.LBFGS([p for group in groups for p in group["params"]], lr=0.1, max_iter=3),
+    "LBFGS, searching": lambda groups: nn.LBFGS(
+        [p for group in groups for p in group["params"]], max_iter=3, history_size=2, line_search_fn="strong_wolfe"
+    ),
+}
+
+
+class Drifting(nn.Module):
+    """A layer with a buffer that its state leaves out, and a generator of its own."""
+
+    def __init__(self):
+        self.register_buffer("drift", np.zeros((), np.float32), persistent=False)
+        self.generator = np.random.default_rng(3)
+
+    def forward(self, x):
+        if self.training:
+            self.drift.assign(self.drift.data + np.float32(self.generator.normal() * 0.01))
+        return x + self.drift.data
+
+
+class Noisy(nn.TensorDataset):
+    """Rows with noise of a generator of its own."""
+
+    def __init__(self, *arrays):
+        super().__init__(*arrays)
+        self.generator = np.random.default_rng(4)
+
+    def batch(self, rows):
+        x, y = super().batch(rows)
+        return x + self.generator.normal(size=x.shape).astype(np.float32) * 0.01, y
+
+
+def whole_run(make, schedule, folder, dtype, epochs=4, stop_in=None):
+    """Train, and be interrupted in the middle of epoch `stop_in`; return everything that a run leaves."""
+    nn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), Drifting(), nn.Dropout(0.2), nn.Linear(4, 2)).to(dtype)
+    X = np.random.default_rng(0).normal(size=(24, 3)).astype(dtype)
+    Y = (X[:, 0] > 0).astype(int)
+    groups = [{"params": model.parameters()[:2]}, {"params": model.parameters()[2:]}]
+    optimizer = make(groups)
+    own = [Counts(limit=4), nn.TrackPredictions(X[:2]), nn.Film(X[:2]), nn.EarlyStopping("loss", patience=3)]
+    if schedule is not None:
+        own.append(nn.LRSchedule(schedule(optimizer)))
+    if folder is not None:
+        own.append(nn.Checkpoint(folder))
+    steps = []
+
+    def loss(p, y):
+        steps.append(len(y))
+        if stop_in is not None and len(history()) == stop_in - 1 and len(steps) > 1:
+            raise KeyboardInterrupt
+        return nn.CrossEntropyLoss()(p, y)
+
+    def history():
+        return own[1].probabilities  # one item per epoch
+
+    loss.__qualname__ = "loss"
+    loader = nn.DataLoader(Noisy(X, Y), 8, shuffle=True, generator=np.random.default_rng(2))
+    found = nn.fit(
+        model, loader, epochs=epochs, optimizer=optimizer, loss=loss, validation=(X[:6], Y[:6]), metrics=["accuracy"],
+        callbacks=own, progress=False,
+    )  # fmt: skip
+    if stop_in is not None:
+        assert found.stopped == f"interrupted in epoch {stop_in}"
+        return None
+    callbacks = [callback.state_dict() for callback in own[: 4 + (schedule is not None)]]
+    draws = [g.random() for g in (nn.init.default_generator(), loader.generator, model[2].generator)]
+    return {
+        "model": model.state_dict(), "optimizer": optimizer.state_dict(), "callbacks": callbacks, "draws": draws,
+        "history": dict(found), "stopped": found.stopped, "drift": model[2].drift.data,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("schedule", [None, *SCHEDULES])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_run_interrupted_in_any_epoch_goes_on_as_if_it_had_not_been(name, schedule, tmp_path):
+    epochs = (2, 3, 4) if schedule is None or name == "SGD" else (2 + (len(name) + len(schedule)) % 3,)
+    make, schedule = OPTIMISERS[name], SCHEDULES.get(schedule)
+    expected = whole_run(make, schedule, None, np.float32)
+    for first in epochs:
+        folder = tmp_path / str(first)
+        whole_run(make, schedule, folder, np.float32, stop_in=first)
+        same(whole_run(make, schedule, folder, np.float32), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+@pytest.mark.parametrize("name", [name for name in OPTIMISERS if "LBFGS" not in name])
+def test_a_run_of_any_dtype_goes_on(name, dtype, tmp_path):
+    expected = whole_run(OPTIMISERS[name], None, None, dtype)
+    for first in (2, 3):  # interrupted twice
+        whole_run(OPTIMISERS[name], None, tmp_path, dtype, stop_in=first)
+    same(whole_run(OPTIMISERS[name], None, tmp_path, dtype), expected)
 
 
 # ---- what a file gives back

@@ -1,0 +1,196 @@
+"""The fingerprint of a run: one for the same run, another for any change of data, model or settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import nn
+from nn import fingerprint as module
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 3)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+def network(*layers):
+    nn.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), *(layers or [nn.Tanh(), nn.Dropout(0.2)]), nn.Linear(4, 2))
+
+
+def fitted(folder, X=X, Y=Y, model=None, make=nn.Adam, lr=0.01, callbacks=(), **options):
+    model = network() if model is None else model
+    optimizer = make(model.parameters(), lr=lr)
+    options = {"epochs": 2, "batch_size": 16} | options
+    extra = [callback(optimizer) if callback is plateau else callback() for callback in callbacks]
+    return nn.fit(model, X, Y, optimizer=optimizer, callbacks=[nn.Checkpoint(folder), *extra], progress=False, **options)
+
+
+def plateau(optimizer):
+    return nn.LRSchedule(nn.ReduceLROnPlateau(optimizer, patience=0, threshold=0.99))
+
+
+def changed(array, place, value):
+    other = array.copy()
+    other[place] = value
+    return other
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Images(nn.Dataset):
+    """A dataset that reads one sample at a time, and may draw at random."""
+
+    def __init__(self, arrays, noise=0.0):
+        self.parts, self.noise, self.generator = arrays, noise, np.random.default_rng(5)
+
+    def __len__(self):
+        return len(self.parts[0])
+
+    def __getitem__(self, i):
+        x, y = (part[i] for part in self.parts)
+        return (x + self.noise * self.generator.normal(size=x.shape)).astype(np.float32), y
+
+
+def loader(batch_size=8, **options):
+    return nn.DataLoader(nn.TensorDataset(X, Y), batch_size, **options)
+
+
+def loss(p, y):
+    return nn.CrossEntropyLoss()(p, y)
+
+
+WEIGHTS = np.float32([1.0, 2.0])
+BASE = {
+    "plain": {},
+    "labels held out": {"validation": 0.25, "metrics": ["accuracy"]},
+    "a pair": {"validation": (X[:5], Y[:5])},
+    "a loader": {"X": loader(shuffle=True), "Y": None},
+    "a dataset": {"X": Images((X, Y)), "Y": None},
+    "normed": {"model": network(nn.BatchNorm1d(4))},
+    "weighted": {"loss": nn.CrossEntropyLoss(weight=WEIGHTS)},
+    "watched": {"callbacks": [nn.EarlyStopping]},
+}
+CHANGES = [
+    ("plain", {"X": changed(X, (39, 2), 0.5)}, "data"),
+    ("plain", {"Y": changed(Y, 0, 1 - Y[0])}, "data"),
+    ("plain", {"X": X.astype(np.float64)}, "data"),
+    ("plain", {"Y": Y.astype(np.int32)}, "data"),
+    ("plain", {"X": X[:-1], "Y": Y[:-1]}, "data"),
+    ("plain", {"X": X[::-1], "Y": Y[::-1]}, "data"),
+    ("plain", {"model": network(nn.ReLU(), nn.Dropout(0.2))}, "model"),
+    ("plain", {"model": network(nn.Tanh(), nn.Dropout(0.3))}, "model"),
+    ("plain", {"model": network().double()}, "model"),
+    ("normed", {"model": network(nn.BatchNorm1d(4, momentum=0.2))}, "model"),
+    ("normed", {"model": network(nn.BatchNorm1d(4, eps=1e-3))}, "model"),
+    ("plain", {"model": network(nn.Tanh(), Doubled(4, 4))}, "model"),
+    ("plain", {"lr": 0.02}, "optimizer"),
+    ("plain", {"make": nn.AdamW}, "optimizer"),
+    ("plain", {"make": lambda p, lr: nn.Adam(p, lr, betas=(0.5, 0.9))}, "optimizer"),
+    ("plain", {"make": lambda p, lr: nn.Adam(p[:2], lr)}, "optimizer"),
+    ("plain", {"loss": nn.CrossEntropyLoss(reduction="sum")}, "loss"),
+    ("plain", {"loss": loss}, "loss"),
+    ("plain", {"batch_size": 8}, "batches"),
+    ("plain", {"metrics": ["accuracy"]}, "metrics"),
+    ("plain", {"validation": 0.5}, "validation data"),
+    ("labels held out", {"validation": 0.5}, "validation data"),
+    ("a pair", {"validation": (X[:5], 1 - Y[:5])}, "validation data"),
+    ("a pair", {"validation": nn.TensorDataset(X[5:10], Y[5:10])}, "validation data"),
+    ("a loader", {"X": loader(shuffle=True, drop_last=True)}, "batches"),
+    ("a loader", {"X": loader()}, "batches"),
+    ("a loader", {"X": loader(4, shuffle=True)}, "batches"),
+    ("a loader", {"X": nn.DataLoader(nn.TensorDataset(X, 1 - Y), 8, shuffle=True)}, "data"),
+    ("a dataset", {"X": Images((changed(X, (0, 0), 9.0), Y))}, "data"),
+    ("weighted", {"loss": nn.CrossEntropyLoss(weight=WEIGHTS * 2)}, "loss"),
+    ("weighted", {"loss": nn.CrossEntropyLoss()}, "loss"),
+    ("watched", {"callbacks": [lambda: nn.EarlyStopping("loss", mode="max")]}, "columns to watch"),
+]
+
+
+@pytest.mark.parametrize(("base", "change", "words"), CHANGES)
+def test_a_run_with_any_other_data_model_or_setting_is_refused(base, change, words, tmp_path):
+    before = BASE[base]
+    history = fitted(tmp_path, **before)
+    model = change.get("model", network())
+    weights = model.state_dict()
+    with pytest.raises(ValueError, match=f"not a checkpoint of this run: it has another {words}, .* remove it"):
+        fitted(tmp_path, **{**before, "model": model, **change})
+    assert all(model.state_dict()[name] is array for name, array in weights.items())
+    assert fitted(tmp_path, **before) == history  # and the file is as it was
+    longer = fitted(tmp_path, **{**before, "epochs": 3})
+    assert longer["loss"][:2] == history["loss"] and longer.epochs == 3
+
+
+def test_the_rates_that_a_run_has_changed_itself_do_not_matter(tmp_path):
+    for callback in (plateau, lambda: nn.EarlyStopping()):
+        folder = tmp_path / callback.__name__
+        model = network()
+        optimizer = nn.SGD(model.parameters(), lr=0.1)
+        callbacks = [nn.Checkpoint(folder), callback(optimizer) if callback is plateau else callback()]
+        for epochs in (3, 5):
+            found = nn.fit(model, X, Y, epochs=epochs, optimizer=optimizer, callbacks=callbacks, progress=False)
+            assert found.epochs == epochs
+    assert optimizer.lr == 0.1
+
+
+def test_samples_that_differ_at_every_reading_are_known_by_their_outline(tmp_path):
+    data = Images((X, Y), noise=0.1)
+    fitted(tmp_path, X=data, Y=None)
+    assert fitted(tmp_path, X=Images((X, Y), noise=0.1), Y=None, epochs=3).epochs == 3
+    with pytest.raises(ValueError, match="another data, 40 samples of"):
+        fitted(tmp_path, X=Images((X[:30], Y[:30]), noise=0.1), Y=None)
+
+
+def test_a_checkpoint_does_not_change_a_run_of_samples_that_are_drawn(tmp_path):
+    plain = network()
+    options = {"epochs": 2, "progress": False}
+    history = nn.fit(plain, Images((X, Y), noise=0.1), **options)
+    kept = network()
+    assert nn.fit(kept, Images((X, Y), noise=0.1), callbacks=[nn.Checkpoint(tmp_path)], **options) == history
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_of_large_arrays_rows_are_read_and_of_labels_all(mapped, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WHOLE", 1000)
+    rows = np.arange(30_000.0).reshape(10_000, 3)
+    labels = np.zeros(100, np.int8)
+    read = []
+    monkeypatch.setattr(module, "digest", lambda a: read.append(a.nbytes) or module_digest(a))
+
+    def described(rows, labels):
+        if mapped:
+            for name, array in (("rows", rows), ("labels", labels)):
+                np.save(tmp_path / f"{name}.npy", array)
+            return module._data(nn.MappedDataset(tmp_path / "rows.npy", tmp_path / "rows.npy"))
+        return module._rows_of(rows) + module._rows_of(labels)
+
+    first = described(rows, labels)
+    assert described(rows.copy(), labels) == first and max(read) <= 1024 * 24
+    assert described(changed(rows, (0, 0), 5.0), labels) != first != described(changed(rows, (9999, 2), 5.0), labels)
+    assert mapped or described(rows, changed(labels, 50, 1)) != first
+
+
+module_digest = module.digest
+PROGRAM = """
+import numpy as np, nn
+from nn.fingerprint import fingerprint
+from nn.callbacks import TrainingRun
+model = nn.Sequential(nn.Linear(2, 2), nn.Function(lambda x: x * 2) if hasattr(nn, "Function") else nn.Tanh())
+run = TrainingRun(model, nn.SGD(model.parameters(), 0.1), None, np.random.default_rng(), [])
+run.given = {"data": nn.TensorDataset(np.ones((3, 2))), "loss": lambda p, y: p.sum(), "metrics": ["accuracy"]}
+print(fingerprint(run))
+"""
+
+
+def test_it_is_the_same_in_every_process():
+    found = {
+        subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1 and "0x" not in found.pop()
