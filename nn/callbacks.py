@@ -179,7 +179,9 @@ class LRSchedule(Callback):
                 f"LRSchedule takes a schedule, such as nn.StepLR(optimizer, 10); got {type(schedule).__name__}"
             )
         if monitor is not None and isinstance(schedule, Schedule):
-            raise ValueError(f"{type(schedule).__name__} follows the epochs alone; only ReduceLROnPlateau takes monitor")
+            raise ValueError(
+                f"{type(schedule).__name__} follows the epochs alone; only ReduceLROnPlateau takes monitor"
+            )
         self.schedule, self.monitor = schedule, monitor
 
     def on_begin(self, run: TrainingRun) -> None:
@@ -188,7 +190,7 @@ class LRSchedule(Callback):
             raise ValueError(f"this {name} changes the rate of another optimiser than the one that fit was given")
         if not run.epoch and epoch and any(self.schedule is used for used in _scheduled):
             raise ValueError(
-                f"this {name} is at epoch {epoch} of an earlier run: call its restart() to begin anew, or make a new one"
+                f"this {name} is at epoch {epoch} of an earlier run: call its restart() to begin anew, or make another"
             )
         if isinstance(self.schedule, Schedule | ReduceLROnPlateau):
             _scheduled.add(self.schedule)

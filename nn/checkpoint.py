@@ -144,14 +144,23 @@ def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
         return
-    kinds = {"run": dict, "model": dict, "buffers": list, "optimizer": dict, "callbacks": list, "generators": list, "history": dict, "stopped": str}
+    kinds = {
+        "run": dict,
+        "model": dict,
+        "buffers": list,
+        "optimizer": dict,
+        "callbacks": list,
+        "generators": list,
+        "history": dict,
+        "stopped": str,
+    }
     yield from (f"its {key} is {state[key]!r:.40}" for key, kind in kinds.items() if not isinstance(state[key], kind))
     if type(state["epoch"]) is not int or state["epoch"] < 1:
         yield f"its epoch is {state['epoch']!r:.40}"
     if isinstance(theirs := state["run"], dict):
         for name, text in (run.fingerprint or {}).items():
-            if text != theirs.get(name):
-                yield f"it has another {name}, {_outline(theirs.get(name), text)}, not {_outline(text, theirs.get(name))}"
+            if text != (other := theirs.get(name)):
+                yield f"another {name}: {_outline(other, text)} then, {_outline(text, other)} now"
     split, known = state["split"], run.split
     if (split is None) != (known is None) or (known is not None and np.shape(split) != np.shape(known)):
         yield "it held out other samples"
@@ -198,7 +207,11 @@ def pack(tree: Any) -> dict[str, Any]:
         if isinstance(value, np.generic | np.ndarray) and not isinstance(value, np.ma.MaskedArray | np.matrix):
             if value.dtype.kind not in "fciub":
                 raise ValueError(f"{path or 'it'} holds {value.dtype}, but a checkpoint holds numbers")
-            return kept(np.asarray(value), "array" if isinstance(value, np.ndarray) else "number")
+            if not isinstance(value, np.ndarray):
+                return kept(np.asarray(value), "number")
+            if value.flags.f_contiguous and not value.flags.c_contiguous:  # sums over it have other bits by rows
+                return kept(value.T, "columns")
+            return kept(np.asarray(value), "array")
         if type(value) is dict:
             if all(type(key) is str and key[:1] != "\0" for key in value):
                 return {key: part(item, f"{path}.{key}") for key, item in value.items()}
@@ -209,8 +222,8 @@ def pack(tree: Any) -> dict[str, Any]:
         if type(value) is complex:
             return {"\0complex": [value.real, value.imag]}
         raise ValueError(
-            f"{path.lstrip('.') or 'it'} is of type {type(value).__name__}, which a checkpoint cannot restore; it takes "
-            f"numbers, strings, None, arrays, and lists, tuples and dicts of these"
+            f"{path.lstrip('.') or 'it'} is of type {type(value).__name__}, which a checkpoint cannot restore; it "
+            f"takes numbers, strings, None, arrays, and lists, tuples and dicts of these"
         )
 
     try:
@@ -233,8 +246,9 @@ def unpack(arrays: Mapping[str, Any]) -> Any:
         return {key: part(item) for key, item in value.items()}
 
     def special(kind: str, value: Any) -> Any:
-        if kind in ("array", "number"):
-            return arrays[value] if kind == "array" else arrays[value][()]
+        if kind in ("array", "columns", "number"):
+            array = arrays[value]
+            return array if kind == "array" else array.T if kind == "columns" else array[()]
         if kind == "dict":
             return {part(key): part(item) for key, item in value}
         if kind == "tuple":

@@ -61,8 +61,9 @@ def _optimizer(run: Any) -> str:
     rates = [group.get("initial_lr", group["lr"]) for group in groups]
     for callback in run.callbacks:
         schedule = getattr(callback, "schedule", None)
-        if getattr(schedule, "optimizer", None) is run.optimizer and len(getattr(schedule, "base_lrs", ())) == len(groups):
-            rates = schedule.base_lrs
+        known = getattr(schedule, "base_lrs", ())
+        if getattr(schedule, "optimizer", None) is run.optimizer and len(known) == len(groups):
+            rates = list(known)
             break
     parts = []
     for group, rate in zip(groups, rates, strict=True):

@@ -82,7 +82,7 @@ class Film(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
-        self.health = [[LayerHealth(*layer) for layer in layers] for layers in self.health]
+        self.health = [[LayerHealth(*layer) for layer in layers] for layers in state["health"]]
 
     def surface(self) -> Surface:
         """The loss around the final weights, and the path of the run."""

@@ -26,7 +26,9 @@ def fitted(folder, X=X, Y=Y, model=None, make=nn.Adam, lr=0.01, callbacks=(), **
     optimizer = make(model.parameters(), lr=lr)
     options = {"epochs": 2, "batch_size": 16} | options
     extra = [callback(optimizer) if callback is plateau else callback() for callback in callbacks]
-    return nn.fit(model, X, Y, optimizer=optimizer, callbacks=[nn.Checkpoint(folder), *extra], progress=False, **options)
+    return nn.fit(
+        model, X, Y, optimizer=optimizer, callbacks=[nn.Checkpoint(folder), *extra], progress=False, **options
+    )
 
 
 def plateau(optimizer):
@@ -119,7 +121,7 @@ def test_a_run_with_any_other_data_model_or_setting_is_refused(base, change, wor
     history = fitted(tmp_path, **before)
     model = change.get("model", network())
     weights = model.state_dict()
-    with pytest.raises(ValueError, match=f"not a checkpoint of this run: it has another {words}, .* remove it"):
+    with pytest.raises(ValueError, match=f"not a checkpoint of this run: another {words}: .* then, .* now.* remove it"):
         fitted(tmp_path, **{**before, "model": model, **change})
     assert all(model.state_dict()[name] is array for name, array in weights.items())
     assert fitted(tmp_path, **before) == history  # and the file is as it was
@@ -143,7 +145,7 @@ def test_samples_that_differ_at_every_reading_are_known_by_their_outline(tmp_pat
     data = Images((X, Y), noise=0.1)
     fitted(tmp_path, X=data, Y=None)
     assert fitted(tmp_path, X=Images((X, Y), noise=0.1), Y=None, epochs=3).epochs == 3
-    with pytest.raises(ValueError, match="another data, 40 samples of"):
+    with pytest.raises(ValueError, match="another data: 40 samples of"):
         fitted(tmp_path, X=Images((X[:30], Y[:30]), noise=0.1), Y=None)
 
 

@@ -45,9 +45,9 @@ def test_schedules_in_sequence_are_pytorchs():
     torch = pytest.importorskip("torch")
     ours, theirs = nn.SGD(leaves(), lr=0.1), torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     both = []
-    for library, optimizer in ((nn, ours), (torch.optim.lr_scheduler, theirs)):
-        parts = [library.LinearLR(optimizer, 0.1, total_iters=3), library.ExponentialLR(optimizer, 0.5)]
-        both.append(library.SequentialLR(optimizer, parts, [3]))
+    for library, one in ((nn, ours), (torch.optim.lr_scheduler, theirs)):
+        parts = [library.LinearLR(one, 0.1, total_iters=3), library.ExponentialLR(one, 0.5)]
+        both.append(library.SequentialLR(one, parts, [3]))
     for _ in range(8):
         assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"])
         theirs.step()
