@@ -343,6 +343,7 @@ class ReduceLROnPlateau(_Kept):
 
     def restart(self) -> None:
         """Begin anew, with the rates with which the plateau was made."""
-        self.epoch, self.best, self.bad, self.resting = 0, math.inf, 0, 0
+        self.epoch = 0
+        self.best, self.bad, self.resting = math.inf, 0, 0
         for group, rate in zip(self.optimizer.groups, self.base_lrs, strict=False):  # a group may have been added
             group["lr"] = rate

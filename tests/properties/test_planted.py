@@ -15,10 +15,22 @@ import pytest
 
 import autograd
 import autograd.tensor
+import nn
 from autograd import GraphError, Tensor
 from mutants import ROOT, Mutant, mutants, right
-from recorded import FILE, METRICS, OPTIMISERS, PLATEAUS, SCHEDULES, START, rates, trajectory
-from schedules import check_what_schedules_keep_and_refuse, optimizer
+from recorded import (
+    COMPLEX_START,
+    FILE,
+    METRICS,
+    MIXTURES,
+    OPTIMISERS,
+    PLATEAUS,
+    SCHEDULES,
+    START,
+    rates,
+    trajectory,
+)  # fmt: skip
+from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
 
 RECORDED = json.loads(FILE.read_text())
 
@@ -248,6 +260,8 @@ def check_optimisers(library):
     for i, (name, options) in enumerate(OPTIMISERS):
         params = [Tensor(np.array(x), requires_grad=True) for x in START]
         near(trajectory(library, params, name, options), RECORDED["optimisers"][i])
+        params = [Tensor(np.array(x), requires_grad=True) for x in COMPLEX_START]
+        near(trajectory(library, params, name, options), RECORDED["complex"][i])
     for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"):
         made = getattr(library, name)([Tensor(np.float32([1, 2]), requires_grad=True)])
         theirs = RECORDED["defaults"][name]
@@ -273,8 +287,8 @@ def test_an_error_in_an_optimiser_is_noticed(mutant):
 
 
 SCHEDULED = functions(
-    "nn/optim/lr_scheduler.py", "Schedule", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR", "CosineAnnealingLR",
-    "OneCycleLR", "ReduceLROnPlateau",
+    "nn/optim/lr_scheduler.py", "_Kept", "Schedule", "StepLR", "MultiStepLR", "ExponentialLR", "LinearLR",
+    "CosineAnnealingLR", "OneCycleLR", "SequentialLR", "ReduceLROnPlateau",
 )  # fmt: skip
 
 
@@ -286,9 +300,9 @@ def check_schedules(library):
         for argument in inspect.signature(getattr(library, name)).parameters.values():
             if argument.default is not argument.empty:
                 assert argument.default == RECORDED["defaults"][name].get(argument.name, argument.default)
-    with pytest.raises(ValueError, match="made for 1 steps"):
-        library.OneCycleLR(optimizer(), 0.5, 1)
-        library.OneCycleLR(optimizer(), 0.5, 1).step()
+    for seed in range(MIXTURES):
+        found = rates_of(nn.optim, library, lambda: Tensor(0.0, requires_grad=True), mixture(seed))
+        near(found, RECORDED["mixtures"][seed])
     for i, options in enumerate(PLATEAUS):
         made = optimizer()
         near(rates(made, library.ReduceLROnPlateau(made, **options), made.groups, METRICS), RECORDED["plateaus"][i])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import random
 import warnings
@@ -46,6 +47,8 @@ def check_what_schedules_keep_and_refuse(library):
     assert rising.get_last_lr() == [1.0]
     with pytest.raises(ValueError, match="from another kind"):
         library.StepLR(optimizer(), 1).load_state_dict(state)
+    check_new_beginnings(library)
+    check_states_that_do_not_fit(library)
     for name, option in (("StepLR", "step_size"), ("LinearLR", "total_iters"), ("CosineAnnealingLR", "T_max")):
         wrong = functools.partial(getattr(library, name), optimizer(), **{option: 0})
         with pytest.raises(ValueError, match=f"{option} must be at least 1"):
@@ -54,6 +57,126 @@ def check_what_schedules_keep_and_refuse(library):
         library.StepLR(None, 1)
     with pytest.raises(TypeError, match="takes an optimiser"):
         library.ReduceLROnPlateau(None)
+    with pytest.raises(TypeError, match="takes an optimiser"):
+        library.OneCycleLR(None, 1.0, 3)
+    for wrong in ({"mode": "up"}, {"threshold_mode": "all"}, {"factor": 1.0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            library.ReduceLROnPlateau(optimizer(), **wrong)
+    with pytest.raises(ValueError, match="another optimiser"):
+        library.SequentialLR(optimizer(), [library.StepLR(optimizer(), 1)], [])
+    with pytest.raises(ValueError, match="milestone"):
+        library.SequentialLR(optimizer(), [], [1])
+    one = optimizer()
+    with pytest.raises(ValueError, match="does not follow epochs alone"):
+        library.SequentialLR(one, [library.ReduceLROnPlateau(one)], [])
+
+
+def check_new_beginnings(library):
+    """`restart`, `last_epoch`, and the last step of a cycle of any length."""
+    one = optimizer()
+    parts = [library.ExponentialLR(one, 0.5), library.LinearLR(one, 0.5, total_iters=2)]
+    for schedule in (library.SequentialLR(one, parts, [2]), library.ReduceLROnPlateau(one, patience=0, cooldown=1)):
+        plateau = isinstance(schedule, library.ReduceLROnPlateau)
+        found = []
+        for again in (False, True):
+            if again:
+                schedule.restart()
+            assert schedule.epoch == 0
+            for _ in range(5):
+                found.append(one.lr)
+                schedule.step(*([1.0] if plateau else []))
+            assert schedule.epoch == 5
+        assert found[:5] == found[5:] and len({*found}) > 2
+        schedule.restart()
+    with pytest.raises(ValueError, match="load its state first"):
+        library.StepLR(optimizer(), 1, last_epoch=0)
+    one.lr = 0.3
+    assert library.StepLR(one, 2, 0.5, last_epoch=0).epoch == 1 and one.lr == 0.3
+    assert library.StepLR(one, 2, 0.5, last_epoch=1).epoch == 2 and one.lr == 0.15
+    later = library.ExponentialLR(one, 0.5, last_epoch=4)
+    assert later.epoch == 5 and one.lr == 0.15 and later.base_lrs == [0.1]
+    for total, share in ((1, 0.3), (4, 0.25), (4, 1.0), (10, 0.1), (10, 0.3)):
+        one = optimizer()
+        cycle = library.OneCycleLR(one, 1.0, total, pct_start=share)
+        assert (one.lr == 1.0) is (total * share == 1)
+        for _ in range(total):
+            assert 0 < one.lr <= 1
+            cycle.step()
+        with pytest.raises(ValueError, match=f"made for {total} steps, but this is step {total + 1}"):
+            cycle.step()
+        assert cycle.epoch == total
+    one.groups[0].update(lr=0.7, initial_lr=0.3)
+    assert library.OneCycleLR(one, 1.0, 10, last_epoch=0).base_lrs == [0.3] and one.lr != 0.7
+    assert inspect.signature(library.Schedule).parameters["last_epoch"].default == -1
+    one = optimizer()
+    cosine = library.CosineAnnealingLR(one, 2, eta_min=0.05)
+    for _ in range(3):
+        cosine.step()
+    one.lr = 0.01  # below eta_min, and the difference doubles in the next epoch
+    cosine.step()
+    assert one.lr == 0.0
+    one = optimizer()
+    for eps, rate in ((0.05, 0.1), (0.04, 0.05)):
+        plateau = library.ReduceLROnPlateau(one, patience=0, factor=0.5, eps=eps)
+        plateau.step(1.0)
+        plateau.step(1.0)
+        assert one.lr == rate
+    for mode, metric, rate in (("rel", 4.5, 0.05), ("abs", 4.5, 0.1), ("abs", 4.9, 0.05)):  # the goal is 4 or 4.8
+        one = optimizer()
+        plateau = library.ReduceLROnPlateau(one, patience=0, factor=0.5, threshold=0.2, threshold_mode=mode)
+        plateau.step(5.0)
+        plateau.step(metric)
+        assert one.lr == rate
+    for missing in ({"total_steps": 0}, {"total_steps": -1}):
+        with pytest.raises(ValueError, match="at least 1"):
+            library.OneCycleLR(optimizer(), 1.0, **missing)
+    one = optimizer()
+    added = library.ExponentialLR(one, 0.5)
+    steep = library.LinearLR(one, 1.0, 0.0, total_iters=1)
+    plateau = library.ReduceLROnPlateau(one)
+    one.add_param_group({"params": [Tensor(0.0, requires_grad=True)], "lr": 1.0})
+    added.step()
+    assert added.base_lrs == [0.1, 1.0] and added.get_last_lr() == [0.05, 0.5]
+    plateau.restart()
+    assert added.get_last_lr() == [0.1, 0.5]
+    steep.step()
+    assert steep.get_last_lr() == [0.0, 0.0]
+    one.lr = 0.3
+    steep.step()  # the factor stays 0, so a rate set by hand lasts
+    assert steep.get_last_lr() == [0.3, 0.3]
+
+
+def check_states_that_do_not_fit(library):
+    one = optimizer()
+    inner = [library.ExponentialLR(one, 0.5), library.ExponentialLR(one, 0.9)]
+    for schedule in (library.SequentialLR(one, inner, [1]), library.ReduceLROnPlateau(one)):
+        right = schedule.state_dict()
+        schedule.load_state_dict({**right, "rates": [0.0], "epoch": 0})
+        schedule.load_state_dict({**right, "rates": [1]})
+        schedule.load_state_dict(right)
+        wrong = [
+            ({"rates": [0.1, 0.1]}, "2 rates, but the optimiser has 1 groups"),
+            ({"rates": [-1.0]}, r"rates of this state are \[-1.0\]"),
+            ({"rates": [float("inf")]}, r"rates of this state are \[inf\]"),
+            ({"rates": ["fast"]}, "rates of this state are"),
+            ({"rates": 0.1}, "rates of this state are 0.1"),
+            ({"epoch": 1.5}, "epoch of this state is 1.5"),
+            ({"epoch": -1}, "epoch of this state is -1"),
+            ({"speed": 1}, "another kind of schedule"),
+        ]
+        if "schedulers" in right:
+            parts = right["schedulers"]
+            wrong += [
+                ({"schedulers": parts[:1]}, "another number of schedules than 2"),
+                ({"schedulers": parts[0]}, "another number of schedules than 2"),
+                ({"schedulers": [{**parts[0], "epoch": 7}, {**parts[1], "epoch": "x"}]}, "epoch of this state is 'x'"),
+            ]
+        for change, words in wrong:
+            with pytest.raises(ValueError, match=words):
+                schedule.load_state_dict({**right, **change})
+            assert schedule.state_dict() == right
+        with pytest.raises(ValueError, match="another kind of schedule"):
+            schedule.load_state_dict([*right])
 
 
 # ---- mixtures: several schedules, plateaus, rates set by hand and loaded states, in any order
@@ -68,6 +191,7 @@ KINDS = {
     "ReduceLROnPlateau": lambda r: {
         "factor": 0.5,
         "patience": r.randint(0, 2),
+        "threshold": r.choice([1e-4, 0.2]),
         "mode": r.choice(["min", "max"]),
         "threshold_mode": r.choice(["rel", "abs"]),
         "cooldown": r.randint(0, 1),

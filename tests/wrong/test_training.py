@@ -330,8 +330,10 @@ def test_early_stopping_where_no_epoch_had_a_number():
     validation = (np.full((2, 3), np.nan, np.float32), Y[:2])
     history = fitted(epochs=9, callbacks=[nn.EarlyStopping(patience=2)], validation=validation)
     assert history.epochs == 2 and "val_loss" in history.stopped
+    model = network()
+    optimizer = nn.SGD(model.parameters(), lr=0.1)
     with pytest.raises(KeyError, match="LRSchedule watches 'speed'"):
-        fitted(callbacks=[nn.LRSchedule(nn.ReduceLROnPlateau(sgd()), "speed")])
+        fitted(model, X, Y, optimizer=optimizer, callbacks=[nn.LRSchedule(nn.ReduceLROnPlateau(optimizer), "speed")])
 
 
 def test_one_tensor_is_clipped_as_a_list_of_one():

@@ -122,25 +122,6 @@ def test_a_schedule_begins_anew(name, options):
     assert epochs() == first and len({*first}) > 1
 
 
-@pytest.mark.parametrize(("name", "options"), EVERY)
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"rates": [0.1, 0.1]}, "2 rates, but the optimiser has 1 groups"),
-        ({"rates": [-1.0]}, r"rates of this state are \[-1.0\]"),
-        ({"rates": "fast"}, "rates of this state are 'fast'"),
-        ({"epoch": 1.5}, "epoch of this state is 1.5"),
-        ({"speed": 1}, "another kind of schedule"),
-    ],
-)
-def test_a_state_that_does_not_fit_changes_nothing(name, options, change, words):
-    schedule = getattr(nn, name)(optimizer(), **options)
-    before = schedule.state_dict()
-    with pytest.raises(ValueError, match=words):
-        schedule.load_state_dict({**before, "best": 3.0, **change} if "best" in before else {**before, **change})
-    assert schedule.state_dict() == before
-
-
 def test_a_group_that_is_added_takes_part():
     one = optimizer()
     schedules = [nn.ExponentialLR(one, 0.5), nn.CosineAnnealingLR(one, 8)]
@@ -165,21 +146,3 @@ def test_one_cycle_of_any_length_has_all_its_steps(total, share):
     with pytest.raises(ValueError, match=f"made for {total} steps, but this is step {total + 1}"):
         schedule.step()
     assert schedule.epoch == total
-
-
-@pytest.mark.parametrize(
-    ("program", "words"),
-    [
-        (lambda one: nn.OneCycleLR(one, 0.1, 0), "total_steps must be at least 1"),
-        (lambda one: nn.SequentialLR(one, [], [1]), "milestones"),
-        (lambda one: nn.SequentialLR(one, [nn.ReduceLROnPlateau(one)], []), "0, ReduceLROnPlateau, does not follow"),
-        (lambda one: nn.SequentialLR(one, [nn.StepLR(optimizer(), 1)], []), "0, StepLR, is of another optimiser"),
-        (lambda one: nn.ReduceLROnPlateau(one, "up"), "'min' or 'max'"),
-        (lambda one: nn.ReduceLROnPlateau(one, factor=1.0), "factor must be below 1"),
-        (lambda one: nn.ReduceLROnPlateau(one, threshold_mode="all"), "'rel' or 'abs'"),
-        (lambda one: nn.StepLR(one, 1, last_epoch=3), "load its state first"),
-    ],
-)
-def test_wrong_arguments(program, words):
-    with pytest.raises(ValueError, match=words):
-        program(optimizer())
