@@ -206,13 +206,15 @@ class Optimizer:
 
     def _updated(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
         """`update` for weights of any shape and dtype."""
-        update, dtype = self.update, self._state_dtype(w)
-        if any(getattr(value, "dtype", dtype) != dtype for value in state.values()):  # the weights were converted
-            state = {key: _converted(value, dtype) for key, value in state.items()}
-        if dtype != w.dtype:
-            w, g = w.astype(dtype), g.astype(dtype)
-        if self.by_parts and dtype.kind == "c":
-            update = functools.partial(_in_parts, update)
+        update, dtype = self.update, w.dtype
+        if state and getattr(state[next(reversed(state))], "dtype", None) is not dtype:  # a look at one is faster
+            own = self._state_dtype(w)
+            state = {key: _converted(value, own) for key, value in state.items()}
+        if self.by_parts and dtype.char in "eFDG":
+            if dtype.kind == "c":
+                update = functools.partial(_in_parts, update)
+            else:
+                w, g = w.astype(np.float32), g.astype(np.float32)
         return update(w, g, state, group) if g.shape else _along_an_axis(update, w, g, state, group)
 
     def _state_dtype(self, w: Any) -> Any:
@@ -313,8 +315,9 @@ def _apart(x: Any) -> Any:
 
 def _converted(value: Any, dtype: Any, copy: bool = False) -> Any:
     """An array of a state in the dtype of its weight; whole numbers, such as a count of steps, stay as they are."""
-    kind = getattr(value, "dtype", np.dtype(bool)).kind
-    return value.astype(dtype, copy=copy) if kind in "fc" else np.array(value) if np.ndim(value) else value
+    if not isinstance(value, np.generic) and getattr(value, "dtype", np.dtype(bool)).kind in "fc":
+        return value if value.dtype == dtype and not copy else value.astype(dtype)
+    return np.array(value) if copy and np.ndim(value) else value
 
 
 def _shown(x: Any) -> str:
