@@ -84,6 +84,13 @@ def test_a_callback_in_a_second_run_is_as_a_new_one(name, tmp_path):
     same(*found)
 
 
+def test_what_a_checkpoint_does_not_hold_is_forgotten_before_it_resumes(tmp_path):
+    callback = Remembers()
+    for epochs in (1, 2):
+        fitted(network(), X, Y, [callback, nn.Checkpoint(tmp_path)], epochs=epochs)
+    assert len(callback.losses) == 1  # of the second epoch
+
+
 def test_a_copy_of_a_used_callback_begins_anew_too():
     used = nn.EarlyStopping("loss", patience=2)
     fitted(network(1), X, Y, [used])

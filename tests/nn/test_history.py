@@ -144,3 +144,17 @@ def test_lbfgs_in_fit_names_the_operation_of_a_loss_that_is_not_finite():
     with pytest.raises(nn.TrainingError, match="no longer finite in epoch 1, batch 1"):
         nn.fit(model, X * np.float32(np.nan), Y[:, None] * 1.0, optimizer=nn.LBFGS(model.parameters()), progress=False)
     np.testing.assert_array_equal(model.weight.data, weights)
+
+
+def test_a_line_search_may_try_points_where_the_loss_is_not_finite():
+    nn.manual_seed(1)
+    model, losses = nn.Linear(2, 1), []
+
+    def loss(p, y):
+        losses.append(np.exp((p - y) ** 2).mean())
+        return losses[-1]
+
+    optimizer = nn.LBFGS(model.parameters(), lr=100.0, line_search_fn="strong_wolfe")
+    with np.errstate(all="ignore"):
+        history = nn.fit(model, X, X[:, :1], epochs=2, batch_size=24, loss=loss, optimizer=optimizer, progress=False)
+    assert not np.isfinite([value.item() for value in losses]).all() and history["loss"][1] < history["loss"][0]
