@@ -62,7 +62,7 @@ class Checkpoint(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         if value < self.best:
             self.best = value
-            save(run.model, self.folder / "best.npz")
+            save(run.model.state_dict(), self.folder / "best.npz")
         return None
 
     def on_epoch_done(self, run: TrainingRun) -> None:
