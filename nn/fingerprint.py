@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor
 
-from .data import DataLoader
+from .data import DataLoader, TensorDataset, dataset_of, samples_of
 from .module import Module
 
 WHOLE = 2**26  # bytes of an array that are all read; of a larger one, ROWS rows
@@ -97,25 +98,31 @@ def _text(thing: Any) -> str:
 def _validation(validation: Any) -> str:
     if validation is None or isinstance(validation, float):
         return str(validation)
-    if isinstance(validation, tuple):
-        return ", ".join(_rows_of(part) for part in validation)
-    return _data(validation)
+    return _data(dataset_of(*validation, caller="fit") if isinstance(validation, tuple) else validation)
 
 
 def _data(data: Any) -> str:
-    """The outline and digest of a dataset, a loader or None."""
-    if isinstance(data, DataLoader):
-        data = data.dataset
+    """The outline and digest of what `fit` was given: a dataset, a loader, samples, or None."""
     if data is None:
         return "none"
+    data = samples_of(data)
     arrays = getattr(data, "arrays", None)
-    if arrays is not None and all(type(a) is np.ndarray for a in arrays):
-        return ", ".join(map(_rows_of, arrays))
-    return f"{len(data)} samples of {_sampled(data, ROWS if arrays is not None else SAMPLES)}"
+    if type(data) is TensorDataset and data.in_memory:
+        return _parts(data.arrays, _rows_of)
+    return f"{len(data)} samples of {_sampled(data, SAMPLES if arrays is None else ROWS)}"
+
+
+def _parts(parts: Iterable[Any], describe: Callable[[Any], str]) -> str:
+    """The descriptions of arrays, and of those in dicts with their names."""
+    return ", ".join(
+        f"{{{', '.join(f'{name!r}: {describe(array)}' for name, array in part.items())}}}"
+        if isinstance(part, Mapping)
+        else describe(part)
+        for part in parts
+    )
 
 
 def _rows_of(array: Any) -> str:
-    array = array.data if isinstance(array, Tensor) else array if hasattr(array, "dtype") else np.asarray(array)
     few = array if array.nbytes <= WHOLE else array[_spread(len(array), ROWS)]
     return f"{array.shape} {digest(few)}"
 
@@ -126,12 +133,9 @@ def _spread(n: int, count: int) -> Any:
 
 def _sampled(data: Any, count: int) -> str:
     """A digest of some samples; only their outline if they differ when they are read again, as augmented ones do."""
-    read = getattr(data, "batch", None) or (lambda rows: tuple(zip(*(data[int(i)] for i in rows), strict=True)))
     rows = _spread(len(data), count)
-    first, again = ([np.asarray(part) for part in read(rows)] for _ in range(2))
-    if all(map(np.array_equal, first, again)):
-        return ", ".join(f"{part.shape[1:]} {digest(part)}" for part in first)
-    return ", ".join(f"{part.shape[1:]} {part.dtype}" for part in first)
+    first, again = (_parts(data.batch(rows), lambda part: f"{part.shape[1:]} {digest(part)}") for _ in range(2))
+    return first if first == again else _parts(data.batch(rows), lambda part: f"{part.shape[1:]} {part.dtype}")
 
 
 def digest(array: Any) -> str:

@@ -64,6 +64,17 @@ def loader(batch_size=8, **options):
     return nn.DataLoader(nn.TensorDataset(X, Y), batch_size, **options)
 
 
+class Named(nn.Module):
+    """A model of a dict of arrays."""
+
+    def __init__(self):
+        nn.manual_seed(0)
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.layer(x["a"]) + self.layer(x["b"])
+
+
 def loss(p, y):
     return nn.CrossEntropyLoss()(p, y)
 
@@ -76,6 +87,8 @@ BASE = {
     "a loader": {"X": loader(shuffle=True), "Y": None},
     "a dataset": {"X": Images((X, Y)), "Y": None},
     "normed": {"model": network(nn.BatchNorm1d(4))},
+    "samples": {"X": [*zip(X, Y, strict=True)], "Y": None},
+    "named": {"X": {"a": X, "b": X}, "model": Named()},
     "weighted": {"loss": nn.CrossEntropyLoss(weight=WEIGHTS)},
     "watched": {"callbacks": [nn.EarlyStopping]},
 }
@@ -109,6 +122,9 @@ CHANGES = [
     ("a loader", {"X": loader(4, shuffle=True)}, "batches"),
     ("a loader", {"X": nn.DataLoader(nn.TensorDataset(X, 1 - Y), 8, shuffle=True)}, "data"),
     ("a dataset", {"X": Images((changed(X, (0, 0), 9.0), Y))}, "data"),
+    ("samples", {"X": [*zip(X, 1 - Y, strict=True)]}, "data"),
+    ("named", {"X": {"a": X, "b": X * 2}}, "data"),
+    ("named", {"X": {"b": X, "a": X}}, "data"),
     ("weighted", {"loss": nn.CrossEntropyLoss(weight=WEIGHTS * 2)}, "loss"),
     ("weighted", {"loss": nn.CrossEntropyLoss()}, "loss"),
     ("watched", {"callbacks": [lambda: nn.EarlyStopping("loss", mode="max")]}, "columns to watch"),
@@ -182,7 +198,7 @@ def test_of_large_arrays_rows_are_read_and_of_labels_all(mapped, tmp_path, monke
             for name, array in (("rows", rows), ("labels", labels)):
                 np.save(tmp_path / f"{name}.npy", array)
             return module._data(nn.MappedDataset(tmp_path / "rows.npy", tmp_path / "rows.npy"))
-        return module._rows_of(rows) + module._rows_of(labels)
+        return module._data(nn.TensorDataset(rows)) + module._data(nn.TensorDataset(labels))
 
     first = described(rows, labels)
     assert described(rows.copy(), labels) == first and max(read) <= 1024 * 24
