@@ -107,7 +107,7 @@ def _data(data: Any) -> str:
         return "none"
     data = samples_of(data)
     arrays = getattr(data, "arrays", None)
-    if type(data) is TensorDataset and data.in_memory:
+    if isinstance(data, TensorDataset) and data.in_memory:
         return _parts(data.arrays, _rows_of)
     return f"{len(data)} samples of {_sampled(data, SAMPLES if arrays is None else ROWS)}"
 
