@@ -14,7 +14,7 @@ import numpy as np
 from .program import Line, Program, Value, memory_of, order_of, values_in
 from .trace import concrete
 
-FEW = 2**14  # elements up to which repeating a vector before it is added is faster
+FLIPPED = {"C": "F", "F": "C", "": ""}
 _REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
 _FUNCTIONS = {np.sum: "sum", np.max: "max", np.min: "min", np.prod: "prod"}
 
@@ -130,7 +130,7 @@ def transposed(program: Program, x: Value, line: Line) -> Value:
     if isinstance(x, Line) and x.kind == "T":
         inner: Value = x.args[0]
         return inner
-    order = {"C": "F", "F": "C", "": ""}[x.order]
+    order = FLIPPED[x.order]
     if isinstance(x, Line) and x.kind == "dot" and all(isinstance(a, Value) and a.ndim == 2 for a in x.args):
         a, b = (transposed(program, a, line) for a in x.args)
         return program.add("dot", x.function, (b, a), (x.shape[::-1], x.dtype, order), x.place)
@@ -153,20 +153,6 @@ def _selected(program: Program, line: Line) -> Value | None:
     if mask.args[0].dtype != np.bool_ or x.dtype != line.dtype or mask.shape != line.shape or not line.shape:
         return None
     return program.add("select", None, (x, mask), line.like, line.place)
-
-
-def spread(program: Program, line: Line, _old: Line) -> Value:
-    """A small operand that is repeated is repeated first: 3% of a small step, for such loops are slow to begin."""
-    if not (line.kind == "call" and line.elementwise() and len(line.args) == 2 and line.order and 1 < line.size <= FEW):
-        return program.again(line)
-    full = any(isinstance(x, Value) and x.shape == line.shape and x.order == line.order for x in line.args)
-    args = tuple(
-        program.add("spread", None, (x, line.shape), (line.shape, x.dtype, line.order), line.place)
-        if full and isinstance(x, Value) and x.shape not in ((), line.shape)
-        else x
-        for x in line.args
-    )
-    return program.add("call", line.function, args, line.like, line.place)
 
 
 def apart(program: Program, run: Any) -> None:

@@ -31,7 +31,7 @@ from .plan import MISS, Plan
 from .program import CompileError, drawing, needed, values_in
 from .rewrites import rewritten
 from .save import File
-from .schedule import Changed, Executable
+from .schedule import Changed, Main
 from .state import Recall, Run, State, Trace, World
 from .trace import Draw
 
@@ -246,7 +246,7 @@ class Compiled:
         self.stats.seconds += time.perf_counter() - start
         if loop := plan.run.tape.loop:
             warnings.warn(
-                f"{self.name} is a program of {plan.program.lines:,} lines, which took {self.stats.seconds:.1f} s to "
+                f"{self.name} is a program of {plan.program.count:,} lines, which took {self.stats.seconds:.1f} s to "
                 f"compile, because a loop in it is written out, at {loop}; compile the body of the loop instead",
                 RuntimeWarning,
                 stacklevel=3,
@@ -287,7 +287,7 @@ class Compiled:
         program = rewritten(program, run, self.exact)
         replaces = [None if t.old is None else (t.name, t.old) for t in run.targets]
         name = identifier(self.name, run.tape.names)
-        return Plan(Executable(program, name, replaces, self.exact, self.threads), run, state, leaves, nest)
+        return Plan(Main(program, replaces, self.exact, self.threads).executable(name), run, state, leaves, nest)
 
     def _without_used_gradients(self, run: Run, state: State) -> Run:
         """The run without the gradients that an optimiser in the function has used, unless somebody needs them."""

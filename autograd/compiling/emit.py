@@ -6,13 +6,12 @@ import keyword
 import operator
 import re
 import unicodedata
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from .program import CompileError, Line, Number, Value, literal, memory_of
+from .program import CompileError, Line, Number, Value, has_out, literal, memory_of, values_in
 
 # Names that the text of a program, or the file that it is saved in, uses itself.
 _RESERVED = set(
@@ -44,18 +43,18 @@ def comment(text: str) -> str:
 
 
 COMPARISONS = {
-    np.less: "<",
-    np.less_equal: "<=",
-    np.greater: ">",
-    np.greater_equal: ">=",
-    np.equal: "==",
-    np.not_equal: "!=",
-}
+    np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
+}  # fmt: skip
 # Ufuncs that compute in the dtype of their arrays, whatever kind of number the other operand is.
 _UNIFORM = {
     np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.bitwise_and, *COMPARISONS,
 }  # fmt: skip
-FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory
+
+
+def making(shape: Any, dtype: Any, order: str) -> str:
+    """The text that makes an array to be written into."""
+    column = ", order='F'" if order == "F" and len(shape) > 1 else ""
+    return f"np.empty({shape}, np.{np.dtype(dtype)}{column})"
 
 
 class Constants:
@@ -68,17 +67,13 @@ class Constants:
         self.names: dict[Any, str] = {}  # {key of an object: its name}
 
     def name_of(self, x: Any, table: dict[str, Any], prefix: str) -> str:
-        """The name of an object; numbers of one dtype that are equal, bit for bit, share one."""
-        number = (type(x), x.dtype, x.tobytes()) if isinstance(x, np.generic | np.ndarray) and x.shape == () else None
-        key = number if number and self.shared(x) else id(x)
+        """The name of an object; numbers that nobody can change share one if they are equal, bit for bit."""
+        number = isinstance(x, np.generic) or (isinstance(x, np.ndarray) and not x.shape and not x.flags.writeable)
+        key = (type(x), x.dtype, x.tobytes()) if number else id(x)
         if key not in self.names:
             self.names[key] = f"{prefix}{len(table)}"
             table[self.names[key]] = x
         return self.names[key]
-
-    def shared(self, x: Any) -> bool:
-        """Whether nobody can change this number in place."""
-        return isinstance(x, np.generic) or not x.flags.writeable
 
     def array(self, x: Any, dtype: Any) -> str:
         """A number as an array without axes, which NumPy reads in half the time."""
@@ -92,9 +87,9 @@ class Constants:
             return f"np.{x.name}" if np.dtype(x.name) == x else f"np.dtype({x.str!r})"
         if isinstance(x, type) and issubclass(x, np.generic):
             return f"np.{np.dtype(x).name}"
-        if x is None or type(x) in (bool, int, str) or x is Ellipsis:
-            return repr(x)
-        if type(x) in (float, complex) and np.isfinite(x):
+        if x is Ellipsis:
+            return "..."
+        if x is None or type(x) in (bool, int, str) or (type(x) in (float, complex) and np.isfinite(x)):
             return repr(x)
         return self.name_of(x, self.arrays, "c")
 
@@ -145,41 +140,91 @@ def written(x: Any) -> str:
     return literal(x)
 
 
-class Scope(ABC):
-    """Lines of one function: `names` says how each value is written, `fixed` which lie in the program's own memory."""
+class Writer:
+    """The lines of one function of the program.
 
-    def __init__(self, constants: Constants, memory: Any) -> None:
-        self.constants, self.memory = constants, memory
+    `names` says how each value is read, `outs` which arrays are given to be written into, and `fixed` which values lie
+    in memory that the program has made once; such memory is used again as soon as no line reads it.
+    """
+
+    def __init__(self, constants: Constants, exact: bool, outs: dict[int, str], prefix: str) -> None:
+        self.constants, self.exact, self.outs, self.prefix = constants, exact, outs, prefix
         self.names: dict[int, str] = {}
         self.fixed: dict[int, str] = {}
         self.lines: list[str] = []
+        self.count = 0
+        self.made: dict[str, str] = {}  # {name of an array: the text that makes it}
+        self.free: dict[Any, list[str]] = {}  # {shape, dtype and layout: names of arrays that no line reads any more}
+        self.held: dict[int, tuple[Any, str]] = {}  # {id of a result: the key and the name of its array}
 
-    # ---- for the two kinds of function to say
+    def live(self, items: Sequence[Sequence[Line]], ends: Any) -> None:
+        """Find after which item the memory of each result is free; that of the `ends` never is."""
+        last: dict[int, int] = {}
+        for i, lines in enumerate(items):
+            for line in lines:
+                for x in (line, *values_in((line.args, line.kwargs))):
+                    last[id(x)] = last[id(memory_of(x))] = i
+        self.kept = {id(x) for end in values_in(ends) for x in (end, memory_of(end))}
+        self.dying: dict[int, list[int]] = {}
+        for value, i in last.items():
+            if value not in self.kept:
+                self.dying.setdefault(i, []).append(value)
 
-    @abstractmethod
+    def step(self, i: int, line: Line) -> None:
+        """Write item `i`, a line.
+
+        If each element is read before it is written, the result may lie where an argument is that dies here; for
+        complex numbers that overlap NumPy has another loop, which rounds in another way.
+        """
+        apart = self.exact and line.dtype is not None and line.dtype.kind == "c"
+        if line.kind in ("put", "put_at") or (line.elementwise() and not apart):
+            self.release(i)
+        self.write(line)
+        self.release(i)
+
+    def release(self, i: int) -> None:
+        """Let go of the memory that no line reads after item `i`."""
+        for value in self.dying.pop(i, ()):
+            if value in self.held:
+                key, name = self.held.pop(value)
+                self.free[key].append(name)
+
     def target(self, line: Line) -> str:
         """The array that the result of a line is written into; "" for a new one."""
+        if id(line) in self.outs:
+            return self.outs[id(line)]
+        if not has_out(line):
+            return ""
+        if id(line) in self.kept:
+            return self.fresh(line)
+        key = self.outline(line)
+        free = self.free.setdefault(key, [])
+        if not free:
+            free.append(f"{self.prefix}{len(self.made)}")
+            self.made[free[0]] = making(*key)
+        self.held[id(line)] = key, free.pop()
+        self.fixed[id(line)] = self.held[id(line)][1]
+        return self.fixed[id(line)]
 
-    @abstractmethod
+    def outline(self, line: Line) -> tuple[Any, Any, str]:
+        """Shape, dtype and layout of the array for a result."""
+        return line.like
+
+    def fresh(self, line: Line) -> str:
+        """The array for a result that leaves the program, or ""."""
+        return ""
+
     def give(self, line: Line, text: str, array: str = "") -> None:
         """The result of a line is `text`, which has been written into `array` if that is not empty."""
+        self.names[id(line)] = array or self.new_name()
+        if not array:
+            self.lines.append(f"{self.names[id(line)]} = {text}")
+        elif text != array:
+            self.lines.append(text)
 
-    def number(self, number: Number) -> str:
-        """How a number that is given anew for every run is written."""
-        return number.text
-
-    def operand(self, line: Line, x: Any) -> str:
-        """How an operand is written: a number as an array of no axes, which NumPy takes in half the time."""
-        if isinstance(x, Value) or not line.shape or line.function not in _UNIFORM:
-            return self.text(x)
-        dtypes = {a.dtype for a in line.args if isinstance(a, Value)}
-        if len(dtypes) != 1:
-            return self.text(x)
-        dtype = dtypes.pop()
-        kinds = {"f": (int, float), "i": (int,)}.get(dtype.kind, ())
-        if not (type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype)):
-            return self.text(x)
-        return self.constants.array(x, dtype)
+    def new_name(self) -> str:
+        self.count += 1
+        return f"t{self.count - 1}"
 
     def view(self, x: Value, suffix: str, text: str) -> str:
         """A view of x: `text` with {} in the place of x, or the name that such a view of fixed memory has."""
@@ -204,51 +249,69 @@ class Scope(ABC):
         nest = _nest(x, self.text)
         return self.constants.text(x) if nest is None else nest
 
+    def arguments(self, line: Line, first: int = 0) -> str:
+        """All arguments of a line from number `first` on."""
+        return ", ".join([*map(self.text, line.args[first:]), *(f"{k}={self.text(v)}" for k, v in line.kwargs.items())])
+
+    def number(self, number: Number, dtype: Any = None) -> str:
+        """How a number that is given anew for every run is written, where it may be an array of this dtype."""
+        return number.text
+
+    def operand(self, line: Line, x: Any) -> str:
+        """How an operand is written: a number as an array of no axes, which NumPy takes in half the time."""
+        dtypes = {a.dtype for a in line.args if isinstance(a, Value)}
+        if not isinstance(x, Value) and line.shape and line.function in _UNIFORM and len(dtypes) == 1:
+            dtype = dtypes.pop()
+            if isinstance(x, Number):
+                return self.number(x, dtype if dtype.kind == "f" else None)
+            kinds = {"f": (int, float), "i": (int,)}.get(dtype.kind, ())
+            if type(x) in kinds or (isinstance(x, np.generic) and x.dtype == dtype):
+                return self.constants.array(x, dtype)
+        return self.text(x)
+
     def index(self, index: Any) -> str:
-        """An index as one writes it: `[:, 0]` and not `[(slice(None), 0)]`."""
+        """How an index is written between brackets."""
         parts = index if isinstance(index, tuple) else (index,)
-        if not parts:
-            return "()"
-        said = []
+        texts = []
         for part in parts:
             if isinstance(part, slice):
-                start, stop, step = ("" if p is None else self.text(p) for p in (part.start, part.stop, part.step))
-                said.append(f"{start}:{stop}" + (f":{step}" if step else ""))
+                ends = ["" if x is None else self.text(x) for x in (part.start, part.stop, part.step)]
+                texts.append(":".join(ends if ends[2] else ends[:2]))
             else:
-                said.append("..." if part is Ellipsis else self.text(part))
-        return ", ".join(said) + ("," if isinstance(index, tuple) and len(parts) < 2 else "")
+                texts.append(self.text(part))
+        return ", ".join(texts) + ("," if isinstance(index, tuple) and len(parts) == 1 else "") or "()"
 
     # ---- lines
 
     def write(self, line: Line) -> None:
-        """Write a line, and remember how its result is to be written."""
-        writer = getattr(self, f"_write_{line.kind}", None)
-        if writer is not None:
+        """Write a line, and remember how its result is read."""
+        if writer := getattr(self, f"_write_{line.kind}", None):
             writer(line)
-            return
-        arguments = [self.text(a) for a in line.args] + [f"{k}={self.text(v)}" for k, v in line.kwargs.items()]
-        if line.kind == "method" and self._looks_otherwise(line):
-            rest = ", ".join(arguments[1:])
-            suffix = line.dtype.name if line.function == "view" else f"{line.function}{len(self.constants.prepared)}"
-            self.see(line, line.args[0], suffix, f"{{}}.{line.function}({rest})")
-        elif line.kind == "method":
-            self.give(line, f"{arguments[0]}.{line.function}({', '.join(arguments[1:])})")
-        elif line.elementwise() and (array := self.target(line)):
-            arguments = [self.operand(line, a) for a in line.args]
-            self.give(line, f"{self.constants.function(line)}({', '.join([*arguments, f'out={array}'])})", array)
         elif line.is_call(*COMPARISONS) and not line.shape:
-            self.give(line, f"({arguments[0]} {COMPARISONS[line.function]} {arguments[1]})")
+            a, b = map(self.text, line.args)
+            self.give(line, f"({a} {COMPARISONS[line.function]} {b})")
         elif line.is_call(operator.pow):
-            self.give(line, f"({arguments[0]} ** {arguments[1]})")
-        elif line.is_call(np.matmul) and line.order == "C" and (array := self.target(line)):
-            self.give(line, f"np.matmul({', '.join([*arguments, f'out={array}'])})", array)
+            self.give(line, f"({self.text(line.args[0])} ** {self.text(line.args[1])})")
+        elif line.elementwise() and (array := self.target(line)):
+            out = f"out={array}" if line.function in (np.maximum, np.minimum) else array  # NumPy wants it so
+            operands = ", ".join([self.operand(line, x) for x in line.args])
+            self.give(line, f"{self.constants.function(line)}({operands}, {out})", array)
         else:
-            self.give(line, f"{self.constants.function(line)}({', '.join(arguments)})")
+            self.give(line, f"{self.constants.function(line)}({self.arguments(line)})")
 
-    def _looks_otherwise(self, line: Line) -> bool:
-        """Whether a method only looks in another way at memory that is always the same."""
-        own = line.shares is line.args[0] and id(line.args[0]) in self.fixed and not line.kwargs
-        return own and not any(isinstance(a, Value | Number | dict | set) for a in line.args[1:])
+    def _write_method(self, line: Line) -> None:
+        x, *rest = line.args
+        text = f"{{}}.{line.function}({self.arguments(line, 1)})"
+        plain = not line.kwargs and not any(isinstance(a, Value | Number | dict | set) for a in rest)
+        if line.shares is x and id(x) in self.fixed and plain:
+            self.see(
+                line,
+                x,
+                line.dtype.name if line.function == "view" else f"{line.function}{len(self.constants.prepared)}",
+                text,
+            )
+        else:
+            self.give(line, text.format(self.text(x)))
 
     def _write_has_shape(self, line: Line) -> None:
         self.give(line, f"({self.text(line.args[0])}.shape == {line.args[1]})")
@@ -263,98 +326,68 @@ class Scope(ABC):
     def _write_part(self, line: Line) -> None:
         self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
 
-    def _write_over(self, line: Line) -> None:
-        like, *arguments = map(self.text, line.args)
-        arguments += [f"{key}={self.text(value)}" for key, value in line.kwargs.items()]
-        self.give(line, f"{self.constants.function(line)}({', '.join(arguments)}, out=np.empty_like({like}))")
-
     def _write_item(self, line: Line) -> None:
         self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")
 
+    def _write_over(self, line: Line) -> None:
+        out = f"out=np.empty_like({self.text(line.args[0])})"
+        self.give(line, f"{self.constants.function(line)}({self.arguments(line, 1)}, {out})")
+
     def _write_reduce(self, line: Line) -> None:
-        axis = self.text(line.kwargs["axis"])
         array = self.target(line)
         out = f", out={array}" if array else ""
-        self.give(line, f"np.{line.function.__name__}.reduce({self.text(line.args[0])}, axis={axis}{out})", array)
+        self.give(line, f"np.{line.function.__name__}.reduce({self.arguments(line)}{out})", array)
 
-    def _write_cast(self, line: Line) -> None:
-        x, dtype = line.args
+    def _write_copy(self, line: Line, otherwise: str = "np.array({}, order={})", casting: str = "") -> None:
+        x = self.text(line.args[0])
         array = self.target(line)
         if array:
-            casting = "" if np.can_cast(x.dtype, dtype, "same_kind") else ", casting='unsafe'"
-            self.lines.append(f"np.copyto({array}, {self.text(x)}{casting})")
-            self.give(line, array, array)
-        else:
-            self.give(line, f"{self.text(x)}.astype({self.text(np.dtype(dtype))})")
+            self.lines.append(f"np.copyto({array}, {x}{casting})")
+        self.give(line, array or otherwise.format(x, *map(self.text, line.args[1:])), array)
 
-    def _write_spread(self, line: Line) -> None:
-        array = self.target(line)
-        self.lines.append(f"np.copyto({array}, {self.text(line.args[0])})")
-        self.give(line, array, array)
+    _write_spread = _write_copy
 
-    def bits(self, x: Value, dtype: Any) -> str:
-        """The bits of a floating-point array as whole numbers."""
-        return self.view(x, dtype.name, f"{{}}.view(np.{dtype.name})")
+    def _write_cast(self, line: Line) -> None:
+        casting = "" if np.can_cast(line.args[0].dtype, line.dtype, "same_kind") else ", casting='unsafe'"
+        self._write_copy(line, "{}.astype({})", casting)
 
     def _write_select(self, line: Line) -> None:
         x, mask = line.args
         array = self.target(line)
+        bits = [f"{{}}.view(np.{mask.dtype.name})", mask.dtype.name]
+        text = f"np.multiply({self.view(x, bits[1], bits[0])}, {self.text(mask)}"
         if array:
             self.names[id(line)] = array
-            self.lines.append(
-                f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}, out={self.bits(line, mask.dtype)})"
-            )
-            self.give(line, array, array)
-        else:
-            text = f"np.multiply({self.bits(x, mask.dtype)}, {self.text(mask)}).view(np.{line.dtype.name})"
-            self.give(line, text)
+            self.lines.append(f"{text}, {self.view(line, bits[1], bits[0])})")
+        self.give(line, array or f"{text}).view(np.{line.dtype.name})", array)
 
     def _write_dot(self, line: Line) -> None:
-        a, b = line.args
         array, function = self.target(line), self.constants.function(line)
         if array and line.order == "F":  # both write rows only: the transpose of a product is that of transposes
             self.names[id(line)] = array
-            x, y, out = map(self.transposed, (b, a, line))
-            self.lines.append(f"{function}({x}, {y}, out={out})")
+            x, y, out = map(self.transposed, (*line.args[::-1], line))
+            self.lines.append(f"{function}({x}, {y}, {out})")
             self.give(line, array, array)
-            return
-        out = f", out={array}" if array else ""
-        self.give(line, f"{function}({self.text(a)}, {self.text(b)}{out})", array)
+        else:
+            self.give(line, f"{function}({self.arguments(line)}{array and ', '}{array})", array)
 
     def transposed(self, x: Any) -> str:
         """How the transpose of a matrix is written."""
-        if not isinstance(x, Value):
-            return f"{self.text(x)}.T"
         if isinstance(x, Line) and x.kind == "T":
             return self.names[id(x.args[0])]
-        return self.view(x, "T", "{}.T")
-
-    def _write_copy(self, line: Line) -> None:
-        x = self.text(line.args[0])
-        array = self.target(line)
-        if array:
-            self.lines.append(f"np.copyto({array}, {x})")
-        self.give(line, array or f"np.array({x}, order={line.args[1]!r})", array)
+        return self.view(x, "T", "{}.T") if isinstance(x, Value) else f"{self.text(x)}.T"
 
     def _write_put(self, line: Line) -> None:
-        x, index, value = line.args
-        array = self._over(line, x)
-        self.lines.append(f"{array}[{self.index(index)}] = {self.text(value)}")
-        self.give(line, array, array)
-
-    def _write_put_at(self, line: Line) -> None:
-        x, places, values = line.args
-        array = self._over(line, x)
-        self.lines.append(f"{array}.put({self.text(places)}, {self.text(values)})")
-        self.give(line, array, array)
-
-    def _over(self, line: Line, x: Value) -> str:
-        """The array of a line that replaces elements of x: that of x itself if x dies here, a copy of it otherwise."""
+        """Elements of x are replaced: in the array of x itself if x dies here, in a copy of it otherwise."""
+        x, where, values = line.args
         array = self.target(line)
         if not array:
-            array = f"u{len(self.lines)}"
+            array = self.new_name()
             self.lines.append(f"{array} = {self.text(x)}.copy(order='K')")
         elif array != self.fixed.get(id(memory_of(x))):
             self.lines.append(f"np.copyto({array}, {self.text(x)})")
-        self.names[id(line)] = array
-        return array
+        at = f".put({self.text(where)}, " if line.kind == "put_at" else f"[{self.index(where)}] = "
+        self.lines.append(f"{array}{at}{self.text(values)}{')' if line.kind == 'put_at' else ''}")
+        self.give(line, array, array)
+
+    _write_put_at = _write_put

@@ -160,7 +160,7 @@ class Program:
         self.outputs: list[Any] = []
         self.guards: list[tuple[Any, bool]] = []
         self.known: dict[Any, Line] = {}  # {key: the line that computes it}: common subexpressions are one line
-        self.ones: dict[Any, Any] = {}
+        self.full_arrays: dict[Any, Any] = {}
 
     def add(
         self,
@@ -185,12 +185,12 @@ class Program:
         """The same line in this program."""
         return self.add(line.kind, line.function, line.args, line.like, line.place, line.kwargs, line.shares)
 
-    def full(self, n: int, dtype: Any, value: float = 1.0) -> Any:
-        """A constant vector of n equal numbers; the same object for the same numbers."""
-        key = n, np.dtype(dtype), value
-        if key not in self.ones:
-            self.ones[key] = np.full(n, value, dtype)
-        return self.ones[key]
+    def full(self, shape: Any, dtype: Any, value: float = 1.0, order: str = "C") -> Any:
+        """A constant array of equal numbers; the same object for the same numbers."""
+        key = shape, np.dtype(dtype), repr(value), order
+        if key not in self.full_arrays:
+            self.full_arrays[key] = np.full(shape, value, dtype, order=order)  # type: ignore[arg-type]
+        return self.full_arrays[key]
 
     def users(self) -> dict[int, list[Line]]:
         """{id of a value: the lines that read it}."""
@@ -208,7 +208,7 @@ class Program:
 def rewrite(program: Program, rule: Rule) -> Program:
     """A program of the lines that are needed, each as `rule(new program, copy of the line, old line)` makes it."""
     new = Program(program.inputs)
-    new.ones = program.ones
+    new.full_arrays = program.full_arrays
     found: dict[int, Any] = {}
 
     def now(x: Any) -> Any:

@@ -8,6 +8,8 @@
 - *scale*: a factor that all gradients are multiplied by in the end, such as the learning rate, is multiplied into the
   gradient that they come from.
 - *layout*: a matrix with more rows than columns lies in memory column by column, so that loops are long.
+- *spread*: a small operand is repeated before it is added, and a number before a maximum is taken: the loops of NumPy
+  that repeat it are slow to begin, or (for a maximum) do not use vectors.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from .canonical import apart, canonical, simpler, spread
+from .canonical import FLIPPED, apart, canonical, simpler
 from .program import Line, Number, Program, Value, rewrite, values_in
 
 WIDE = 2**17  # bytes that take longer to clear than the 0.4 us by which a call of np.matmul is longer
 SHORT = 128  # up to here NumPy adds up one after the other, too
+FEW = 2**14  # elements up to which *spread* is faster
 
 
 def faster(program: Program, line: Line, _old: Line) -> Value:
@@ -70,76 +73,72 @@ def _scaled_sum(program: Program, line: Line) -> Value | None:
 # ---- scale
 
 
-class Scaling:
-    """Which lines to compute in another scale, so that what is multiplied by `factor` in the end is so from the start.
+def scaled(program: Program) -> Program:
+    """*scale*: the lines that lead from the products with the one Number back to plain numbers are scaled with it."""
+    ends = {id(line): _product(line) for line in program.lines if isinstance(_product(line)[0], Number)}
+    if len({number.text for number, _ in ends.values()}) != 1:
+        return program
+    ways: dict[int, list[Any]] = {}  # {id of a line that can be scaled: the arguments to scale for it}
+    for line in program.lines:
+        found = _ways(line, ways)
+        if id(line) not in ends and found is not None:
+            ways[id(line)] = found
+    fixed = {id(x) for x in (*program.outputs, *(asked for asked, _ in program.guards))}
+    chosen: dict[int, Line] = {}
+    waiting = [x for _, x in ends.values()]
+    while waiting:
+        line = waiting.pop()
+        if id(line) not in ways or id(line) in fixed:
+            return program
+        if id(line) not in chosen:
+            chosen[id(line)] = line
+            waiting += ways[id(line)]
+    for line in program.lines:  # what is scaled is read where it is meant to be, and only there
+        by_way = ends[id(line)][1:] if id(line) in ends else ways[id(line)] if id(line) in chosen else []
+        if {id(x) for x in values_in((line.args, line.kwargs)) if id(x) in chosen} != {id(x) for x in by_way}:
+            return program
+    factor = next(iter(ends.values()))[0]
 
-    Seen from the last line to the first: a line can be scaled if all that read it are, by way of it, or are the
-    products with the factor themselves (the `ends`).  A line that has a plain number for a factor (a `source`) takes it
-    in there; any other must find it in its arguments.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.factor: Any = None  # the Number
-        self.scaled: set[int] = set()
-        ends = [line for line in program.lines if isinstance(_product(line)[0], Number)]
-        if not ends or len({_product(line)[0].text for line in ends}) > 1:
-            return
-        self.ends = {id(end): _product(end)[1] for end in ends}
-        fixed = {id(x) for x in program.outputs}
-        fixed |= {id(asked) for asked, _ in program.guards} | self.ends.keys()
-        users, ways = program.users(), dict[int, list[Any]]()
-        for line in reversed(program.lines):
-            mine = users.get(id(line), [])
-            if id(line) not in fixed and mine and all(self._by_way_of(user, line, ways) for user in mine):
-                self.scaled.add(id(line))
-                for user in mine:
-                    ways.setdefault(id(user), []).append(line)
-        complete = all(
-            self._complete(line, ways.get(id(line), [])) for line in program.lines if id(line) in self.scaled
-        )
-        if complete and all(id(x) in self.scaled for x in self.ends.values()):
-            self.factor = _product(ends[0])[0]
-
-    def _by_way_of(self, user: Line, line: Line, ways: dict[int, list[Any]]) -> bool:
-        """Whether `user` may be scaled by way of this argument."""
-        if id(user) in self.ends:
-            return self.ends[id(user)] is line
-        if id(user) not in self.scaled or _is_source(user):
-            return False
-        if user.kind == "dot" or user.is_call(np.multiply):  # by way of one of the two
-            return sum(a is line for a in user.args) == 1 and all(way is line for way in ways.get(id(user), []))
-        return any(a is line for a in _carriers(user))
-
-    def _complete(self, line: Line, found: list[Any]) -> bool:
-        """Whether a line has the factor from its arguments, or takes it in itself."""
-        if _is_source(line):
-            return True
-        if line.kind == "dot" or line.is_call(np.multiply):
-            return len(found) == 1
-        carriers = _carriers(line)
-        rest = [x for x in line.args if not isinstance(x, Value)] if line.is_call(np.add, np.subtract) else []
-        return (
-            bool(carriers) and {*map(id, carriers)} == {*map(id, found)} and all(_number(x) is not None for x in rest)
-        )
-
-    def __call__(self, program: Program, line: Line, old: Line) -> Any:
-        if id(old) in self.ends:
+    def rule(program: Program, line: Line, old: Line) -> Any:
+        if id(old) in ends:
             return _product(line)[1]
-        if id(old) in self.scaled and (_is_source(line) or line.is_call(np.add, np.subtract)):
+        if id(old) in chosen and (not ways[id(old)] or line.is_call(np.add, np.subtract)):
             numbers = [_number(x) for x in line.args]
-            args = tuple(x if n is None else self.factor * n for x, n in zip(line.args, numbers, strict=True))
-            return program.add("call", line.function, args, line.like, line.place)
+            line.args = tuple(x if n is None else factor * n for x, n in zip(line.args, numbers, strict=True))
         return program.again(line)
+
+    return rewrite(program, rule)
+
+
+def _ways(line: Line, ways: dict[int, list[Any]]) -> list[Any] | None:
+    """The arguments to scale for a line to be so: none if it has a plain number to take the factor in; None if it cannot."""
+    quotient = line.is_call(np.divide) and _number(line.args[0]) is not None and line.dtype in (np.float32, np.float64)
+    if quotient or _number(_product(line)[0]) is not None:
+        return []
+    args = [x for x in line.args if isinstance(x, Value)]
+    if line.kind == "dot" or line.is_call(np.multiply):  # one of the two, and a gradient if there is one
+        able = [x for x in args if id(x) in ways]
+        able = [x for x in able if x.phase == "backward"] or able
+        return able[:1] if able and args.count(able[0]) == 1 else None
+    if line.is_call(np.add, np.subtract):
+        rest = [x for x in line.args if not isinstance(x, Value)]
+        found = args if all(_number(x) is not None for x in rest) else []
+    elif line.kind in ("put", "put_at"):
+        found = [line.args[0], line.args[2]] if isinstance(line.args[2], Value) else []
+    else:
+        first = (
+            line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or line.is_method("take")
+        )
+        found = args[:1] if first and args[:1] == [*line.args[:1]] else []
+    return found if found and all(id(x) in ways for x in found) else None
 
 
 def _number(x: Any) -> float | None:
     """A plain number, or a constant array of one element without axes, as a float."""
     if isinstance(x, Value | Number | bool):
         return None
-    plain = isinstance(x, int | float | np.floating) or (
-        isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
-    )
-    return float(x) if plain else None
+    array = isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
+    return float(x) if array or isinstance(x, int | float | np.floating) else None
 
 
 def _product(line: Line) -> tuple[Any, Any]:
@@ -152,90 +151,55 @@ def _product(line: Line) -> tuple[Any, Any]:
     return None, None
 
 
-def _is_source(line: Line) -> bool:
-    """Whether a line is a constant number times, or over, an array."""
-    quotient = line.is_call(np.divide) and _number(line.args[0]) is not None and line.dtype in (np.float32, np.float64)
-    return quotient or _number(_product(line)[0]) is not None
-
-
-def _carriers(line: Line) -> list[Any]:
-    """The arguments that must all have a factor for the line to have it."""
-    if line.is_call(np.add, np.subtract):
-        return [x for x in line.args if isinstance(x, Value)]
-    if line.kind in ("put", "put_at"):
-        return [line.args[0], line.args[2]] if isinstance(line.args[2], Value) else []
-    first = line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or line.is_method("take")
-    return [line.args[0]] if first else []
-
-
 # ---- layout
-
-FLIPPED = {"C": "F", "F": "C", "": ""}
-
-
-class Layouts:
-    """Matrices that must lie in memory in the same way, or (a matrix and its transpose) in opposite ways."""
-
-    def __init__(self) -> None:
-        self.parent: dict[int, tuple[int, bool]] = {}  # {id: (id of another, whether it lies in the opposite way)}
-
-    def root(self, key: int) -> tuple[int, bool]:
-        """The matrix that stands for those that `key` was joined with, and whether it lies in the opposite way."""
-        path, flipped = [], False
-        while key in self.parent:
-            path.append(key)
-            key, turn = self.parent[key]
-            flipped ^= turn
-        rest = flipped
-        for step in path:  # shortened, so that chains stay linear
-            turn = self.parent[step][1]
-            self.parent[step] = key, rest
-            rest ^= turn
-        return key, flipped
-
-    def join(self, a: int, b: int, opposite: bool = False) -> None:
-        (x, turn), (y, other) = self.root(a), self.root(b)
-        if x != y:
-            self.parent[x] = y, turn ^ other ^ opposite
 
 
 def laid_out(program: Program) -> Program:
-    """*layout*: matrices of one shape that are computed from each other element by element lie in the same way."""
-    layouts = Layouts()
-    pinned = {id(x) for x in (*program.inputs, *program.outputs)}
+    """*layout*: columns for tall matrices, but for those that are computed element by element from or into fixed ones."""
+    fixed = [id(x) for x in (*program.inputs, *program.outputs)]
+    beside: dict[int, list[int]] = {}  # {id of a matrix: those that lie as it does}
     for line in program.lines:
         follows = line.elementwise() or line.kind in ("copy", "put", "put_at", "T") or line.is_method("view")
-        free = follows or line.kind == "dot"
-        if not free:
-            pinned.add(id(line))
+        if not follows and line.kind != "dot":
+            fixed.append(id(line))
         for x in values_in((line.args, line.kwargs)):
-            if line.kind == "T":
-                layouts.join(id(x), id(line), opposite=True)
-            elif follows and x.shape == line.shape:
-                layouts.join(id(x), id(line))
-            elif not free and line.kind != "reduce" and not line.is_method("take"):
-                pinned.add(id(x))
-    held = {layouts.root(key)[0] for key in pinned}
-    orders: dict[int, str] = {}
+            if follows and (line.kind == "T" or x.shape == line.shape):
+                beside.setdefault(id(x), []).append(id(line))
+                beside.setdefault(id(line), []).append(id(x))
+            elif not follows and line.kind not in ("dot", "reduce") and not line.is_method("take"):
+                fixed.append(id(x))
+    held: set[int] = set()
+    while fixed:
+        key = fixed.pop()
+        if key not in held:
+            held.add(key)
+            fixed += beside.get(key, [])
     for line in program.lines:
-        root, flipped = layouts.root(id(line))
-        if line.ndim == 2 and line.order and root not in held:
-            if root not in orders:
-                order = "F" if line.shape[0] > line.shape[1] else "C"
-                orders[root] = FLIPPED[order] if flipped else order
-            line.order = FLIPPED[orders[root]] if flipped else orders[root]
+        if line.ndim == 2 and line.order and id(line) not in held:
+            tall = line.shape[0] > line.shape[1]
+            line.order = FLIPPED[line.args[0].order] if line.kind == "T" else "F" if tall else "C"
     return program
 
 
-def same(program: Program, line: Line, _old: Line) -> Value:
-    """The line itself; lines that have become the same are one."""
+# ---- spread
+
+
+def spread(program: Program, line: Line, _old: Line) -> Value:
+    """*spread*."""
+    binary = line.kind == "call" and line.elementwise() and len(line.args) == 2 and line.order
+    if binary and 1 < line.size <= FEW:
+        line.args = tuple(_spread(program, x, line) for x in line.args)
     return program.again(line)
 
 
-def scaled(program: Program) -> Program:
-    """*scale*."""
-    scaling = Scaling(program)
-    return program if scaling.factor is None else rewrite(program, scaling)
+def _spread(program: Program, x: Any, line: Line) -> Any:
+    number = _number(x)
+    if number is not None and line.is_call(np.maximum, np.minimum) and line.dtype.kind == "f":
+        return program.full(line.shape, line.dtype, number, line.order)
+    full = any(isinstance(a, Value) and a.shape == line.shape and a.order == line.order for a in line.args)
+    if not full or not isinstance(x, Value) or x.shape in ((), line.shape):
+        return x
+    return program.add("spread", None, (x, line.shape), (line.shape, x.dtype, line.order), line.place)
 
 
 # The rewrites by name, in the order in which they are made; each is a function of a program.
@@ -243,7 +207,13 @@ RULES: dict[str, Callable[[Program], Program]] = {
     "products": lambda program: rewrite(program, faster),
     "scale": scaled,
     "layout": lambda program: laid_out(rewrite(program, same)),
+    "spread": lambda program: rewrite(program, spread),
 }
+
+
+def same(program: Program, line: Line, _old: Line) -> Value:
+    """The line itself; lines that have become the same are one."""
+    return program.again(line)
 
 
 def rewritten(program: Program, run: Any, exact: bool) -> Program:
@@ -253,6 +223,6 @@ def rewritten(program: Program, run: Any, exact: bool) -> Program:
     program = rewrite(program, lambda new, line, old: simpler(new, line, old, outputs, exact))
     for rule in () if exact else RULES.values():
         program = rule(program)
-    program = rewrite(program, spread)
+    program = rewrite(program, same)
     apart(program, run)
     return program

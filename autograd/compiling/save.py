@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import making, pool, run_blocks
-from .emit import Text, written
+from .blocks import pool, run_blocks
+from .emit import Text, making, written
 from .plan import Plan
 from .program import CompileError, Input, literal
 from .schedule import update
@@ -69,13 +69,12 @@ class File:
         constants = list(self._constants())
         state = list(self._state([k for k in read if k not in self.arguments]))
         functions = list(self._functions())
-        prepared = [f"{key} = {text}" for key, text in plan.program.constants.prepared.items()]
         text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
         copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
         if plan.program.moves:
             copied.append(update)
         sources = [f"\n{inspect.getsource(f)}" for f in copied]
-        parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, *prepared, f"\n\n{text}\n"]
+        parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, plan.program.prepared, f"\n\n{text}\n"]
         self.text = "\n".join([*parts, *self._function(moves)]) + "\n"
 
     def _moves(self) -> dict[int, str]:

@@ -310,7 +310,7 @@ def test_the_source_is_readable_numpy():
         "# update",
         "np.tanh(",
         "lr",
-        "out=b0",
+        ", b",
     ):
         assert text in step.source
 
