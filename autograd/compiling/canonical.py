@@ -160,9 +160,8 @@ def apart(program: Program, run: Any) -> None:
     function ran: lines that compute the same are one line, but two results are two arrays.
     """
     values = [concrete(x) for x in run.outputs]
-    inputs = [concrete(x) for x in run.given]
     seen: dict[int, list[Any]] = {}  # {id of memory: the arrays of the run that lie in it here}
-    for x, value in zip(program.inputs, inputs, strict=True):
+    for x, value in zip(program.inputs, run.tape.given, strict=True):
         seen.setdefault(id(x), []).append(value)
     for i, (x, value) in enumerate(zip(program.outputs, values, strict=False)):
         if isinstance(x, np.ndarray):
@@ -173,6 +172,7 @@ def apart(program: Program, run: Any) -> None:
                 program.outputs[i] = _copied(program, x)
             else:
                 others.append(value)
+    run.tape.given.clear()  # a program holds no array of the run
 
 
 def _copied(program: Program, x: Any) -> Line:

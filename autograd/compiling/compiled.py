@@ -17,8 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from ..custom import Again
-from ..errors import GraphError
 from ..files import write_whole
 from ..graph import Leaf
 from ..mode import MODE, Switch
@@ -26,13 +24,13 @@ from ..tensor import Tensor
 from ..tree import flatten
 from .audit import AuditError, Difference
 from .emit import identifier
-from .observe import Watcher, alike, functions_in, is_array
+from .observe import Watcher, functions_in, is_array
 from .plan import MISS, Plan
-from .program import CompileError, drawing, needed, values_in
+from .program import CompileError
 from .rewrites import rewritten
 from .save import File
 from .schedule import Changed, Main
-from .state import Recall, Run, State, Trace, World
+from .state import Live, State, Trace, World
 from .trace import Draw
 
 _TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
@@ -209,12 +207,9 @@ class Compiled:
         try:
             if (plan.count + 1 >= plan.audit_at or self.audit == "always") and self.audit:
                 return self._audited(plan, leaves, args, kwargs)
-            found = plan(leaves)
+            return plan(leaves)
         except Changed:
             return self._as_written(args, kwargs)
-        if plan.run.alive and found is not MISS:
-            return self._alive(plan, found, args, kwargs)
-        return found
 
     def _as_written(self, args: Any, kwargs: Any) -> Any:
         self.stats.eager += 1
@@ -235,7 +230,7 @@ class Compiled:
         try:
             plan = self._plan(state, leaves, build, _nest(args, kwargs))
         except CompileError as error:
-            if not self.fallback:
+            if not (self.fallback or isinstance(error, Live)):
                 raise
             self._refuse(key, error)
             return self._as_written(args, kwargs)
@@ -244,10 +239,10 @@ class Compiled:
         del self.seen[key]  # if the program does not fit any more, the next call is a first one again
         self.stats.compiles += 1
         self.stats.seconds += time.perf_counter() - start
-        if loop := plan.run.tape.loop:
+        if plan.loop:
             warnings.warn(
-                f"{self.name} is a program of {plan.program.count:,} lines, which took {self.stats.seconds:.1f} s to "
-                f"compile, because a loop in it is written out, at {loop}; compile the body of the loop instead",
+                f"{self.name} is a program of {plan.program.lines:,} lines, which took {self.stats.seconds:.1f} s to "
+                f"compile, because a loop in it is written out, at {plan.loop}; compile the body of the loop instead",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -259,67 +254,20 @@ class Compiled:
         warnings.warn(f"{self.name} is not compiled: {error}", RuntimeWarning, stacklevel=4)
         _remember(self.refused, key, None)
 
-    # ---- a program
-
     def _plan(self, state: State, leaves: list[Any], build: Any, nest: Any) -> Plan:
         for i, x in enumerate(leaves):
             if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype.kind not in "fciub"):
                 raise CompileError(f"argument {i} is a {type(x).__name__} of {x.dtype}; pass a plain array of numbers")
-        for place in state.names:
-            if isinstance(x := place.get(), np.ndarray) and type(x) is not np.ndarray:
-                raise CompileError(f"{place.name} is a {type(x).__name__}; use a plain array")
-        names = _argument_names(self.function, len(leaves))
-        try:
-            run = Trace(state, leaves, arrays=True).run(self.function, build, names)
-        except CompileError:
-            if not any(isinstance(place.get(), np.ndarray) for place in state.names):
-                raise
-            run = Trace(state, leaves, arrays=False).run(self.function, build, names)
-        moves = any(t.kind in ("grad", "state") or state.requires_grad(t, leaves) for t in run.targets)
-        if run.alive and (moves or drawing(run.tape.program.lines)):
-            raise CompileError(
-                "the result is to be differentiated outside of the function, which draws random numbers or changes "
-                "weights, gradients or states; call backward() inside, or compile value_and_grad(f)"
-            )
-        run = self._without_used_gradients(run, state)
+        for name in state.names:
+            if isinstance(x := name.get(), np.ndarray) and type(x) is not np.ndarray:
+                raise CompileError(f"{name.name} is a {type(x).__name__}; use a plain array")
+        keep = bool(self.grads) or (self.grads is None and not state.optimizers)
+        run = Trace(state, leaves).run(self.function, build, _argument_names(self.function, len(leaves)), keep)
         program = run.tape.program
         program.outputs = [x.at if hasattr(x, "at") else x for x in run.outputs]
-        program = rewritten(program, run, self.exact)
         replaces = [None if t.old is None else (t.name, t.old) for t in run.targets]
-        name = identifier(self.name, run.tape.names)
-        return Plan(Main(program, replaces, self.exact, self.threads).executable(name), run, state, leaves, nest)
-
-    def _without_used_gradients(self, run: Run, state: State) -> Run:
-        """The run without the gradients that an optimiser in the function has used, unless somebody needs them."""
-        if self.grads or (self.grads is None and not state.optimizers):
-            return run
-        program, refs = run.tape.program, state.refs()
-        others = [x.at for x, t in zip(run.outputs, run.targets, strict=True) if t.kind != "grad" and hasattr(x, "at")]
-        lines = needed(program.lines, [others, [asked for asked, _ in program.guards]])
-        read = {id(x) for x in values_in([others, [(line.args, line.kwargs) for line in lines]])}
-        needed_texts = {text for text, x in zip(run.texts, program.inputs, strict=True) if id(x) in read}
-        needed_texts |= {f"{pick.text}._data" for pick in run.picks if isinstance(pick, Recall)}
-        outputs, targets, cleared = [], [], [*run.cleared]
-        for x, t in zip(run.outputs, run.targets, strict=True):
-            if t.kind != "grad" or f"{refs[t.place]}.grad._data" in needed_texts:
-                outputs.append(x)
-                targets.append(t)
-            else:
-                cleared.append(t.place)
-        return run._replace(outputs=outputs, targets=targets, cleared=cleared)
-
-    def _alive(self, plan: Plan, found: Any, args: Any, kwargs: Any) -> Any:
-        """The result with a graph, whose backward pass runs the function again as written."""
-        leaves, build = flatten(found)
-        again = _Again(self, args, kwargs, plan)
-        places = [i for i, pick in enumerate(plan.run.picks) if i in plan.run.live]
-        captured = [plan.tensors[i]._leaf for i in plan.run.captured if plan.refs[i][0] == "t"]
-        made = again.recorded([leaves[i].data for i in places], captured)
-        for i, x in zip(places, made, strict=True):
-            leaves[i] = x
-        return build(leaves)
-
-    # ---- audits
+        main = Main(rewritten(program, run, self.exact), replaces, self.exact, self.threads)
+        return Plan(main.executable(identifier(self.name, run.tape.names)), run, state, leaves, nest)
 
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""
@@ -329,22 +277,22 @@ class Compiled:
             return MISS
         plan.audit_at = 4 if plan.count < 4 else min(2 * plan.count, plan.count + 500)
         self.stats.audits += 1
-        after, drawn = World(plan.state, leaves), [Draw(x.owner) for x in generators]
+        difference, after = Difference(leaves, before, self.exact), World(plan.state, leaves)
+        mine = plan.results(after, found)
+        drawn = [Draw(x.owner) for x in generators]
         before.put_back()
         for generator in generators:
             generator.put_back()
         written = self.function(*args, **kwargs)
-        now = World(plan.state, leaves)
-        differing = Difference(leaves, before, self.exact).between(plan, found, written, after, now)
+        differing = difference.between(mine, plan.results(World(plan.state, leaves), written))
         if not differing:
             after.put_back()
-            return self._alive(plan, found, args, kwargs) if plan.run.alive else found
+            return found
         self.plans = [p for p in self.plans if p is not plan]
         self.seen.clear()
-        drew = any(x.moved() for x in drawn[:2])
         reason = (
             "the function draws random numbers, which its program does not: draw them by autograd.outside(draw, ...)"
-            if drew
+            if any(x.moved() for x in drawn[:2])
             else "something that it reads has changed since it was compiled and is not among what every call looks at "
             "(docs/compile.md): pass it as an argument, or call forget() when it changes; if rounding alone is the "
             "reason, compile with exact=True"
@@ -354,34 +302,6 @@ class Compiled:
             raise error
         self._refuse((MODE.get().recording, _nest(args, kwargs), *map(_key, leaves)), error)
         return written
-
-
-class _Again(Again):
-    """A call whose result has a graph; buffers hold what they held while it is made again."""
-
-    def __init__(self, compiled: Compiled, args: Any, kwargs: Any, plan: Plan) -> None:
-        super().__init__(compiled.function, args, kwargs)
-        self.name, self.exact = compiled.name, compiled.exact
-        self.buffers = [(t, t._data) for t in plan.state.of(flatten([list(args), kwargs])[0]) if not t.requires_grad]
-        self.plan, self.names = plan, [place.get() for place in plan.state.names]
-
-    def __call__(self, values: Sequence[Any]) -> tuple[list[Any], Any, list[Any]]:
-        if not (alike([place.get() for place in self.plan.state.names], self.names, ()) and self.plan.renew()):
-            raise GraphError(
-                "what the compiled function reads has changed since it gave this result, whose gradient is computed by "
-                "running the function again; call backward() before that changes, or inside the function"
-            )
-        now = [(t, t._data) for t, _ in self.buffers]
-        try:
-            for t, data in self.buffers:
-                t._data = data
-            return super().__call__(values)
-        finally:
-            for t, data in now:
-                t._data = data
-
-    def alike(self, a: Any, b: Any) -> bool:
-        return Difference((), None, self.exact).agree(a, b)
 
 
 def _remember(items: dict[Any, Any], key: Any, value: Any) -> None:

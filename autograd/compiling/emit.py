@@ -303,7 +303,7 @@ class Writer:
         x, *rest = line.args
         text = f"{{}}.{line.function}({self.arguments(line, 1)})"
         plain = not line.kwargs and not any(isinstance(a, Value | Number | dict | set) for a in rest)
-        if line.shares is x and id(x) in self.fixed and plain:
+        if isinstance(x, Value) and line.shares is x and id(x) in self.fixed and plain:
             self.see(
                 line,
                 x,

@@ -41,13 +41,13 @@ class Value:
 
 
 class Input(Value):
-    """An array that every run is given."""
+    """An array that every run is given, which Python reads by the text `place`."""
 
-    __slots__ = ("name",)
+    __slots__ = ("name", "place")
 
-    def __init__(self, name: str, array: Any) -> None:
+    def __init__(self, name: str, place: str, array: Any) -> None:
         super().__init__(array.shape, array.dtype, order_of(array))
-        self.name = name
+        self.name, self.place = name, place
 
 
 class Line(Value):
@@ -100,8 +100,8 @@ class Line(Value):
 class Number:
     """A Python number that may differ in every run, such as a learning rate, and what is computed from it."""
 
-    def __init__(self, tape: Any, text: str, value: float) -> None:
-        self.tape, self.text, self.value = tape, text, value
+    def __init__(self, tape: Any, text: str, value: float, place: str = "") -> None:
+        self.tape, self.text, self.value, self.place = tape, text, value, place
 
     def _of(self, other: Any, sign: str, function: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Number | float | int):
@@ -189,7 +189,7 @@ class Program:
         """A constant array of equal numbers; the same object for the same numbers."""
         key = shape, np.dtype(dtype), repr(value), order
         if key not in self.full_arrays:
-            self.full_arrays[key] = np.full(shape, value, dtype, order=order)  # type: ignore[arg-type]
+            self.full_arrays[key] = np.asarray(np.full(shape, value, dtype), order="C" if order == "C" else "F")
         return self.full_arrays[key]
 
     def users(self) -> dict[int, list[Line]]:

@@ -111,13 +111,13 @@ def scaled(program: Program) -> Program:
 
 
 def _ways(line: Line, ways: dict[int, list[Any]]) -> list[Any] | None:
-    """The arguments to scale for a line to be so: none if it has a plain number to take the factor in; None if it cannot."""
+    """The arguments to scale for a line to be so: none if it has a plain number to take the factor in; None if not."""
     quotient = line.is_call(np.divide) and _number(line.args[0]) is not None and line.dtype in (np.float32, np.float64)
     if quotient or _number(_product(line)[0]) is not None:
         return []
     args = [x for x in line.args if isinstance(x, Value)]
     if line.kind == "dot" or line.is_call(np.multiply):  # one of the two, and a gradient if there is one
-        able = [x for x in args if id(x) in ways]
+        able = [x for x in args if isinstance(x, Line) and id(x) in ways]
         able = [x for x in able if x.phase == "backward"] or able
         return able[:1] if able and args.count(able[0]) == 1 else None
     if line.is_call(np.add, np.subtract):
@@ -155,7 +155,7 @@ def _product(line: Line) -> tuple[Any, Any]:
 
 
 def laid_out(program: Program) -> Program:
-    """*layout*: columns for tall matrices, but for those that are computed element by element from or into fixed ones."""
+    """*layout*: columns for tall matrices, unless computed element by element from or into fixed ones."""
     fixed = [id(x) for x in (*program.inputs, *program.outputs)]
     beside: dict[int, list[int]] = {}  # {id of a matrix: those that lie as it does}
     for line in program.lines:

@@ -13,7 +13,7 @@ import numpy as np
 from .blocks import pool, run_blocks
 from .emit import Text, making, written
 from .plan import Plan
-from .program import CompileError, Input, literal
+from .program import CompileError, literal
 from .schedule import update
 from .state import Output, Recall
 
@@ -60,12 +60,11 @@ class File:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan, self.name = plan, name
-        self.inputs = plan.run.tape.program.inputs
-        self.names = [x.name if isinstance(x, Input) else x.text for x in self.inputs]
+        self.names = plan.names
         self.arrays: dict[str, Any] = {}
         moves = self._moves()
         read = sorted({*plan.program.inputs, *moves})
-        self.arguments = [k for k in read if plan.texts[k][0] == "a"]
+        self.arguments = [k for k in read if plan.places[k][0] == "a"]
         constants = list(self._constants())
         state = list(self._state([k for k in read if k not in self.arguments]))
         functions = list(self._functions())
@@ -80,18 +79,18 @@ class File:
     def _moves(self) -> dict[int, str]:
         """{input: the text of the output that takes its place in the next run}."""
         plan = self.plan
-        if any(".grad." in plan.texts[k] for k in plan.program.inputs):
+        if any(".grad." in plan.places[k] for k in plan.program.inputs):
             raise CompileError(
                 "this program adds to gradients that were there before; call zero_grad() in the function"
             )
         moves = {}
-        for target, text in zip(plan.run.targets, plan.outputs, strict=True):
+        for target, text in zip(plan.targets, plan.outputs, strict=True):
             if target.kind in ("data", "state"):
                 if target.old is None:
                     raise CompileError(
                         "this program makes the state of an optimiser; call the function again, then save it"
                     )
-                if plan.texts[target.old][0] == "a":
+                if plan.places[target.old][0] == "a":
                     raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
                 moves[target.old] = text
         return moves
@@ -111,7 +110,7 @@ class File:
     def _state(self, places: list[int]) -> Iterator[str]:
         numbers = {}
         for k in places:
-            key, value = self.names[k], eval(self.plan.texts[k], self.plan.space)
+            key, value = self.names[k], eval(self.plan.places[k], self.plan.space)
             if isinstance(value, np.ndarray | np.generic):
                 self.arrays[f"state.{key}"] = value
             else:
@@ -150,7 +149,7 @@ class File:
 
     def _function(self, moves: dict[int, str]) -> Iterator[str]:
         plan, program, name = self.plan, self.plan.program, self.name
-        outlines: dict[str, Any] = {self.names[k]: self.inputs[k] for k in self.arguments}
+        outlines: dict[str, Any] = {self.names[k]: plan.outlines[k] for k in self.arguments}
         shown = "; ".join(f"{key}: {x.dtype} {x.shape}" for key, x in outlines.items())
         yield f"def {name}({', '.join(outlines)}):"
         yield f'    """{shown or "No arguments"}; ValueError for anything else."""'
@@ -169,8 +168,8 @@ class File:
             yield f"    state[{self.names[k]!r}] = {text}"
         outputs = iter(plan.outputs)
         picks = []
-        for pick in plan.run.picks:
+        for pick in plan.picks:
             if isinstance(pick, Recall):
                 raise CompileError("the function returns one of its tensors, which a file cannot hold; return its data")
             picks.append(Text(next(outputs)) if isinstance(pick, Output) else pick)
-        yield f"    return {written(plan.run.build(picks))}"
+        yield f"    return {written(plan.build(picks))}"

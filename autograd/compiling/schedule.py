@@ -70,7 +70,7 @@ class Executable(NamedTuple):
     source: str
     prepared: str
     constants: Constants
-    count: int  # of lines
+    lines: int
 
 
 class Main(Writer):
@@ -155,7 +155,9 @@ class Main(Writer):
         taken = set(self.names.values())
         for line, replaced in zip(self.program.outputs, replaces, strict=True):
             if replaced is not None and has_out(line) and line.shares is None and id(line) not in slots:
-                slots[id(line)] = Slot(identifier(replaced[0], taken), *line.like, last.get(id(line)))
+                slots[id(line)] = Slot(
+                    identifier(replaced[0], taken), line.shape, line.dtype, line.order, last.get(id(line))
+                )
                 taken.add(slots[id(line)].name)
         self.outs = {key: slot.name for key, slot in slots.items()}
         return slots
@@ -280,15 +282,14 @@ def update(
     b: Sequence[Any],
     out: Sequence[Any],
     attributes: Sequence[Any] = (),
-    items: Sequence[Any] = (),
 ) -> None:
-    """`function(a, b, out)` for each, then `setattr` of the attributes and `setitem` of the items, in one call of C.
+    """`function(a, b, out)` for each, then `setattr` of the attributes, in one call of C.
 
     An interrupt falls before or after all of it, not between.
     """
     todo: Iterator[Any] = map(operator.call, functions, a, b, out)
-    if attributes or items:
-        todo = chain(todo, starmap(setattr, attributes), starmap(operator.setitem, items))
+    if attributes:
+        todo = chain(todo, starmap(setattr, attributes))
     failed: Exception | None = None
     while True:
         try:

@@ -45,6 +45,7 @@ class Tape:
     def __init__(self) -> None:
         self.program = Program()
         self.names: set[str] = set()
+        self.given: list[Any] = []  # the values of the inputs
         self.place = "forward", ""  # the phase, and the module that is running
         self.viewed: set[int] = set()  # ids of values whose memory another result shares
         self.replaced: dict[int, tuple[Any, Any]] = {}  # {id: (plain array, result)} after `array += traced`
@@ -54,20 +55,25 @@ class Tape:
         self.before = 0  # the number of refusals when the last op began
         self.closed = False  # after the run its arrays compute as plain ones
 
-    def input(self, name: str, value: Any) -> Any:
-        """A value that every run is given: an array, or a Python number."""
+    def input(self, name: str, place: str, value: Any) -> Any:
+        """A value that every run is given, read by the text `place`: an array, or a Python number."""
         if type(value) in (int, float):
-            made: Any = Number(self, name, value)
-            self.program.inputs.append(made)
+            made: Any = Number(self, name, value, place)
         else:
-            made = Traced(self, Input(name, value), value)
-            self.program.inputs.append(made.at)
+            made = Traced(self, Input(name, place, value), value)
+        self.program.inputs.append(made if isinstance(made, Number) else made.at)
+        self.given.append(value)
         return made
 
     def refuse(self, what: str, advice: str = "a program would not do it again") -> NoReturn:
         """Raise a CompileError that names the line; the function is not compiled, whoever catches it."""
         self.errors.append(CompileError(f"{what}, at {line_of_caller()}; {advice}"))
         raise self.errors[-1]
+
+    def raise_first(self) -> None:
+        """Raise the first refusal, if there is one."""
+        if self.errors:
+            raise self.errors[0]
 
     def record(self, kind: str, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], into: Any = None) -> Any:
         """Make a call on the concrete values and write it down; the result has the layout and dtype of `into`."""

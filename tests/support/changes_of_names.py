@@ -164,23 +164,6 @@ def array_in_the_closure_written_into():
 
 
 @guard
-def another_array_whose_numbers_code_depends_on():
-    table = np.ones(2)
-
-    def change():
-        nonlocal table
-        table = np.full(2, 5.0)
-
-    return lambda x: x * float(table[0]), change
-
-
-@audit
-def array_whose_numbers_code_depends_on_written_into():
-    table = np.ones(2)
-    return lambda x: x * float(table[0]), lambda: table.fill(5.0)
-
-
-@guard
 def another_tuple_of_arrays():
     pair = (np.ones(2), 1)
 

@@ -56,16 +56,6 @@ def test_without_audits_they_happen_twice_and_with_audits_in_every_call(audit, c
     assert len(calls) == count  # the second call traces the function, and is audited, too
 
 
-def counter_array():
-    c = np.zeros(1)
-
-    def f(x):
-        c[0] += 1
-        return x * 2
-
-    return f, lambda: c[0]
-
-
 def array_in_a_tuple_that_is_written_into():
     c = (np.zeros(1),)
 
@@ -164,7 +154,7 @@ def iterator():
 
 
 EFFECTS = [
-    counter_array, array_in_a_tuple_that_is_written_into, set_that_grows, list_that_grows, deque_that_grows,
+    array_in_a_tuple_that_is_written_into, set_that_grows, list_that_grows, deque_that_grows,
     attribute_of_a_function, attribute_of_an_object, attribute_of_a_type, queue_that_grows, global_of_a_helper,
     iterator,
 ]  # fmt: skip
@@ -210,16 +200,6 @@ def counting(c, take):
     return f
 
 
-def filled():
-    c = np.zeros(1)
-
-    def f(x):
-        c[0] += 1
-        return x * float(c[0])
-
-    return f
-
-
 VARIABLE = contextvars.ContextVar("variable", default=2.0)
 LOCAL = threading.local()
 LEGACY = np.random.RandomState(0)
@@ -232,7 +212,6 @@ COUNT = itertools.count()
 DEPENDING = {
     "list": counting([], len),
     "deque": counting(collections.deque(), len),
-    "array": filled(),
     "iterator": lambda x: x * next(BATCHES),
     "count": lambda x: x * next(COUNT),
     "legacy generator": lambda x: x * LEGACY.normal(),

@@ -26,10 +26,11 @@ def test_a_saved_program_needs_numpy_alone(tmp_path):
         x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
         expected = predict(x).data
         predict(x)
+        now = predict(x).data
     file = predict.save(tmp_path / "saved.py")
     assert file.read_text().startswith('"""A program')
-    same(in_file(file, "out = [saved.predict(x)]", x=x)[0], predict(x).data)
-    close(expected, predict(x).data)
+    same(in_file(file, "out = [saved.predict(x)]", x=x)[0], now)
+    close(expected, now)
     refused = "try: saved.predict(x[:2])\nexcept ValueError as error: out = [str(error)]"
     assert in_file(file, refused, x=x)[0] == "predict is for x of shape (5, 4) and float32; got (2, 4) and float32"
 
