@@ -29,9 +29,10 @@ class Difference:
 
     def between(self, mine: dict[Any, Any], theirs: dict[Any, Any]) -> str:
         """The name of the first output that differs; "" if there is none."""
-        for key, x in theirs.items():
-            if key not in mine or not self.agree(mine[key], x, self.before.get(key)):
-                return str(key[0])
+        with np.errstate(all="ignore"):
+            for key, x in theirs.items():
+                if key not in mine or not self.agree(mine[key], x, self.before.get(key)):
+                    return str(key[0])
         return "" if len(mine) == len(theirs) else "what an optimiser remembers"
 
     def agree(self, a: Any, b: Any, old: Any = None) -> bool:
@@ -46,16 +47,17 @@ class Difference:
         if self.exact or x.dtype.kind not in "fc" or not x.size:
             return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"))
         eps = float(np.finfo(x.dtype).eps)
-        with np.errstate(all="ignore"):
-            if np.abs(x - y).max() <= 64 * eps * np.abs(y).max() < np.inf:  # mostly so
-                return True
-            finite = np.isfinite(y)
-            if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
-                return False
-            x, y = x[finite], y[finite]
-            moved = y - old[finite] if isinstance(old, np.ndarray) and old.shape == finite.shape else y
-            floats = [
-                np.asarray(v) for v in self.given if isinstance(v, np.ndarray | np.generic) and v.dtype.kind in "fc"
-            ]
-            largest = max([1.0, *(float(np.abs(v[np.isfinite(v)]).max(initial=0.0)) for v in (y, *floats))])
-            return bool((np.abs(x - y) <= float(np.abs(moved).max(initial=0.0)) * eps**0.5 + largest * 64 * eps).all())
+        if _largest(x - y) <= 64 * eps * _largest(y) < np.inf:  # mostly so
+            return True
+        finite = np.isfinite(y)
+        if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+            return False
+        x, y = x[finite], y[finite]
+        moved = y - old[finite] if isinstance(old, np.ndarray) and old.shape == finite.shape else y
+        floats = [np.asarray(v) for v in self.given if isinstance(v, np.ndarray | np.generic) and v.dtype.kind in "fc"]
+        largest = max(1.0, *(_largest(v[np.isfinite(v)]) for v in (y, *floats)))
+        return bool((np.abs(x - y) <= _largest(moved) * eps**0.5 + largest * 64 * eps).all())
+
+
+def _largest(x: Any) -> float:
+    return float(np.maximum.reduce(np.abs(x), axis=None, initial=0.0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import random
 import sys
 import threading
 import time
@@ -271,20 +270,19 @@ class Compiled:
 
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""
-        before, generators = World(plan.state, leaves), [Draw(x) for x in (np.random.mtrand._rand, random, *plan.drawn)]
+        before, generators = World(plan.state, leaves), [Draw(x) for x in plan.drawn]
+        difference = Difference(leaves, before, self.exact)
         found = plan(leaves)  # in new memory, because `before` holds the old
         if found is MISS:
             return MISS
         plan.audit_at = 4 if plan.count < 4 else min(2 * plan.count, plan.count + 500)
         self.stats.audits += 1
-        difference, after = Difference(leaves, before, self.exact), World(plan.state, leaves)
-        mine = plan.results(after, found)
-        drawn = [Draw(x.owner) for x in generators]
+        after, mine = World(plan.state, leaves), plan.results(before, found)
         before.put_back()
         for generator in generators:
             generator.put_back()
         written = self.function(*args, **kwargs)
-        differing = difference.between(mine, plan.results(World(plan.state, leaves), written))
+        differing = difference.between(mine, plan.results(before, written))
         if not differing:
             after.put_back()
             return found
@@ -292,7 +290,7 @@ class Compiled:
         self.seen.clear()
         reason = (
             "the function draws random numbers, which its program does not: draw them by autograd.outside(draw, ...)"
-            if any(x.moved() for x in drawn[:2])
+            if plan.draws
             else "something that it reads has changed since it was compiled and is not among what every call looks at "
             "(docs/compile.md): pass it as an argument, or call forget() when it changes; if rounding alone is the "
             "reason, compile with exact=True"

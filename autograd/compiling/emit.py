@@ -345,7 +345,8 @@ class Writer:
             self.lines.append(f"np.copyto({array}, {x}{casting})")
         self.give(line, array or otherwise.format(x, *map(self.text, line.args[1:])), array)
 
-    _write_spread = _write_copy
+    def _write_spread(self, line: Line) -> None:
+        self._write_copy(line, "np.broadcast_to({}, {})")
 
     def _write_cast(self, line: Line) -> None:
         casting = "" if np.can_cast(line.args[0].dtype, line.dtype, "same_kind") else ", casting='unsafe'"

@@ -49,7 +49,8 @@ class Plan:
         self.recording = MODE.get().recording
         self.count, self.audit_at = 1, 3  # calls of this signature, and the next one that is audited
         self.lock, self.owner, self.running = Lock(), 0, False
-        self.drawn = [draw.owner for draw in run.tape.drawn.values()]
+        self.drawn = [draw.owner for draw in run.tape.drawn.values()]  # generators that the program draws from
+        self.draws = run.draws
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
         self.taken, self.arrays = state.values(), set[int]()  # `arrays` are the numbers of the names that are inputs
         self.watched: list[tuple[str, Any]] = []  # names in the space, and how to read what they were

@@ -205,8 +205,11 @@ class Program:
         return [*self.outputs, *(asked for asked, _ in self.guards), *drawing(self.lines)]
 
 
-def rewrite(program: Program, rule: Rule) -> Program:
-    """A program of the lines that are needed, each as `rule(new program, copy of the line, old line)` makes it."""
+def rewrite(program: Program, rule: Rule = lambda *_: None) -> Program:
+    """A program of the lines that are needed, each as `rule(new program, copy of the line, old line)` makes it.
+
+    Where the rule gives None it is the copy, which the rule may have changed; lines that are the same become one.
+    """
     new = Program(program.inputs)
     new.full_arrays = program.full_arrays
     found: dict[int, Any] = {}
@@ -217,7 +220,8 @@ def rewrite(program: Program, rule: Rule) -> Program:
     for line in needed(program.lines, program.ends()):
         args, kwargs = nested(line.args, now), nested(line.kwargs, now)
         copy = Line(line.kind, line.function, args, kwargs, line.place, line.like, now(line.shares))
-        found[id(line)] = rule(new, copy, line)
+        made = rule(new, copy, line)
+        found[id(line)] = new.again(copy) if made is None else made
     new.outputs = nested(program.outputs, now)
     new.guards = [(now(asked), answer) for asked, answer in program.guards]
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import random
 import types
 from collections.abc import Callable, Sequence
 from itertools import chain, starmap
@@ -164,6 +165,7 @@ class Run(NamedTuple):
     cleared: list[int]
     without: list[int]
     items: dict[tuple[int, int], dict[str, str]]
+    draws: bool = False  # it draws from the generators of NumPy or Python, which its program does not
 
 
 class Live(CompileError):
@@ -223,7 +225,7 @@ class Trace(World):
 
     def run(self, function: Any, build: Any, names: Sequence[str], keep: bool) -> Run:
         """Run the function on traced arrays; everything is put back.  `keep`: used gradients are outputs, too."""
-        draws = [Draw(np.random.mtrand._rand)]
+        draws = [Draw(np.random.mtrand._rand), Draw(random)]
         try:
             args, kwargs = build(self.install(names))
             attributes = self.state.values()
@@ -231,6 +233,7 @@ class Trace(World):
                 result = function(*args, **kwargs)
             self.tape.raise_first()
             found = self._outcome(*flatten(result), attributes, keep)
+            found = found._replace(draws=any(x.moved() for x in draws if id(x.owner) not in self.tape.drawn))
             draws = []  # what else is drawn is not put back: an audit then finds other numbers
             return found
         except Exception:  # the function may have made another error of a refusal
