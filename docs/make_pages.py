@@ -129,7 +129,7 @@ CHANGES = """\
 How [a compiled function](compile.md) notices it. A guard looks in every call: the next call is right, with a program of
 its own, or with the same one, which reads arrays, weights and learning rates anew. What no guard sees is a constant of
 the program; the next audit raises `AuditError`. `python docs/make_pages.py` writes this table from
-`tests/support/changes.py`; `tests/autograd/compiling/test_surroundings.py` makes every change.
+`tests/support/changes.py`; `tests/autograd/compiling/test_observe.py` makes every change.
 
 | change | noticed by |
 |---|---|

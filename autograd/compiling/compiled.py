@@ -21,16 +21,14 @@ from ..graph import Leaf
 from ..mode import MODE, Switch
 from ..tensor import Tensor
 from ..tree import flatten
-from .audit import AuditError, Difference
 from .emit import identifier
-from .observe import Watcher, functions_in, is_array
+from .observe import Draw, Watcher, functions_in, is_array
 from .plan import MISS, Plan
-from .program import CompileError
+from .program import AuditError, CompileError
 from .rewrites import rewritten
 from .save import File
 from .schedule import Changed, Main
-from .state import Live, State, Trace, World
-from .trace import Draw
+from .state import Difference, Live, State, Trace, World
 
 _TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
 REMEMBERED = 1000  # signatures

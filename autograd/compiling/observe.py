@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import types
 import weakref
 from collections.abc import Iterator, Sequence
@@ -13,13 +14,12 @@ import numpy as np
 from ..callsite import name_within
 from ..mode import Observer
 from ..tensor import Tensor
-from .trace import Tape
 
 
 class Watcher(Observer):
     """Sees the leaves that ops read, the modules that are called and the optimisers that step."""
 
-    def __init__(self, tape: Tape | None = None) -> None:
+    def __init__(self, tape: Any = None) -> None:
         self.tape = tape
         self.leaves: dict[int, Any] = {}  # weak references: what the function makes itself goes with it
         self.modules: dict[int, Any] = {}
@@ -90,6 +90,29 @@ class Watcher(Observer):
 
     def finish(self) -> None:
         self._at("forward", "")
+
+
+class Draw:
+    """The state of a random number generator; `put_back()` lets it go on from there."""
+
+    def __init__(self, generator: Any) -> None:
+        self.owner = generator
+        self.state: Any = None
+        self.put_back: Any = lambda: None
+        bits = getattr(generator, "bit_generator", getattr(generator, "_bit_generator", generator))
+        if isinstance(generator, np.random.RandomState):  # it keeps every second normal number, too
+            self.state = generator.get_state(legacy=False)
+            self.put_back = functools.partial(generator.set_state, self.state)
+        elif isinstance(bits, np.random.BitGenerator):
+            self.state = bits.state
+            self.put_back = functools.partial(setattr, bits, "state", self.state)
+        elif bits is random or isinstance(bits, random.Random):
+            self.state = bits.getstate()
+            self.put_back = functools.partial(bits.setstate, self.state)
+
+    def moved(self) -> bool:
+        """Whether the generator has drawn numbers since."""
+        return repr(self.state) != repr(Draw(self.owner).state)
 
 
 class Name(NamedTuple):

@@ -13,6 +13,10 @@ class CompileError(TypeError):
     """A function cannot be compiled: its Python code depends on the numbers in an array, for example."""
 
 
+class AuditError(CompileError):
+    """A compiled program and the function as written have computed different results."""
+
+
 class Value:
     """An array of the program: shape (None for a tuple of arrays), dtype and layout, C, F or neither ("")."""
 

@@ -7,7 +7,6 @@ function sees every shape and dtype, and the shape of what is selected.
 from __future__ import annotations
 
 import operator
-import random
 import sys
 from typing import Any, NoReturn
 
@@ -17,6 +16,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from ..callsite import in_library, line_of_caller
 from ..inputs import CONSTANTS
 from ..tensor import Tensor
+from .observe import Draw
 from .program import CompileError, Input, Line, Number, Program, Value, instances, nested, order_of
 
 _ADVICE = "return the array from the compiled function and look at it outside, or use autograd.where"
@@ -174,34 +174,6 @@ class Tape:
         if method != "__call__" or "out" in kwargs:
             self.refuse(f"np.{ufunc.__name__} is called with a number that changes", "compute it outside")
         return self.record("call", ufunc, inputs, kwargs)
-
-
-class Draw:
-    """The state of a random number generator, to be put back."""
-
-    def __init__(self, generator: Any) -> None:
-        self.owner = generator
-        self.generator: Any = getattr(generator, "bit_generator", getattr(generator, "_bit_generator", generator))
-        self.state: Any = None
-        if isinstance(generator, np.random.RandomState):  # it keeps every second normal number, too
-            self.generator, self.state = generator, generator.get_state(legacy=False)
-        elif isinstance(self.generator, np.random.BitGenerator):
-            self.state = self.generator.state
-        elif self.generator is random or isinstance(self.generator, random.Random):
-            self.state = self.generator.getstate()
-
-    def moved(self) -> bool:
-        """Whether the generator has drawn numbers since."""
-        return repr(self.state) != repr(Draw(self.owner).state)
-
-    def put_back(self) -> None:
-        """Let the generator go on from there."""
-        if isinstance(self.generator, np.random.RandomState):
-            self.generator.set_state(self.state)
-        elif isinstance(self.generator, np.random.BitGenerator):
-            self.generator.state = self.state
-        elif self.state is not None:
-            self.generator.setstate(self.state)
 
 
 def concrete(x: Any) -> Any:

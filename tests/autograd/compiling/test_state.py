@@ -83,14 +83,14 @@ REFUSED = {
     "nonlocal": "total is changed in the function",
     "global": "FACTOR is changed in the function",
     "array": "table is changed in the function",
-    "written array": r"an array that was given is written into, at test_refusals.py:\d+: table",
-    "positions": r"a traced array cannot become a plain number or array, at test_refusals.py:\d+: y = y",
+    "written array": r"an array that was given is written into, at test_state.py:\d+: table",
+    "positions": r"a traced array cannot become a plain number or array, at test_state.py:\d+: y = y",
     "rate": "the learning rate is changed in the function; step a schedule outside of it",
     "frozen": "requires_grad of a parameter is changed in the function; do so outside of it",
-    "input": r"an array that was given is written into, at test_refusals.py:\d+: x \+= 1.0",
-    "view": r"an array that has views is written into, at test_refusals.py:\d+: row \+= 1.0",
-    "branch": r"Python code depends on the numbers in an array, at test_refusals.py:\d+: return y if",
-    "number": r"a traced array cannot become a plain number or array, at test_refusals.py:\d+",
+    "input": r"an array that was given is written into, at test_state.py:\d+: x \+= 1.0",
+    "view": r"an array that has views is written into, at test_state.py:\d+: row \+= 1.0",
+    "branch": r"Python code depends on the numbers in an array, at test_state.py:\d+: return y if",
+    "number": r"a traced array cannot become a plain number or array, at test_state.py:\d+",
 }
 
 

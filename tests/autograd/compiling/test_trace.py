@@ -276,7 +276,7 @@ def test_an_array_of_its_own_name_that_a_function_adds_to_is_refused():
 
     g = compile(f)
     g(np.ones(2))
-    with pytest.raises(CompileError, match=r"written into, at test_tracing.py:\d+: total \+= x"):
+    with pytest.raises(CompileError, match=r"written into, at test_trace.py:\d+: total \+= x"):
         g(np.ones(2))
 
 

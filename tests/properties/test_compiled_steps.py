@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import nn
-from autograd import AuditError, CompileError, Tensor, compile, no_grad
+from autograd import AuditError, Tensor, compile, no_grad
 from compiled_steps import ONE, X, Y, agree, close, network, pair, same
 
 rng = np.random.default_rng(0)
@@ -378,30 +378,3 @@ def test_positions_may_be_in_tuples_and_arrays():
     for where in map(np.array, ([2, 1], [1, 1], [0, 1], [2, 2], [0, 0])):  # arrays are read in every call
         assert f(x) == sum(where)
     assert f.stats.compiles == 3
-
-
-def test_changes_that_a_program_would_not_make_are_refused():
-    total, module, count = np.zeros(2), Scaled(), 0
-
-    def adds(x):
-        nonlocal total
-        total = total + x
-        return total * 2.0
-
-    def keeps(x):
-        module.table = x * 2.0
-        return module(x)
-
-    def counts(x):
-        nonlocal count
-        count += 1
-        return x * 2.0
-
-    for f, match in ((adds, "total is"), (keeps, "Scaled.table is"), (counts, "count is")):
-        compiled, x = compile(f), np.ones(4 if f is keeps else 2)
-        compiled(x)
-        before = total, module.table, count
-        for _ in range(2):
-            with pytest.raises(CompileError, match=f"{match} changed in the function"):
-                compiled(x)
-        assert all(a is b for a, b in zip(before, (total, module.table, count), strict=True))
