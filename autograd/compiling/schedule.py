@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, starmap
 from typing import Any, NamedTuple
 
@@ -97,14 +97,10 @@ class Main(Writer):
         found = f"[{', '.join(map(self.text, returned))}]"
         if self.moves:
             found += f", {self._update(self.moves)}"
-        signature = ", ".join(
-            [
-                *(self.names[id(self.program.inputs[i])] for i in self.inputs),
-                *(slot.name for slot in self.slots.values()),
-            ]
-        )
-        body = "\n    ".join([*self.lines, f"return {found}"])
-        source = "\n\n".join([*self.blocks, f"def {name}({signature}):\n    {body}\n"])
+        arguments = [self.names[id(self.program.inputs[i])] for i in self.inputs]
+        arguments += [slot.name for slot in self.slots.values()]
+        body = "\n    ".join([f"def {name}({', '.join(arguments)}):", *self.lines, f"return {found}\n"])
+        source = "\n\n".join([*self.blocks, body])
         prepared = "\n".join(f"{key} = {text}" for key, text in (self.made | self.constants.prepared).items())
         space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks}
         space |= self.constants.arrays | self.constants.functions
@@ -180,15 +176,17 @@ class Main(Writer):
         early = {id(line) for line in checks}
         for i, line in enumerate(checks):
             self._step(i, line, "# checks")
-            self._guard(guard for key, guard in guards.items() if key == id(line))
-        self._guard(guard for key, guard in guards.items() if key not in early)
+            if id(line) in guards:
+                self._guard(*guards[id(line)])
+        for key, guard in guards.items():
+            if key not in early:
+                self._guard(*guard)
         for i, item in enumerate(rest, len(checks)):
             self._step(i, item)
 
-    def _guard(self, guards: Iterable[tuple[Any, bool]]) -> None:
+    def _guard(self, asked: Any, answer: bool) -> None:
         """What stops a program that is for other values, before the next line that could fail for these."""
-        for asked, answer in guards:
-            self.lines.append(f"if {'not ' * answer}{self.text(asked)}: raise Changed")
+        self.lines.append(f"if {'not ' * answer}{self.text(asked)}: raise Changed")
 
     def _step(self, i: int, item: Line | Block, heading: str = "") -> None:
         phase, module = (item.lines[0] if isinstance(item, Block) else item).place
