@@ -62,30 +62,25 @@ class Line(Value):
     as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
     time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
     "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "spread" (repeated along axes), "cast",
-    "dot" (a matrix product) and "reshape".  `phase` is forward, backward or update, and `module` the path of the module
-    that was running.
+    "dot" (a matrix product) and "reshape".  `place` is the phase (forward, backward or update) and the path of the
+    module that was running.
     """
 
-    __slots__ = ("args", "function", "kind", "kwargs", "module", "phase", "shares")
+    __slots__ = ("args", "function", "kind", "kwargs", "place", "shares")
 
     def __init__(
         self,
         kind: str,
         function: Any,
         args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        place: tuple[str, str],
         like: tuple[Any, Any, str],
+        place: tuple[str, str],
+        kwargs: dict[str, Any] | None = None,
         shares: Value | None = None,
     ) -> None:
         super().__init__(*like)
-        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs
-        self.phase, self.module = place
-        self.shares = shares
-
-    @property
-    def place(self) -> tuple[str, str]:
-        return self.phase, self.module
+        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs or {}
+        self.place, self.shares = place, shares
 
     def elementwise(self) -> bool:
         """Whether an element of the result depends only on the same element of the arguments."""
@@ -166,28 +161,18 @@ class Program:
         self.known: dict[Any, Line] = {}  # {key: the line that computes it}: common subexpressions are one line
         self.full_arrays: dict[Any, Any] = {}
 
-    def add(
-        self,
-        kind: str,
-        function: Any,
-        args: tuple[Any, ...],
-        like: tuple[Any, Any, str],
-        place: tuple[str, str],
-        kwargs: dict[str, Any] | None = None,
-        shares: Value | None = None,
-    ) -> Line:
+    def add(self, *line: Any, **more: Any) -> Line:
+        """The line of these arguments, or the earlier one that computes the same."""
+        return self.insert(Line(*line, **more))
+
+    def insert(self, line: Line) -> Line:
         """A line, or the earlier one that computes the same."""
-        line = Line(kind, function, args, kwargs or {}, place, like, shares)
-        if kind not in ("opaque", "put", "put_at"):
-            key = kind, key_of(function), key_of(args), key_of(line.kwargs)
+        if line.kind not in ("opaque", "put", "put_at"):
+            key = line.kind, key_of(line.function), key_of(line.args), key_of(line.kwargs)
             if (found := self.known.setdefault(key, line)) is not line:
                 return found
         self.lines.append(line)
         return line
-
-    def again(self, line: Line) -> Line:
-        """The same line in this program."""
-        return self.add(line.kind, line.function, line.args, line.like, line.place, line.kwargs, line.shares)
 
     def full(self, shape: Any, dtype: Any, value: float = 1.0, order: str = "C") -> Any:
         """A constant array of equal numbers; the same object for the same numbers."""
@@ -223,9 +208,9 @@ def rewrite(program: Program, rule: Rule = lambda *_: None) -> Program:
 
     for line in needed(program.lines, program.ends()):
         args, kwargs = nested(line.args, now), nested(line.kwargs, now)
-        copy = Line(line.kind, line.function, args, kwargs, line.place, line.like, now(line.shares))
+        copy = Line(line.kind, line.function, args, line.like, line.place, kwargs, now(line.shares))
         made = rule(new, copy, line)
-        found[id(line)] = new.again(copy) if made is None else made
+        found[id(line)] = new.insert(copy) if made is None else made
     new.outputs = nested(program.outputs, now)
     new.guards = [(now(asked), answer) for asked, answer in program.guards]
     return new

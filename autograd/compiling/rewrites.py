@@ -263,7 +263,7 @@ def _ways(line: Line, ways: dict[int, list[Any]]) -> list[Any] | None:
     args = [x for x in line.args if isinstance(x, Value)]
     if line.kind == "dot" or line.is_call(np.multiply):  # one of the two, and a gradient if there is one
         able = [x for x in args if isinstance(x, Line) and id(x) in ways]
-        able = [x for x in able if x.phase == "backward"] or able
+        able = [x for x in able if x.place[0] == "backward"] or able
         return able[:1] if able and args.count(able[0]) == 1 else None
     if line.is_call(np.add, np.subtract):
         rest = [x for x in line.args if not isinstance(x, Value)]
@@ -391,8 +391,6 @@ def apart(program: Program, run: Any) -> None:
 
 
 def _copied(program: Program, x: Any) -> Line:
-    line = Line(
-        "copy", np.copy, (x, "K"), {}, ("forward", ""), (x.shape, x.dtype, getattr(x, "order", "") or order_of(x))
-    )
-    program.lines.append(line)
-    return line
+    like = x.shape, x.dtype, x.order if isinstance(x, Value) else order_of(x)
+    program.lines.append(Line("copy", np.copy, (x, "K"), like, ("forward", "")))
+    return program.lines[-1]

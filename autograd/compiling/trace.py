@@ -108,7 +108,7 @@ class Tape:
         single = isinstance(value, np.ndarray | np.generic)
         like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
         of = next((x.at for x in given if _is_view(value, x.value)), None)
-        line = Line(kind, function, args, kwargs, self.place, like, of)
+        line = Line(kind, function, args, like, self.place, kwargs, of)
         self.program.lines.append(line)
         if len(self.program.lines) == LONG:
             self.loop = line_of_caller()

@@ -116,6 +116,9 @@ def test_the_core_is_read_in_one_sitting():
     assert total <= CEILING, f"the core has {total} lines of code"
 
 
+COMPILER_LINES, COMPILER_FILES = 3420, 12  # never raised: what is added there must pay for itself
+
+
 def test_the_compiler_stays_small():
     files = sorted((ROOT / "autograd" / "compiling").glob("*.py"))
     total = sum(len(path.read_text().splitlines()) for path in files)
