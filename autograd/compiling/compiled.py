@@ -67,10 +67,11 @@ def compile(
 
     Results agree to a few units in the last place; with `exact=True` bit for bit, without the rewrites that change
     rounding.  A function that cannot be compiled raises CompileError, which names the line; with `fallback=True` it
-    runs as written, with a warning.  Gradients that a step of an optimiser in the function has used are kept in
-    `p.grad` only with `grads=True`.  At most `cache_size` programs are kept.  Long chains over arrays of a megabyte and
-    more run on `threads` threads (default: the cores of this process).  `step.source` is the last program,
-    `step.save(path)` writes it as a module that needs NumPy alone, `step.stats` counts, `step.forget()` starts again.
+    runs as written, with a warning, as one does whose result has a graph.  Gradients that a step of an optimiser in the
+    function has used are kept in `p.grad` only with `grads=True`.  At most `cache_size` programs are kept.  Long chains
+    over arrays of a megabyte and more run on `threads` threads (default: the cores of this process).  `step.source` is
+    the last program, `step.save(path)` writes it as a module that needs NumPy alone, `step.stats` counts,
+    `step.forget()` starts again.
 
     >>> @compile
     ... def f(x, y):
