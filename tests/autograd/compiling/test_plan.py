@@ -109,3 +109,31 @@ def test_an_error_does_not_make_others_memory_ours(make):
             same(array, before)
         close(w, v)
     assert step.stats.compiles == 1
+
+
+@pytest.mark.parametrize("make", [nn.SGD, lambda p, lr: nn.SGD(p, lr, momentum=0.9), nn.Adam])
+@pytest.mark.parametrize("times", range(5))
+def test_what_was_replaced_is_not_written_over_however_often_it_is_held(make, times):
+    w, v = (Tensor(np.zeros(2), requires_grad=True) for _ in range(2))
+    optimizer, other = make([w], lr=0.1), make([v], lr=0.1)
+
+    def run(w, optimizer, x):
+        optimizer.zero_grad()
+        (w * x).sum().backward()
+        optimizer.step()
+
+    step = compile(lambda x: run(w, optimizer, x), audit=False)
+    held = []
+    for i in range(8):
+        step(ONE), run(v, other, ONE)
+        close(w, v)
+        if i in (3, 5, 6):
+            arrays = [w.data, *(x for x in optimizer.state[0].values() if isinstance(x, np.ndarray))]
+            held += [(arrays * times, [x.copy() for x in arrays] * times)]
+            del arrays
+            w.data, v.data = np.full(2, 5.0), np.full(2, 5.0)
+            states = [{k: np.copy(x) if np.ndim(x) else x for k, x in optimizer.state[0].items()}]
+            optimizer.state = states
+        for now, before in held:
+            for a, b in zip(now, before, strict=True):
+                same(a, b)
