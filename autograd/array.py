@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +103,18 @@ class Array(Methods, metaclass=Listed):
 
     def __complex__(self) -> complex:
         return complex(self._number())
+
+    def __index__(self) -> int:
+        return operator.index(self._data)  # whole numbers alone, which have no gradient
+
+    def __round__(self, ndigits: int | None = None) -> Tensor:
+        return self.round(ndigits or 0)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return other // self, other % self
 
     def __bool__(self) -> bool:
         return bool(self._data)

@@ -20,12 +20,10 @@ _HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, 
 
 def dispatch(function: Any) -> Callable[..., Any]:
     """The function to call when NumPy's `function` gets a Tensor.  Raises TypeError, with the nearest name."""
-    for load in (None, *LOADERS):
-        if load is not None:
+    if function not in NUMPY:
+        for load in LOADERS:
             load()
-        if function in NUMPY:
-            return NUMPY[function]
-    return no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+    return NUMPY.get(function) or no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
 
 
 def needed(params: dict[str, Any]) -> dict[str, Any]:

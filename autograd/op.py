@@ -12,7 +12,7 @@ from .graph import Node, Outline, next_number
 from .inputs import CONSTANTS, constant, one_array
 from .mode import MODE, Mode
 from .numpy_calls import NUMPY, arrange
-from .registry import Op, Operation, no_gradient, register
+from .registry import Op, Operation, no_gradient, register, unneeded
 from .tensor import TENSORS, Tensor, tensor_of
 
 
@@ -130,7 +130,10 @@ def _of_any_number(op: Op) -> Callable[..., Any]:
 
     def function(*inputs: Any, **params: Any) -> Any:
         if len(inputs) != arity or (params and not params.keys() <= known):
-            inputs, params = arrange(op, inputs, params)
+            try:
+                inputs, params = arrange(op, inputs, params)
+            except (TypeError, ValueError) as error:
+                return unneeded(op.numpy, inputs, params, error)
             if op.beyond is not None and not params.keys() <= known:
                 return op.beyond(*inputs, **params)
         arrays, edges, recorded, needs, bit = [], [], False, 0, 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -15,9 +16,10 @@ import numpy as np
 
 from .array import Array
 from .errors import Absent, refuse, refuse_keywords_of_others
+from .mode import MODE
 from .numpy_calls import NUMPY
 from .signatures import Shown
-from .tensor import Tensor, tensor_of
+from .tensor import Tensor, constant_of, tensor_of
 from .tree import flatten
 
 Plan = tuple[bool, tuple[int, ...] | None]  # whether the output is kept, and which inputs are not (None: none is kept)
@@ -195,27 +197,73 @@ def _is_file(place: str) -> bool:
 
 
 def by_numpy(function: Any, numpy: Sequence[Any]) -> Any:
-    """`function`, except that Tensors of whole numbers go to NumPy's own, because they have no gradient.
+    """`function`, except that Tensors of whole numbers, and results of whole numbers, are NumPy's own.
 
-    `function` is written with other ops, and would return another dtype than NumPy's.
+    They have no gradient, and `function`, written with other ops, would return another dtype than NumPy's.  A call
+    that it refuses goes to NumPy's too, if no gradient is needed.
     """
     if not numpy or isinstance(numpy[0], tuple):
         return function
+    code = getattr(function, "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code else ()
+    out, dtype = (names.index(name) if name in names else 99 for name in ("out", "dtype"))
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         refuse_keywords_of_others(numpy[0].__name__, kwargs)
+        if kwargs.get("out") is not None or (len(args) > out and args[out] is not None):
+            refuse("out", numpy[0].__name__)
+        wanted = kwargs.get("dtype", args[dtype] if len(args) > dtype else None)
+        whole = wanted is not None and np.dtype(wanted).kind in "iub"
         for x in args:
             if isinstance(x, Tensor):
-                if x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values())):
-                    arrays = [x.data if isinstance(x, Tensor) else x for x in args]
-                    found = numpy[0](*arrays, **{k: x.data if isinstance(x, Tensor) else x for k, x in kwargs.items()})
-                    parts, build = flatten(found)
-                    return build(tensor_of(np.asarray(part)) for part in parts)
+                if whole or (x.data.dtype.kind in "iub" and _all_whole((*args, *kwargs.values()))):
+                    return _by_numpy(numpy[0], args, kwargs)
                 break
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError, IndexError) as error:
+            return unneeded(numpy, args, kwargs, error)
 
     return called
+
+
+def unneeded(numpy: Sequence[Any], args: Sequence[Any], kwargs: Mapping[str, Any], error: Exception) -> Any:
+    """The result of a NumPy function on the arrays of Tensors, if none needs a gradient; otherwise raise `error`.
+
+    `error` is why an op has no result: NumPy may take keywords, shapes and numbers for which there is no rule.  A
+    Tensor as an option, a mask or an axis say, stays an error.
+    """
+    arrays = list(args[: getattr(numpy[0], "nin", 1)]) if numpy else []
+    first, tensors, options = (
+        [x for x in flatten(values)[0] if isinstance(x, Tensor)] for values in (arrays, list(args), dict(kwargs))
+    )
+    recording = MODE.get().recording
+    constant = all(type(x.data) is np.ndarray and not (recording and x.node) for x in tensors)
+    if first and not options and constant and not _writes(numpy[0], args, kwargs):
+        try:
+            return _by_numpy(numpy[0], args, kwargs)
+        except Exception:  # our message says more
+            raise error from None
+    raise error
+
+
+def _writes(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call gives an array to write into."""
+    with contextlib.suppress(ValueError, TypeError):  # a function written in C without a signature
+        kwargs = inspect.signature(function).bind(*args, **kwargs).arguments
+    return kwargs.get("out") is not None
+
+
+def _by_numpy(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of NumPy's function on the arrays of Tensors, as constants."""
+    given, build = flatten([list(args), dict(kwargs)])
+    for x in given:
+        if isinstance(x, Tensor) and x.node is not None:
+            constant_of(x, f"{function.__name__}(), whose result here has no gradient")
+    args, kwargs = build(x.data if isinstance(x, Tensor) else x for x in given)
+    parts, build = flatten(function(*args, **kwargs))
+    return build(tensor_of(np.asarray(part)) for part in parts)
 
 
 def _all_whole(values: Sequence[Any]) -> bool:

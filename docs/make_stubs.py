@@ -111,6 +111,9 @@ def _holds_tensor(result: Any) -> bool:
     return any(isinstance(leaf, Tensor) for leaf in flatten(result)[0])
 
 
+SETTINGS = {"axis", "source", "destination", "rcond"}  # which NumPy takes as arrays too
+
+
 def takers(op: Any) -> dict[str, bool]:
     """Return the arguments of which a single Tensor makes the result one, found by calling the op, and whether always.
 
@@ -120,6 +123,8 @@ def takers(op: Any) -> dict[str, bool]:
     for call in calls(op):
         first = flatten(next(iter(call.arguments.values())))[0][0]
         for p in call.signature.parameters.values():
+            if p.name in SETTINGS:
+                continue
             values = [call.arguments.get(p.name)]
             if p.default is not p.empty:
                 values = [np.ones(np.shape(first), bool)] if isinstance(p.default, bool) else [0.5, first]

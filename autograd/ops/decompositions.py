@@ -12,6 +12,7 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation
+from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 
@@ -147,6 +148,8 @@ _SVD = type(np.linalg.svd(np.eye(1)))
 def _svd(a, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False):
     """u, s and vh, or s alone."""
     only_real("svd", a)
+    if hermitian:
+        return _svd_of_hermitian(a, compute_uv)
     m, n = a.shape[-2:]
     rows = _svd_rows(a)
     if not compute_uv:
@@ -157,6 +160,20 @@ def _svd(a, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool
             "pass full_matrices=False"
         )
     return _SVD(rows[..., :m, :], rows[..., m, :], transposed(rows[..., m + 1 :, :]))
+
+
+def lower_mirrored(a):
+    """The symmetric matrix with the lower triangle of a, which is all that NumPy reads of hermitian matrices."""
+    return np.tril(a) + np.conj(transposed(np.tril(a, -1)))
+
+
+def _svd_of_hermitian(a, compute_uv: bool):
+    """By the eigenvalues, whose absolute values are the singular values; only the lower triangle is read."""
+    w, v = _eigh(lower_mirrored(a))
+    order = np.argsort(-np.abs(array_of(w)), axis=-1)
+    w, v = np.take_along_axis(w, order, -1), np.take_along_axis(v, order[..., None, :], -1)
+    s = np.abs(w)
+    return _SVD(v, s, transposed(v * np.sign(w)[..., None, :])) if compute_uv else s
 
 
 svd = composite(_svd, np.linalg.svd)

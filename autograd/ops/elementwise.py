@@ -8,7 +8,7 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation, zero
-from ..tensor import Tensor
+from ..tensor import Tensor, tensor_of
 from .index import own
 from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise
 
@@ -39,8 +39,12 @@ def _power_exponent(g, z, x, y):
     return np.where(flat, 0.0, g * z * np.log(np.where(flat, 1.0, x)))
 
 
-power = elementwise(np.power, _power_base, _power_exponent, operator="pow")
+def _raised(x, y):
+    """x ** y: np.power, except that the square of booleans has NumPy's dtype for it."""
+    return tensor_of(x._data**y) if x._data.dtype.kind == "b" and y.__class__ is int else power(x, y)
 
+
+power: Operation = elementwise(np.power, _power_base, _power_exponent, operator="pow", methods={"__pow__": _raised})
 float_power = elementwise(np.float_power, _power_base, _power_exponent)
 reciprocal = elementwise(np.reciprocal, lambda g, y, _x: -g * y * y)
 remainder = elementwise(np.remainder, lambda g, *_: g, lambda g, _z, x, y: -g * np.floor_divide(x, y), operator="mod")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..numpy_calls import NUMPY
 from ..op import differentiable
@@ -117,20 +118,27 @@ def _along(x, axis: int) -> list[Any]:
 def _take_along_axis(arr, indices, axis: int | None = -1):
     indices = array_of(indices)
     if axis is None:
-        return np.reshape(arr, -1)[indices]
-    axis %= np.ndim(arr)
+        arr, axis = np.reshape(arr, -1), 0
+    axis = normalize_axis_index(axis, np.ndim(arr))
+    if np.ndim(indices) != np.ndim(arr):
+        raise ValueError(f"take_along_axis: the indices have {np.ndim(indices)} axes; the array has {np.ndim(arr)}")
     rest = _along(arr, axis)
     return arr[(*rest[:axis], indices, *rest[axis:])]
 
 
+def within(indices, n: int, mode: str):
+    """Indices below n: those out of range wrapped around, clipped, or left to raise an error."""
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"mode is 'raise', 'wrap' or 'clip'; got {mode!r}")
+    return indices % n if mode == "wrap" else np.clip(indices, 0, n - 1) if mode == "clip" else indices
+
+
 def _take(a, indices, axis: int | None = None, out: None = None, mode: str = "raise"):
     """a[..., indices, ...] along an axis; out of range, mode "wrap" wraps around and "clip" clips."""
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis %= np.ndim(a)
-    n, indices = np.shape(a)[axis], array_of(indices)
-    if mode != "raise":
-        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    if axis is None or not np.ndim(a):
+        a, axis = np.reshape(a, -1), 0 if axis is None else axis
+    axis = normalize_axis_index(axis, np.ndim(a))
+    indices = within(array_of(indices), np.shape(a)[axis], mode)
     return a[(slice(None),) * axis + (indices,)]
 
 
@@ -170,14 +178,20 @@ def _triangle(lower: bool):
 
 def _sort(a, axis: int | None = -1, kind=None, order: None = None, *, stable: bool | None = None):
     """A new array, also as the method: a Tensor is never sorted in place."""
+    if order is not None:
+        raise ValueError("sort: the argument order is for arrays with fields, which a Tensor is not")
     if axis is None:
         a, axis = np.reshape(a, -1), -1
-    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis) if np.ndim(a) else a
+    axis = normalize_axis_index(axis, np.ndim(a))
+    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis)
 
 
 def _partition(a, kth, axis: int | None = -1, kind: str = "introselect", order: None = None):
+    if order is not None or kind != "introselect":
+        raise ValueError("partition: there is no order among fields, and the only kind is introselect")
     if axis is None:
         a, axis = np.reshape(a, -1), -1
+    axis = normalize_axis_index(axis, np.ndim(a))
     return _take_along_axis(a, np.argpartition(a, kth, axis=axis), axis)
 
 

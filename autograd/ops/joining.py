@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..op import differentiable
 from .register import CASES, Case, composite
@@ -51,6 +52,8 @@ concat = concatenate
 def _stacked(at_least, axis: int):
     def function(tup, *, dtype=None, casting: str = "same_kind"):
         joined = np.concatenate([at_least(a) for a in tup], axis=0 if len(at_least(tup[0]).shape) == 1 else axis)
+        if dtype is not None and not np.can_cast(joined.dtype, dtype, casting):  # type: ignore[arg-type]  # a string
+            raise TypeError(f"cannot cast {joined.dtype} to {np.dtype(dtype)} by the rule {casting!r} of casting=")
         return joined if dtype is None else joined.astype(dtype)
 
     return function
@@ -89,15 +92,16 @@ def _insert(arr, obj, values, axis: int | None = None):
     """NumPy's own insert, called on 0, 1, 2, ..., shows which element goes where."""
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
-    axis %= arr.ndim
+    axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
     obj = obj if isinstance(obj, slice) else np.asarray(obj)
     values = np.reshape(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
-    if not isinstance(obj, slice) and obj.ndim == 0:
+    while np.ndim(values) > arr.ndim and values.shape[0] == 1:
+        values = values[0]
+    places = np.arange(n)[obj] if isinstance(obj, slice) else np.nonzero(obj)[0] if obj.dtype == bool else obj
+    if places.ndim == 0:
         values = np.moveaxis(values, 0, axis)
-        count = values.shape[axis]
-    else:
-        count = len(np.arange(n)[obj] if isinstance(obj, slice) else np.nonzero(obj)[0] if obj.dtype == bool else obj)
+    count = values.shape[axis] if places.size == 1 else len(places)  # several values may go to one place
     shape = (*arr.shape[:axis], count, *arr.shape[axis + 1 :])
     order = np.insert(np.arange(n), obj, np.arange(n, n + count))
     joined = np.concatenate([arr, np.broadcast_to(values, shape)], axis=axis)
@@ -107,7 +111,8 @@ def _insert(arr, obj, values, axis: int | None = None):
 def _delete(arr, obj, axis: int | None = None):
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
-    return arr[(slice(None),) * (axis % arr.ndim) + (np.delete(np.arange(arr.shape[axis]), obj),)]
+    axis = normalize_axis_index(axis, arr.ndim)
+    return arr[(slice(None),) * axis + (np.delete(np.arange(arr.shape[axis]), obj),)]
 
 
 def _meshgrid(*xi, copy: bool = True, sparse: bool = False, indexing: str = "xy"):
@@ -217,6 +222,10 @@ def _pad(array, pad_width, mode="constant", **kwargs):
         raise ValueError(f"pad: mode {mode!r} does not take {', '.join(unknown)}")
     ndim = np.ndim(array)
     widths = [tuple(int(w) for w in pair) for pair in _per_axis(pad_width, ndim)]
+    if mode not in ("constant", "empty") and any(
+        n == 0 and any(w) for n, w in zip(np.shape(array), widths, strict=True)
+    ):
+        raise ValueError(f"pad: mode {mode!r} cannot extend an axis without elements")
     for axis, width in enumerate(widths):
         options = {
             key: value if key == "reflect_type" else _per_axis(value, ndim)[axis]

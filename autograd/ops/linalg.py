@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..op import differentiable
-from .decompositions import SQUARE, only_real, svdvals, well_conditioned
+from .decompositions import SQUARE, lower_mirrored, only_real, svdvals, well_conditioned
 from .index import array_of
 from .norms import norm
 from .products import matmul, transposed
@@ -106,13 +106,26 @@ tensorinv = composite(_tensorinv, np.linalg.tensorinv)
 tensorsolve = composite(_tensorsolve, np.linalg.tensorsolve)
 
 
-def _pinv_rule(g, y, x, *, rcond=None, hermitian: bool = False, rtol=None):
+def _pinv_rule(g, y, x, *, rcond=None, rtol=None):
     """For a matrix whose rank does not change nearby: G. Golub and V. Pereyra (1973)."""
     left, right = transposed(g) @ y @ transposed(y), transposed(y) @ y @ transposed(g)
     return left - x @ (y @ left) + right - (right @ y) @ x - transposed(y) @ g @ transposed(y)
 
 
-pinv = differentiable(np.linalg.pinv, _pinv_rule, numpy=[np.linalg.pinv])
+def _pinv_call(a, rcond=None, hermitian: bool = False, *, rtol=None):
+    limit, x = rtol if rcond is None else rcond, array_of(a)
+    if hasattr(limit, "requires_grad"):
+        raise TypeError("pinv: rcond and rtol are numbers or arrays, and have no gradient")
+    if limit is not None and type(x) is np.ndarray and x.size:
+        s, least = np.linalg.svd(x, compute_uv=False), np.finfo(x.dtype).eps * max(x.shape[-2:])
+        share = s / np.maximum(s[..., :1], np.finfo(s.dtype).tiny)
+        if np.any((share <= np.expand_dims(limit, -1)) & (share > least)):
+            raise TypeError("pinv: no derivative rule if rcond or rtol drops singular values that are not 0")
+    a = lower_mirrored(a) if hermitian else a
+    return (a,), {name: value for name, value in {"rcond": rcond, "rtol": rtol}.items() if value is not None}
+
+
+pinv = differentiable(np.linalg.pinv, _pinv_rule, numpy=[np.linalg.pinv], call=_pinv_call)
 
 
 def _lstsq(a, b, rcond=None):
@@ -133,6 +146,8 @@ lstsq = composite(_lstsq, np.linalg.lstsq)
 
 def _cond(x, p=None):
     """The condition number: how much a matrix can magnify relative errors."""
+    if 0 in np.shape(x)[-2:]:
+        raise np.linalg.LinAlgError("cond: a matrix without elements has no condition number")
     if p in (None, 2, -2):
         s = svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..op import differentiable
 from .decompositions import svd
@@ -44,9 +45,16 @@ _p_norm = differentiable(
 )
 
 
+def _largest(x, axis=None, keepdims: bool = False):
+    """np.max, which is 0 for nothing."""
+    if 0 in x.shape:
+        return np.max(x, axis=axis, keepdims=keepdims, initial=0.0)
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
 def _vector_norm(x, /, *, axis=None, keepdims: bool = False, ord=2):
-    if axis is None and keepdims:
-        axis = tuple(range(np.ndim(x)))
+    if axis is not None or keepdims:
+        axis = tuple(range(np.ndim(x))) if axis is None else normalize_axis_tuple(axis, np.ndim(x))
     if ord == 2:
         return _norm2(x, axis=axis, keepdims=keepdims)
     if ord == 0:
@@ -54,7 +62,7 @@ def _vector_norm(x, /, *, axis=None, keepdims: bool = False, ord=2):
     if ord == 1:
         return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
     if ord in (np.inf, -np.inf):
-        extreme = np.max if ord > 0 else np.min
+        extreme = _largest if ord > 0 else np.min
         return extreme(np.abs(x), axis=axis, keepdims=keepdims)
     return _p_norm(x, ord, axis=axis, keepdims=keepdims)
 
@@ -63,7 +71,7 @@ def _matrix_norm(x, /, *, keepdims: bool = False, ord="fro"):
     """The norm over the last two axes."""
     if ord == "fro":
         return _norm2(x, axis=(-2, -1), keepdims=keepdims)
-    extreme = np.max if ord in ("nuc", 2, 1, np.inf) else np.min
+    extreme = _largest if ord in ("nuc", 2, 1, np.inf) else np.min
     if ord in (1, -1, np.inf, -np.inf):
         sums = np.sum(np.abs(x), axis=-2 if abs(ord) == 1 else -1)
         norm = extreme(sums, axis=-1)
@@ -78,7 +86,7 @@ def _norm(x, ord=None, axis=None, keepdims: bool = False):
     """NumPy's norm: of vectors along an axis, of matrices along two, of all elements if no order is given."""
     if axis is None and (ord is None or np.ndim(x) == 1):
         return _vector_norm(x, axis=None, keepdims=keepdims, ord=2 if ord is None else ord)
-    axes = tuple(range(np.ndim(x))) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(range(np.ndim(x))) if axis is None else normalize_axis_tuple(axis, np.ndim(x))
     if len(axes) == 1:
         return _vector_norm(x, axis=axes[0], keepdims=keepdims, ord=2 if ord is None else ord)
     if len(axes) != 2:

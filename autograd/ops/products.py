@@ -8,9 +8,11 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..numpy_calls import NUMPY
 from ..op import differentiable
+from ..registry import zero
 from .index import scatter
 from .register import CASES, Case, composite
 from .shape import reshape
@@ -19,6 +21,11 @@ from .shape import reshape
 def transposed(x):
     """Every matrix in x transposed."""
     return x.swapaxes(-1, -2)
+
+
+def _rows(x):
+    """All matrices of x below each other, as one; a -1 in the shape would not do where x is empty."""
+    return np.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def _matmul_left(g, _z, _x, y):
@@ -41,7 +48,7 @@ def _matmul_right(g, _z, x, _y):
     if len(_y.shape) == 1:
         return (transposed(x) @ g[..., None])[..., 0]
     if len(_y.shape) == 2:  # one matrix for the whole batch: a single product instead of a sum of products
-        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+        return _rows(x).T @ _rows(g)
     return transposed(x) @ g
 
 
@@ -66,8 +73,9 @@ def _dot_ops(a, b):
         return matmul(a, b)
     order = (len(shapes[1]) - 2, *range(len(shapes[1]) - 2), len(shapes[1]) - 1)
     n = shapes[1][-2]
-    product = matmul(reshape(a, (-1, n)), reshape(np.transpose(b, order), (n, -1)))
-    return reshape(product, shapes[0][:-1] + shapes[1][:-2] + shapes[1][-1:])
+    rest = shapes[1][:-2] + shapes[1][-1:]
+    product = matmul(_rows(a), reshape(np.transpose(b, order), (n, math.prod(rest))))
+    return reshape(product, shapes[0][:-1] + rest)
 
 
 dot = composite(_dot_ops, np.dot)
@@ -98,7 +106,7 @@ def _tensordot(a, b, axes=2):
         left, right = list(range(np.ndim(a) - axes, np.ndim(a))), list(range(axes))
     else:
         left, right = ([int(i)] if np.ndim(i) == 0 else list(i) for i in axes)
-    left, right = [i % np.ndim(a) for i in left], [i % np.ndim(b) for i in right]
+    left, right = normalize_axis_tuple(left, np.ndim(a)), normalize_axis_tuple(right, np.ndim(b))
     if [np.shape(a)[i] for i in left] != [np.shape(b)[i] for i in right]:
         raise ValueError(
             f"tensordot: axes {left} of shape {np.shape(a)} do not fit axes {right} of shape {np.shape(b)}"
@@ -107,8 +115,8 @@ def _tensordot(a, b, axes=2):
     columns = [i for i in range(np.ndim(b)) if i not in right]
     n = math.prod(np.shape(a)[i] for i in left)
     shape = [np.shape(a)[i] for i in rows], [np.shape(b)[i] for i in columns]
-    x = reshape(np.transpose(a, rows + left), (math.prod(shape[0]), n))
-    y = reshape(np.transpose(b, right + columns), (n, math.prod(shape[1])))
+    x = reshape(np.transpose(a, (*rows, *left)), (math.prod(shape[0]), n))
+    y = reshape(np.transpose(b, (*right, *columns)), (n, math.prod(shape[1])))
     return reshape(matmul(x, y), (*shape[0], *shape[1]))
 
 
@@ -134,7 +142,10 @@ def _cross(a, b, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | 
 
 def _vecdot(x1, x2, /, *, axis: int = -1):
     """The sum of conj(x1) * x2 along an axis."""
-    return np.sum((np.conj(x1) if np.iscomplexobj(x1) else x1) * x2, axis=axis)
+    x1, x2 = (np.moveaxis(x, normalize_axis_index(axis, np.ndim(x)), -1) for x in (x1, x2))
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ValueError(f"vecdot: vectors of {x1.shape[-1]} and {x2.shape[-1]} elements along axis {axis}")
+    return np.sum((np.conj(x1) if np.iscomplexobj(x1) else x1) * x2, axis=-1)
 
 
 def _trace(a, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype=None, out: None = None):
@@ -146,7 +157,9 @@ inner = composite(_inner, np.inner)
 vdot = composite(_vdot, np.vdot)
 tensordot = composite(_tensordot, np.tensordot, np.linalg.tensordot)
 kron = composite(_kron, np.kron)
-cross = composite(_cross, np.cross, spelled={np.linalg.cross: lambda x1, x2, /, *, axis=-1: _cross(x1, x2, axis=axis)})
+cross = composite(
+    _cross, np.cross, spelled={np.linalg.cross: lambda x1, x2, /, *, axis=-1: _cross(x1, x2, axis, axis, axis)}
+)
 vecdot = composite(_vecdot, *[f for f in (getattr(np, "vecdot", None), np.linalg.vecdot) if f], name="vecdot")
 if hasattr(np, "matvec"):  # NumPy 2.2
     matvec = composite(lambda x1, x2: matmul(x1, np.expand_dims(x2, -1))[..., 0], np.matvec)
@@ -205,21 +218,40 @@ def _einsum_rule(g, _out, *inputs, subscripts: str, optimize):
 def _einsum_gradient(i: int, g, inputs, terms: list[str], result: str, optimize):
     """An einsum of g with the other operands gives the gradient for each distinct letter of operand i.
 
-    A letter that occurs nowhere else was only summed over, so its gradient repeats: an operand of ones carries it.
+    A letter that occurs nowhere else, or only with length 1, was summed over, so its gradient repeats: an operand of
+    ones carries it.  An axis of length 1 of operand i was itself repeated, so its gradient is a sum.
     Letters that operand i repeats ("ii") name a diagonal: the gradient goes there.
     """
     mine, shape = terms[i], inputs[i].shape
+    if 0 in shape:  # which NumPy's einsum may refuse
+        return zero(inputs[i])
     letters = "".join(dict.fromkeys(mine))
-    sizes = dict(zip(mine, shape, strict=True))
     others = [(t, x) for j, (t, x) in enumerate(zip(terms, inputs, strict=True)) if j != i]
-    known = result + "".join(t for t, _ in others)
-    others += [(c, np.ones_like(inputs[i], shape=(sizes[c],))) for c in letters if c not in known]
+    sizes, known = _sizes([(mine, inputs[i])]), _sizes([(result, g), *others])
+    repeated = [(c, n) for c, n in sizes.items() if c not in known or known[c] != n != 1]
+    others += [(c, np.ones_like(inputs[i], shape=(n,))) for c, n in repeated]
     text = ",".join([result, *(t for t, _ in others)]) + "->" + letters
     gradient = np.einsum(text, g, *(x for _, x in others), optimize=optimize)
     if letters == mine:
         return gradient
-    places = {c: np.arange(n).reshape([n if c == other else 1 for other in letters]) for c, n in sizes.items()}
-    return scatter(gradient, shape=shape, index=tuple(places[c] for c in mine))
+    places = {
+        c: np.arange(n).reshape([n if c == other else 1 for other in letters])
+        for c, n in zip(letters, gradient.shape, strict=True)
+    }
+    return scatter(
+        gradient,
+        shape=shape,
+        index=tuple(places[c] if n != 1 else 0 * places[c] for c, n in zip(mine, shape, strict=True)),
+    )
+
+
+def _sizes(operands) -> dict[str, int]:
+    """How often each letter counts: an axis of length 1 is repeated as often as the others of its letter are long."""
+    sizes: dict[str, int] = {}
+    for term, x in operands:
+        for c, n in zip(term, x.shape, strict=True):
+            sizes[c] = n if sizes.get(c, 1) == 1 else sizes[c]
+    return sizes
 
 
 einsum = differentiable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..op import differentiable
 from ..registry import Operation
@@ -12,9 +13,12 @@ from .register import CASES, Case, composite
 from .sequence import before
 
 
-def restore(reduced, axis, keepdims: bool):
-    """Put back the axes that a reduction removed, with length 1, so that the result broadcasts with the input."""
-    return reduced if keepdims or axis is None else np.expand_dims(reduced, axis)
+def restore(reduced, x, axis, keepdims: bool):
+    """Put back the axes of x that a reduction removed, with length 1, so that the result broadcasts with x.
+
+    NumPy takes axis 0 and -1 for a number, which has none.
+    """
+    return reduced if keepdims or axis is None or not x.shape else np.expand_dims(reduced, axis)
 
 
 def cast(a, dtype):
@@ -24,12 +28,21 @@ def cast(a, dtype):
 
 def _sum_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
     """`g`, for every element that was added."""
-    return np.broadcast_to(restore(g, axis, keepdims), _x.shape)
+    return np.broadcast_to(restore(g, _x, axis, keepdims), _x.shape)
+
+
+def _chosen(a, where, fill):
+    """`a` with `fill` where it is not chosen."""
+    if where is True:
+        return a
+    if np.broadcast_shapes(np.shape(where), np.shape(a)) != np.shape(a):
+        raise ValueError(f"where= of shape {np.shape(where)} does not broadcast to the shape {np.shape(a)}")
+    return np.where(where, a, fill)
 
 
 def _sum_beyond(a, axis=None, keepdims: bool = False, dtype=None, initial=None, where=True):
     a = cast(a, dtype)
-    total = sum(a if where is True else np.where(where, a, 0.0), axis=axis, keepdims=keepdims)
+    total = sum(_chosen(a, where, 0.0), axis=axis, keepdims=keepdims)
     return total if initial is None else total + initial
 
 
@@ -43,7 +56,7 @@ def share(_x, count: int) -> float:
 
 def _mean_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
     """`g / n`, for each of the n elements of a mean."""
-    return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), axis, keepdims), _x.shape)
+    return np.broadcast_to(restore(g * share(_x, math.prod(g.shape)), _x, axis, keepdims), _x.shape)
 
 
 def _count(a, axis, keepdims: bool, where):
@@ -63,19 +76,20 @@ mean: Operation = differentiable(np.mean, _mean_rule, beyond=_mean_beyond)
 
 def _prod_rule(g, _y, x, *, axis=None, keepdims: bool = False):
     """For each element, the product of those before it and those after it, so zeros do no harm."""
-    axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(a % x.ndim for a in axes)
+    if not x.shape:
+        return g
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     moved = np.transpose(x, rest + axes)
     row = np.reshape(moved, (*moved.shape[: len(rest)], -1)) if x.size else moved
     others = before(row) * np.flip(before(np.flip(row, -1)), -1) if axes else np.ones_like(x)
     back = np.transpose(np.reshape(others, moved.shape), np.argsort(rest + axes))
-    return restore(g, axis, keepdims) * back
+    return restore(g, x, axis, keepdims) * back
 
 
 def _prod_beyond(a, axis=None, keepdims: bool = False, dtype=None, initial=None, where=True):
     a = cast(a, dtype)
-    product = prod(a if where is True else np.where(where, a, 1.0), axis=axis, keepdims=keepdims)
+    product = prod(_chosen(a, where, 1.0), axis=axis, keepdims=keepdims)
     return product if initial is None else product * initial
 
 
@@ -84,15 +98,18 @@ prod: Operation = differentiable(np.prod, _prod_rule, beyond=_prod_beyond)
 
 def _extreme_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """`where(x == y, g, 0)`, shared equally if several equal the extreme (or are nan, if it is nan)."""
-    chosen = (x == restore(y, axis, keepdims)) | (x != x)
-    shared = restore(g, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
+    chosen = (x == restore(y, x, axis, keepdims)) | (x != x)
+    shared = restore(g, x, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(chosen, shared, 0.0)
 
 
 def _extreme(reduce, combine, a, axis, keepdims: bool, initial, where):
     if where is not True and initial is None:
         raise ValueError(f"{reduce.__name__}: where= needs initial=, the result where nothing is chosen")
-    extreme = reduce(a if where is True else np.where(where, a, initial), axis=axis, keepdims=keepdims)
+    a = _chosen(a, where, initial)
+    if initial is not None and 0 in np.shape(a):  # a sum of nothing is 0, and has the shape of the result
+        return sum(a, axis=axis, keepdims=keepdims) + initial
+    extreme = reduce(a, axis=axis, keepdims=keepdims)
     return combine(extreme, initial)
 
 
@@ -133,7 +150,7 @@ def _logsumexp(a, axis=None, keepdims: bool = False):
 
 def _logsumexp_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """The softmax; where the sum is infinite, its largest elements share equally."""
-    g, y = restore(g, axis, keepdims), restore(y, axis, keepdims)
+    g, y = restore(g, x, axis, keepdims), restore(y, x, axis, keepdims)
     finite = np.isfinite(y)
     top = x == y
     share = top / np.maximum(np.sum(top, axis=axis, keepdims=True), 1)
@@ -188,26 +205,29 @@ def _nan_spread(reduce):
         where=True, mean=None, correction=None,
     ):  # fmt: skip
         numbers, where = _numbers(a, dtype, where)
-        return reduce(numbers, axis, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
+        spread = reduce(numbers, axis, ddof=ddof, keepdims=keepdims, where=where, mean=mean, correction=correction)
+        return cast(spread, dtype)
 
     return function
 
 
 def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
     a = cast(a, dtype)
+    if ddof and correction is not None:
+        raise ValueError("ddof and correction are two names of one argument")
     ddof = ddof if correction is None else correction
     if where is True and mean is None:
-        return var(a, axis=axis, keepdims=keepdims, ddof=ddof)
+        return cast(var(a, axis=axis, keepdims=keepdims, ddof=ddof), dtype)
     middle = _mean_beyond(a, axis, True, where=where) if mean is None else mean
     d = a - middle
     squares = _sum_beyond(np.real(d * d.conj()), axis, keepdims, where=where)
-    return squares / np.maximum(np.real(_count(a, axis, keepdims, where)) - ddof, 0.0)
+    return cast(squares / np.maximum(np.real(_count(a, axis, keepdims, where)) - ddof, 0.0), dtype)
 
 
 def _var_rule(g, _y, x, *, axis=None, keepdims: bool = False, ddof=0):
     n = math.prod(x.shape) // (math.prod(g.shape) or 1)
     d = x - np.mean(x, axis=axis, keepdims=True)
-    return restore(g * (2.0 / (n - ddof) if n != ddof else math.nan), axis, keepdims) * d.conj()
+    return restore(g * (2.0 / (n - ddof) if n != ddof else math.nan), x, axis, keepdims) * d.conj()
 
 
 def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator as operators
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -98,6 +99,8 @@ def _selected(function: Operation, *inputs: Any, where: Any = True, dtype: Any =
     if others:
         raise TypeError(f"{function.op.name} has no derivative rule for the argument {', '.join(others)}")
     if dtype is not None:
+        if isinstance(function.op.forward, np.ufunc):  # NumPy's own error, if it does not compute in this dtype
+            function.op.forward(*(np.empty(0, x.dtype) if hasattr(x, "dtype") else x for x in inputs), dtype=dtype)
         inputs = tuple(x.astype(dtype) if isinstance(x, Tensor) else np.asarray(x, dtype) for x in inputs)
     if where is True:
         return function(*inputs)
@@ -137,25 +140,26 @@ def plain(*functions: Any, operator: str | None = None) -> None:
     """Register NumPy functions whose result does not depend smoothly on the input: Tensors in, plain arrays out."""
     for function in functions:
         NUMPY[function] = _on_arrays(function)
-        if operator:
-            setattr(Array, f"__{operator}__", NUMPY[function])
+        if operator:  # which compares with strings too
+            setattr(Array, f"__{operator}__", _on_arrays(getattr(operators, operator), function))
         elif callable(getattr(np.ndarray, function.__name__, None)):
             setattr(Array, function.__name__, NUMPY[function])
 
 
-def _on_arrays(function: Any) -> Callable[..., Any]:
-    """NumPy's `function`, called on the arrays of Tensors."""
+def _on_arrays(function: Any, numpys: Any = None) -> Callable[..., Any]:
+    """NumPy's `function`, or the operator of its function, called on the arrays of Tensors."""
+    numpys = numpys or function
 
-    @functools.wraps(function, ("__name__", "__qualname__"), ())
+    @functools.wraps(numpys, ("__name__", "__qualname__"), ())
     def called(*args: Any, **kwargs: Any) -> Any:
         refuse_keywords_of_others(function.__name__, kwargs)
         if (observer := MODE.get().observer) is not None:
             edges = [x.node for x in args if isinstance(x, Tensor) and x.node is not None]
-            observer.cut(edges, f"{function.__name__}(), which has no gradient")
+            observer.cut(edges, f"{numpys.__name__}(), which has no gradient")
         return function(*_unwrap(args), **_unwrap(kwargs))
 
-    if isinstance(function, np.ufunc):
-        called.__signature__ = of_ufunc(function.nin)  # type: ignore[attr-defined]  # read by inspect
+    if isinstance(numpys, np.ufunc):
+        called.__signature__ = of_ufunc(numpys.nin)  # type: ignore[attr-defined]  # read by inspect
     return called
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation, zero
-from .index import own, set_at
+from .index import own, set_at, within
 from .register import CASES, REAL, Case, composite, domain, elementwise
 
 _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
@@ -157,10 +157,9 @@ select = composite(_select, np.select)
 def _choose(a, choices, out: None = None, mode: str = "raise"):
     """For each element, the one of `choices` that the integer in `a` selects."""
     n = len(choices)
-    a = np.asarray(a)
-    if mode == "raise" and ((a < 0) | (a >= n)).any():
+    a = within(np.asarray(a), n, mode)
+    if ((a < 0) | (a >= n)).any():
         raise ValueError(f"choose: an index is not one of the {n} choices")
-    a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     return _select([a == i for i in range(n)], list(choices))
 
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..op import differentiable
 from ..registry import Operation
@@ -15,7 +16,7 @@ from .register import CASES, Case, composite
 
 def part(x, axis: int, start: int | None, stop: int | None, step: int | None = None):
     """x[start:stop:step] along `axis`."""
-    return x[(slice(None),) * (axis % np.ndim(x)) + (slice(start, stop, step),)]
+    return x[(slice(None),) * normalize_axis_index(axis, np.ndim(x)) + (slice(start, stop, step),)]
 
 
 def _cast(a, dtype):
@@ -53,7 +54,7 @@ def before(x):
 
 def _cumprod_rule(g, _y, x, *, axis: int | None = None):
     """There is no division by x, so zeros need no special case."""
-    if axis is None:
+    if axis is None or not x.shape:
         return np.reshape(_cumprod_rule(g, _y, np.reshape(x, -1), axis=0), x.shape)
     g, x = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
     return np.swapaxes(before(x) * _suffix(g, x), axis, -1)
@@ -70,12 +71,14 @@ cumprod: Operation = differentiable(
 def _cumulative(scan, identity: float):
     def cumulative(x, /, *, axis: int | None = None, dtype=None, out: None = None, include_initial: bool = False):
         """NumPy 2's spelling: the axis may be left out only for one dimension."""
+        x = x if np.ndim(x) else np.reshape(x, 1)
         if axis is None and np.ndim(x) != 1:
             raise ValueError("the axis is needed for an array that is not one-dimensional")
-        axis = 0 if axis is None else axis
+        axis = normalize_axis_index(0 if axis is None else axis, np.ndim(x))
         x = _cast(x, dtype)
         if include_initial:
-            x = np.concatenate([np.full_like(part(x, axis, 0, 1), identity), x], axis=axis)
+            shape = [1 if i == axis else n for i, n in enumerate(np.shape(x))]
+            x = np.concatenate([np.full_like(x, identity, shape=shape), x], axis=axis)
         return scan(x, axis=axis)
 
     return cumulative
@@ -105,6 +108,8 @@ def _diff(a, n: int = 1, axis: int = -1, prepend=None, append=None):
     """a[i+1] - a[i], n times."""
     if n < 0:
         raise ValueError(f"diff: the order must not be negative; got {n}")
+    if n == 0:
+        return a
 
     def edge(x):
         shape = list(a.shape)
@@ -160,7 +165,7 @@ def _slope(f, h, axis: int, edge_order: int):
 
 def _gradient(f, *varargs, axis=None, edge_order: int = 1):
     """NumPy's finite differences: one array per axis; varargs are steps, or coordinates along each axis."""
-    axes = range(f.ndim) if axis is None else [axis] if isinstance(axis, int) else list(axis)
+    axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
     if edge_order not in (1, 2):
         raise ValueError(f"gradient: edge_order is 1 or 2; got {edge_order}")
     spacings = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
@@ -208,7 +213,7 @@ correlate = composite(_correlate, np.correlate)
 
 def _polyval(p, x):
     """p[0] x**(n-1) + ... + p[n-1], by Horner's scheme."""
-    y: Any = np.zeros_like(x)
+    y: Any = np.zeros_like(x) if np.shape(p)[0] else (np.zeros_like(x) + np.sum(p)).astype(x.dtype)
     for i in range(np.shape(p)[0]):
         y = y * x + p[i]
     return y
@@ -234,6 +239,11 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     x, xp, fp = (
         a.astype(np.result_type(a.dtype, float)) if hasattr(a, "dtype") else np.asarray(a, float) for a in (x, xp, fp)
     )
+    if not np.shape(xp)[0] or np.shape(xp) != np.shape(fp):
+        raise ValueError(f"interp: xp and fp are as long, and not empty; got shapes {np.shape(xp)} and {np.shape(fp)}")
+    if np.shape(xp)[0] == 1:  # two points in one place, with a slope that nothing reads
+        xp, fp = np.concatenate([xp, xp + 1.0]), np.concatenate([fp, fp])
+        right = fp[0] if right is None else right
     if period is not None:
         x, xp = np.remainder(x, period), np.remainder(xp, period)
         order = np.argsort(xp)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..numpy_calls import NUMPY
 from ..op import differentiable
@@ -88,12 +89,10 @@ def _order(order: str):
 
 def _moveaxis(a, source, destination):
     """The axes in `source` go to `destination`; the others keep their order."""
-    sources = [i % np.ndim(a) for i in ([source] if isinstance(source, int) else source)]
-    places = [i % np.ndim(a) for i in ([destination] if isinstance(destination, int) else destination)]
-    if len(sources) != len(places) or len(set(sources)) != len(sources) or len(set(places)) != len(places):
-        raise ValueError(
-            f"moveaxis: source and destination need equally many distinct axes; got {source} and {destination}"
-        )
+    sources = normalize_axis_tuple(source, np.ndim(a), "source")
+    places = normalize_axis_tuple(destination, np.ndim(a), "destination")
+    if len(sources) != len(places):
+        raise ValueError(f"moveaxis: source and destination need equally many axes; got {source} and {destination}")
     order = [i for i in range(np.ndim(a)) if i not in sources]
     for place, i in sorted(zip(places, sources, strict=True)):
         order.insert(place, i)
@@ -102,7 +101,7 @@ def _moveaxis(a, source, destination):
 
 def _rollaxis(a, axis: int, start: int = 0):
     n = np.ndim(a)
-    axis, start = axis % n, start + n if start < 0 else start
+    axis, start = normalize_axis_index(axis, n), normalize_axis_index(start, n + 1) if start >= 0 else start + n
     return _moveaxis(a, axis, start - (axis < start))
 
 
@@ -149,13 +148,14 @@ broadcast_arrays = composite(_broadcast_arrays, np.broadcast_arrays)
 
 
 def _flip(m, axis=None):
-    axes = range(np.ndim(m)) if axis is None else [axis] if isinstance(axis, int) else list(axis)
-    axes = [i % np.ndim(m) for i in axes]
+    axes = range(np.ndim(m)) if axis is None else normalize_axis_tuple(axis, np.ndim(m))
     return m[tuple(slice(None, None, -1 if i in axes else 1) for i in range(np.ndim(m)))]
 
 
 def _rot90(m, k: int = 1, axes: tuple[int, int] = (0, 1)):
     """k quarter turns from the first axis towards the second."""
+    if len(normalize_axis_tuple(axes, np.ndim(m), "axes")) != 2:
+        raise ValueError(f"rot90: axes are a pair of axes; got {axes}")
     if k % 4 == 0:
         return m[:]
     if k % 4 == 2:
@@ -194,9 +194,9 @@ def _tile(A, reps):
 
 def _repeat(a, repeats, axis: int | None = None):
     """Each element `repeats` times in a row."""
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis %= a.ndim
+    if axis is None or not np.ndim(a):
+        a, axis = np.reshape(a, -1), 0 if axis is None else axis
+    axis = normalize_axis_index(axis, a.ndim)
     places = np.repeat(np.arange(a.shape[axis]), repeats)
     if np.ndim(repeats):
         return a[(slice(None),) * axis + (places,)]
@@ -208,7 +208,10 @@ def _repeat(a, repeats, axis: int | None = None):
 def _resize(a, new_shape):
     """Fill `new_shape` with the elements, starting again when they run out."""
     shape = (new_shape,) if np.ndim(new_shape) == 0 else tuple(new_shape)
-    return np.reshape(np.reshape(a, -1)[np.arange(math.prod(shape)) % max(math.prod(a.shape), 1)], shape)
+    flat, n = np.reshape(a, -1), math.prod(shape)
+    if not math.prod(np.shape(a)):  # nothing to repeat: zeros
+        flat = np.concatenate([flat, np.zeros_like(flat, shape=(1,))])
+    return np.reshape(flat[np.arange(n) % flat.shape[0]], shape)
 
 
 tile = composite(_tile, np.tile)

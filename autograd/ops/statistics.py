@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from .reduce import restore
 from .register import CASES, Case, composite
 
 
@@ -20,7 +20,7 @@ def _average(a, axis=None, weights=None, returned: bool = False, *, keepdims: bo
         if np.shape(weights) != np.shape(a):
             if axis is None:
                 raise TypeError("average: the axis is needed when weights have another shape than a")
-            axes = [i % np.ndim(a) for i in (axis if isinstance(axis, tuple) else (axis,))]
+            axes = normalize_axis_tuple(axis, np.ndim(a))
             if np.shape(weights) != tuple(np.shape(a)[i] for i in axes):
                 raise ValueError(
                     f"average: weights of shape {np.shape(weights)} do not fit axis {axis} of {np.shape(a)}"
@@ -44,11 +44,10 @@ def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     if np.iscomplexobj(a):
         raise TypeError("quantile: complex numbers have no order; take np.abs first")
     ndim = np.ndim(a)
-    axes = tuple(range(ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(i % ndim for i in axes)
+    axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
     rest = tuple(i for i in range(ndim) if i not in axes)
     row = np.transpose(a, rest + axes)
-    row = np.sort(np.reshape(row, (*row.shape[: len(rest)], -1)), axis=-1)
+    row = np.sort(np.reshape(row, (*row.shape[: len(rest)], math.prod(row.shape[len(rest) :]))), axis=-1)
     place: Any = np.quantile(np.arange(row.shape[-1], dtype=float), q, method=method)  # type: ignore[call-overload]  # it checks the method's name itself
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, row.shape[-1] - 1)
@@ -58,7 +57,7 @@ def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     if holes.any():
         result = np.where(np.reshape(holes, holes.shape[:-1] + (1,) * q.ndim), np.nan, result)
     result = np.moveaxis(result, range(len(rest), len(rest) + q.ndim), range(q.ndim)) if q.ndim else result
-    return restore(result, tuple(i + q.ndim for i in sorted(axes)), False) if keepdims else result
+    return np.expand_dims(result, tuple(i + q.ndim for i in sorted(axes))) if keepdims else result
 
 
 def _of_shares(whole: float):
@@ -83,6 +82,9 @@ def _of_shares(whole: float):
 
 
 def _median(a, axis=None, out: None = None, overwrite_input: bool = False, keepdims: bool = False):
+    axes = range(np.ndim(a)) if axis is None else normalize_axis_tuple(axis, np.ndim(a))
+    if 0 in [np.shape(a)[i] for i in axes]:
+        return np.mean(a, axis=axis, keepdims=keepdims)  # NaN, with NumPy's warning
     return _between(a, np.asarray(0.5), True, axis, "linear", keepdims)
 
 
@@ -108,17 +110,23 @@ def _cov(
         x = np.atleast_2d(x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype))
         return x.T if not rowvar and x.shape[0] != 1 else x
 
-    x = rows(m) if y is None else np.concatenate([rows(m), rows(y)], axis=0)
+    x = rows(m)
+    if not x.shape[0]:
+        return np.reshape(x, (0, 0))
+    x = x if y is None else np.concatenate([x, rows(y)], axis=0)
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights: Any = 1.0
     if fweights is not None:
         weights = np.asarray(fweights, float)
     if aweights is not None:
+        aweights = aweights if hasattr(aweights, "dtype") else np.asarray(aweights, float)
         weights = weights * aweights
     total = x.shape[1] if isinstance(weights, float) else np.sum(weights)
     lost = 1.0 if aweights is None else np.sum(weights * aweights) / total
     d = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze((d * weights) @ np.conj(d.T) / (total - ddof * lost))
+    scale: Any = total - ddof * lost
+    scale = np.maximum(scale, 0.0) if hasattr(scale, "requires_grad") else max(float(scale), 0.0)
+    return np.squeeze((d * weights) @ np.conj(d.T) / scale)
 
 
 cov = composite(_cov, np.cov)

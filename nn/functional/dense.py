@@ -22,8 +22,9 @@ def _linear(x: Any, weight: Any, bias: Any) -> Any:
     return y
 
 
-def _rows(a: Any, width: int) -> Any:
-    return np.reshape(a, (-1, width))
+def _rows(a: Any) -> Any:
+    """All samples as rows of one matrix; a -1 in the shape would not do where there are none."""
+    return np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
 def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:
@@ -35,7 +36,7 @@ def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
     """`g.T @ x`, with a row for every sample; column-major in memory, like the weights."""
     if g.ndim == x.ndim == 2:
         return np.dot(x.T, g).T
-    return (_rows(x, _weight.shape[1]).T @ _rows(g, _weight.shape[0])).T
+    return (_rows(x).T @ _rows(g)).T
 
 
 def _bias_rule(g: Any, *_: Any) -> Any:

@@ -25,11 +25,13 @@ __all__ = [
 def _nll_of_softmax(logits: Any, target: Any) -> Any:
     """Minus the sum of target * log(softmax(logits)) along the last axis, with 0 * -inf = 0, as one op.
 
-    Both arguments are (..., classes); the result is (...).
+    Both arguments are (..., classes); the result is (...).  Raises ValueError for different numbers of classes.
 
     >>> softmax_cross_entropy(np.array([[0.0, 0.0]]), np.array([[0.0, 1.0]])).round(4)
     array([0.6931])
     """
+    if np.shape(target)[-1:] != np.shape(logits)[-1:]:
+        raise ValueError("the last axis of the logits and of the target, the classes, has one length")
     return -np.sum(target * np.where(target == 0, 0.0, log_softmax_of_array(logits)), axis=-1)
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "array": {"_methods", "elsewhere", "errors", "numpy_calls", "tensor"},  # two of them only for type checkers
     "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
     "signatures": {"numpy_calls"},
-    "registry": {"array", "errors", "numpy_calls", "signatures", "tensor", "tree"},
+    "registry": {"array", "errors", "mode", "numpy_calls", "signatures", "tensor", "tree"},
     "op": {"errors", "graph", "inputs", "mode", "numpy_calls", "registry", "tensor"},
     "ops": {"array", "errors", "mode", "numpy_calls", "op", "ops", "registry", "signatures", "tensor"},
     "linalg": {"ops"},

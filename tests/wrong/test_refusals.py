@@ -45,10 +45,10 @@ REFUSED = [
     (lambda t: np.gradient(t, axis=0, edge_order=2), ValueError, "at least 3 elements .* got 2"),
     (lambda t: np.gradient(t, edge_order=3), ValueError, "edge_order is 1 or 2; got 3"),
     (lambda t: np.gradient(t, 1.0, 2.0, 3.0), TypeError, "3 spacings for 2 axes"),
-    (lambda t: np.moveaxis(t, (0, 1), (0,)), ValueError, "equally many distinct axes"),
+    (lambda t: np.moveaxis(t, (0, 1), (0,)), ValueError, "equally many axes"),
     (lambda t: np.average(t, weights=np.ones(3)), TypeError, "the axis is needed"),
     (lambda t: np.average(t, axis=0, weights=np.ones(3)), ValueError, r"weights of shape \(3,\) do not fit axis 0"),
-    (lambda t: np.quantile(t, 0.5, out=np.empty(())), TypeError, "weights and out"),
+    (lambda t: np.quantile(t, 0.5, out=np.empty(())), TypeError, "np.quantile cannot write into"),
     (lambda t: np.exp(t, where=X > 0, signature="d->d"), TypeError, "no derivative rule for the argument signature"),
     (
         lambda t: autograd.sum(t, 0, None, None, False, 0.0, True, 5),
