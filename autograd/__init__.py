@@ -15,6 +15,7 @@ if os.path.exists(os.path.join(os.path.dirname(__file__), "tracer.py")):  # a fi
 import numpy as np
 
 from . import fft, files, hooks, linalg
+from .buffer import buffer
 from .custom import checkpoint, custom_gradient
 from .diagnosis import AnomalyError, detect_anomaly, why
 from .elsewhere import MODULE
@@ -46,9 +47,9 @@ globals().update(_functions)
 
 _OWN = """
     AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all
-    attributes_changed checkpoint clear_gradients convert_all current_mode custom_gradient detect_anomaly differentiable
-    domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian hooks hvp is_grad_enabled jacobian
-    jvp keep_where linalg logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
+    attributes_changed buffer checkpoint clear_gradients convert_all current_mode custom_gradient detect_anomaly
+    differentiable domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian hooks hvp
+    is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
 if importlib.util.find_spec("scipy") is None:

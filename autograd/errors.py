@@ -61,6 +61,13 @@ REFUSED = {
     "no array": "{}: its rule returned {}, which is not an array",
     "shape of rule": "{}: its rule returned a gradient of shape {} for an input of shape {}",
     "unread": "{}: a rule reads an argument whose name begins with _, so its array was not kept ({})",
+    # ---- buffers
+    "buffer dtype": "a buffer holds floating-point or complex numbers; got {}",
+    "buffer value": "a value of {} does not fit into a buffer of {}; give the buffer a dtype=",
+    "buffer shape": "buffer[{}] has shape {}, and the value has shape {}, which does not broadcast to it",
+    "set twice": "item {} of a buffer was already set, and each is set once; add up what goes into an item first, "
+    "or use autograd.add_at",
+    "unset": "a buffer was read before these items were set: {}",
     # ---- ops
     "matrix": "{}: for an np.matrix, * is the matrix product; pass np.asarray(x)",
     "masked input": "{}: a masked array has no gradient; use autograd.where with a plain array and its mask",

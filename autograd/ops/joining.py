@@ -46,6 +46,28 @@ stack = differentiable(
 )
 concat = concatenate
 
+
+def _assembled(*values, shapes, order, dtype):
+    """The elements of all values, each broadcast to its shape, in one row; element i of it is number order[i]."""
+    parts = [v if np.shape(v) == shape else np.broadcast_to(v, shape) for v, shape in zip(values, shapes, strict=True)]
+    row = np.concatenate([np.reshape(v, -1) for v in parts]) if parts else np.zeros(0)
+    return row[order].astype(dtype)
+
+
+def _portions(g, _y, *_values, shapes, order, dtype):
+    """`g`, where the elements of each value went."""
+    g = g[np.argsort(order)]
+    ends = list(accumulate(math.prod(shape) for shape in shapes))
+    return lambda i: np.reshape(g[ends[i] - math.prod(shapes[i]) : ends[i]], shapes[i])
+
+
+assemble = differentiable(
+    _assembled,
+    every=_portions,
+    call=lambda values, *, shapes, order, dtype: (tuple(values), {"shapes": shapes, "order": order, "dtype": dtype}),
+    name="assemble",
+)
+
 # ---- joining, written with the two above
 
 
@@ -248,6 +270,9 @@ CASES[concatenate] = [
     Case([(2,)]),
 ]
 CASES[stack] = [Case([(2, 3), (2, 3)]), Case([(2, 3), (2, 3)], axis=-1), Case([(), ()]), Case([(2,)], axis=1)]
+CASES[assemble] = [
+    Case([(2,), (), (1, 2)], shapes=[(2,), (1,), (2, 2)], order=np.array([2, 0, 5, 1, 3, 6, 4]), dtype=np.dtype(float))
+]
 CASES[vstack] = [Case([(2, 3), (1, 3)]), Case([(3,), (3,)]), Case([(), ()])]
 CASES[hstack] = [Case([(2, 3), (2, 1)]), Case([(3,), (2,)]), Case([(), (2,)])]
 CASES[dstack] = [Case([(2, 3), (2, 3)]), Case([(3,), (3,)]), Case([(), ()])]

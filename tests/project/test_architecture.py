@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "linalg": {"ops"},
     "fft": {"ops"},
     "special": {"ops"},
+    "buffer": {"errors", "mode", "ops", "tensor"},
     "functional": {"mode", "ops", "tensor", "tree"},
     "custom": {"errors", "functional", "graph", "mode", "op", "ops", "registry", "tensor", "tree"},
     "gradcheck": {"errors", "functional", "graph", "mode", "registry", "tensor", "tree"},
