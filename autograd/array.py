@@ -93,7 +93,7 @@ class Array(Methods, metaclass=Listed):
         return self._data.tolist()
 
     def _number(self) -> Any:
-        return refuse("number") if self.node is not None else self.item()
+        return _conversion().refuse_number() if self.node is not None else self.item()
 
     def __float__(self) -> float:
         return float(self._number())
@@ -136,7 +136,9 @@ class Array(Methods, metaclass=Listed):
     if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`, and permit `t[0] = 1`
 
         def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-            return refuse("array") if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
+            return (
+                _conversion().refuse_array() if self.node is not None else np.array(self._data, dtype=dtype, copy=copy)
+            )
 
         def __setitem__(self, index: Any, value: Any) -> None:
             """Refuse: `set_at` returns a new Tensor, and `assign` replaces the whole value of a leaf."""
@@ -144,6 +146,12 @@ class Array(Methods, metaclass=Listed):
 
     def __dir__(self) -> list[str]:
         return [*dir(type(self)), *getattr(self, "__dict__", ())]
+
+
+def _conversion() -> Any:
+    from . import conversion  # later, because it reads the caller's line with modules that nothing else needs
+
+    return conversion
 
 
 for _name, _instead in TENSOR.items():

@@ -20,13 +20,9 @@ REFUSED = {
     "copy": "Tensor(t) would drop the gradient of a Tensor that requires one; use t itself or t.copy(), t.detach() for "
     "its value, or pass requires_grad=True for a leaf that starts with this value",
     "name": "the name of a Tensor is a string; got {}",
-    "no length": "a 0-d Tensor has no length; pass its array, t.data, to other libraries",
+    "no length": "a 0-d Tensor has no length; other libraries take its array, t.detach().data, without the gradient",
     "iteration": "iteration over a 0-d Tensor",
     "one element": "item() needs exactly one element, and this Tensor has shape {}",
-    "number": "turning a Tensor that requires a gradient into a plain number (float(t), math.sin(t), array[i] = t) "
-    "would drop the gradient; write t.item() for the number, or use NumPy's functions on t",
-    "array": "turning a Tensor that requires a gradient into a NumPy array would drop the gradient; use .data for the "
-    "array itself, or an autograd function for the computation (autograd.stack for a list of Tensors)",
     "item": "a Tensor cannot be changed element by element; use autograd.set_at(x, index, value), which returns a new "
     "Tensor, or autograd.where(mask, value, x); x.assign(value) replaces the whole value of a leaf",
     "out": "np.{} cannot write into an existing array when an input is a Tensor (out=, or x += tensor for an array x), "
@@ -38,7 +34,7 @@ REFUSED = {
     "assigned shape": "assign() was given shape {} for a Tensor of shape {}",
     "assigned dtype": "assign() was given {} for a Tensor of {}",
     "shares": "as_tensor shares memory, so {} cannot become {}; use astype",
-    "pickle": "a Tensor made by {} cannot be pickled or copied, because it holds a graph; use its .detach() or .data",
+    "pickle": "a Tensor made by {} cannot be pickled or copied, because it holds a graph; use its .detach()",
     # ---- numbers
     "requires": "requires_grad is True or False; got {!r:.50} (a dtype is given as dtype=)",
     "masked": "a masked array would lose its mask; use x.filled(0.0), and autograd.where with the mask",
@@ -115,7 +111,8 @@ def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""
     raise TypeError(
         f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "
-        f"Use t.data if no gradient is needed, or add the op with autograd.differentiable"
+        f"Add it with autograd.differentiable, or write it with functions that have a rule; only where no gradient is "
+        f"wanted, pass the array, t.detach().data"
     )
 
 

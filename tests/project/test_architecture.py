@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "inputs": {"errors"},
     "graph": {"errors", "ownership"},
     "updating": {"errors", "graph"},
-    "array": {"_methods", "elsewhere", "errors", "numpy_calls", "tensor"},  # two of them only for type checkers
+    "conversion": {"callsite", "numpy_calls"},
+    "array": {"_methods", "conversion", "elsewhere", "errors", "numpy_calls", "tensor"},  # two of them only for type checkers
     "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
     "signatures": {"numpy_calls"},
     "registry": {"array", "errors", "mode", "numpy_calls", "signatures", "tensor", "tree"},

@@ -91,7 +91,7 @@ TABLE = [
     (lambda: leaf(1.0).astype(str), TypeError, "holds numbers; got <U0", lambda: leaf(1.0).astype(np.float32)),
     (lambda: len(leaf(1.0)[0]), TypeError, "0-d Tensor has no length", lambda: len(leaf(1.0))),
     # names of other libraries
-    (lambda: leaf(1.0).numpy(), AttributeError, "use t.data, which is the array", lambda: leaf(1.0).data),
+    (lambda: leaf(1.0).numpy(), AttributeError, "NumPy's functions take the Tensor itself", lambda: leaf(1.0).data),
     (lambda: leaf(1.0).clone(), AttributeError, r"t.copy\(\)", lambda: leaf(1.0).copy()),
     (lambda: leaf(1.0).view(-1), AttributeError, "t.reshape", lambda: leaf(1.0).reshape(-1)),
     (lambda: leaf(1.0).zero_grad(), AttributeError, r"t.grad = None", lambda: setattr(leaf(1.0), "grad", None)),
@@ -101,7 +101,12 @@ TABLE = [
     (lambda: leaf(1.0) + Foreign(), TypeError, r"cannot read this .*Foreign", lambda: leaf(1.0) + np.ones(1)),
     (lambda: leaf(1.0) + Recording(), TypeError, "records its own gradients", lambda: leaf(1.0) + np.ones(1)),
     (lambda: leaf(1.0) * [[1], [2, 3]], TypeError, "cannot read this list", lambda: leaf(1.0) * [[1], [2]]),
-    (lambda: np.sum([leaf(1.0), leaf(2.0)]), TypeError, "autograd.stack for a list", lambda: np.sum(stacked())),
+    (
+        lambda: np.sum([leaf(1.0), leaf(2.0)]),
+        TypeError,
+        r"np.stack\(\[...\]\) makes one of a list",
+        lambda: np.sum(stacked()),
+    ),
     (lambda: leaf(1.0) + None, TypeError, "an input is None; .* lack its `return`", lambda: leaf(1.0) + 1.0),
     # axes and shapes
     (lambda: np.fft.fft(leaf(1.0), axis=3), IndexError, "axis=3", lambda: np.fft.fft(leaf(1.0), axis=0)),
@@ -224,7 +229,7 @@ TABLE = [
         r"use its .detach\(\)",
         lambda: copy.deepcopy((leaf(1.0) * 2).detach()),
     ),
-    (lambda: math.exp(leaf(1.0)[0]), TypeError, r"write t.item\(\)", lambda: math.exp(leaf(1.0).item())),
+    (lambda: math.exp(leaf(1.0)[0]), TypeError, r"np.exp takes the Tensor", lambda: np.exp(leaf(1.0)[0])),
 ]
 
 
