@@ -105,15 +105,19 @@ class Array(Methods, metaclass=Listed):
         return complex(self._number())
 
     def __index__(self) -> int:
-        return operator.index(self._data)  # whole numbers alone, which have no gradient
+        """The only element as an index: whole numbers alone, which have no gradient."""
+        return operator.index(self._data)
 
     def __round__(self, ndigits: int | None = None) -> Tensor:
+        """Rounded to so many digits, by default 0; the dtype stays."""
         return self.round(ndigits or 0)
 
     def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        """The quotient, rounded down, and the remainder."""
         return self // other, self % other
 
     def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        """The same for a Tensor on the right side."""
         return other // self, other % self
 
     def __bool__(self) -> bool:

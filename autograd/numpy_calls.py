@@ -28,7 +28,7 @@ def dispatch(function: Any) -> Callable[..., Any]:
 
 def needed(params: dict[str, Any]) -> dict[str, Any]:
     """The keywords that have an effect."""
-    return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x == _HARMLESS[key]))}
+    return {key: x for key, x in params.items() if not (key in _HARMLESS and (x is None or x is _HARMLESS[key]))}
 
 
 def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -10,7 +10,7 @@ from ..op import differentiable
 from ..registry import Operation, zero
 from ..tensor import Tensor, tensor_of
 from .index import own
-from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise
+from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise, methods
 
 # ---- arithmetic
 
@@ -40,11 +40,13 @@ def _power_exponent(g, z, x, y):
 
 
 def _raised(x, y):
-    """x ** y: np.power, except that the square of booleans has NumPy's dtype for it."""
-    return tensor_of(x._data**y) if x._data.dtype.kind == "b" and y.__class__ is int else power(x, y)
+    """x to the power of y, elementwise."""
+    if x._data.dtype.kind == "b" and y.__class__ is int:  # NumPy gives the square of booleans another dtype
+        return tensor_of(x._data**y)
+    return power(x, y)
 
 
-power: Operation = elementwise(np.power, _power_base, _power_exponent, operator="pow", methods={"__pow__": _raised})
+power: Operation = elementwise(np.power, _power_base, _power_exponent, operator="pow", methods=methods(__pow__=_raised))
 float_power = elementwise(np.float_power, _power_base, _power_exponent)
 reciprocal = elementwise(np.reciprocal, lambda g, y, _x: -g * y * y)
 remainder = elementwise(np.remainder, lambda g, *_: g, lambda g, _z, x, y: -g * np.floor_divide(x, y), operator="mod")

@@ -141,7 +141,9 @@ def plain(*functions: Any, operator: str | None = None) -> None:
     for function in functions:
         NUMPY[function] = _on_arrays(function)
         if operator:  # which compares with strings too
-            setattr(Array, f"__{operator}__", _on_arrays(getattr(operators, operator), function))
+            compared = _on_arrays(getattr(operators, operator), function)
+            compared.__doc__ = f"The operator of numpy.{function.__name__}, elementwise; the result has no gradient."
+            setattr(Array, f"__{operator}__", methods(**{f"__{operator}__": compared})[f"__{operator}__"])
         elif callable(getattr(np.ndarray, function.__name__, None)):
             setattr(Array, function.__name__, NUMPY[function])
 

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from autograd import OPS, KinkError, Tensor, gradcheck
+from autograd import OPS, KinkError, Tensor, gradcheck, no_grad
 from autograd.tree import flatten
 from samples import CALLS, closed, replaced, sample, varied
 
@@ -101,13 +101,16 @@ def difference(mine, expected, keyword, function, params):
 
 
 @pytest.mark.parametrize(("name", "i"), NUMPYS, ids=IDS)
-@pytest.mark.parametrize("grad", [False, True], ids=["constant", "gradient"])
-def test_a_keyword_means_what_it_means_in_numpy(name, i, grad):
-    """Constants give NumPy's result for every keyword; where a gradient is wanted, there may be a TypeError instead."""
+@pytest.mark.parametrize("kind", ["constant", "no_grad", "gradient"])
+def test_a_keyword_means_what_it_means_in_numpy(name, i, kind):
+    """NumPy's result for every keyword; only where a gradient is wanted, there may be a TypeError instead."""
+    grad = kind == "gradient"
     function, wrong = OPS[name].numpy[0], []
     for keyword, value, inputs, params in changed(name, i):
         expected = outcome(function, inputs, params)
-        mine = outcome(function, replaced(inputs, [Tensor(a, requires_grad=grad) for a in varied(inputs)]), params)
+        leaves = [Tensor(a, requires_grad=kind != "constant") for a in varied(inputs)]
+        with contextlib.nullcontext() if grad else no_grad():
+            mine = outcome(function, replaced(inputs, leaves), params)
         if isinstance(expected, DeprecationWarning):
             continue
         if isinstance(expected, Exception):
@@ -119,6 +122,48 @@ def test_a_keyword_means_what_it_means_in_numpy(name, i, grad):
         elif said := difference(mine, expected, keyword, function, params):
             wrong.append((keyword, value, said))
     assert not wrong
+
+
+ROTATION, TALL = np.array([[0.0, 1.0], [-1.0, 0.0]]), np.arange(6.0).reshape(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("function", "array"),
+    [
+        (np.linalg.eigvals, ROTATION),
+        (np.linalg.eig, ROTATION),
+        (np.linalg.svd, ROTATION * 1j),
+        (np.linalg.svd, TALL),
+        (lambda a: np.linalg.qr(a, mode="complete"), TALL),
+        (lambda a: np.linalg.qr(a, mode="raw"), TALL),
+        (np.linalg.slogdet, ROTATION * 1j),
+        (lambda a: np.linalg.pinv(a, rcond=0.5), TALL),
+        (lambda a: np.pad(a, 1, mode=lambda v, w, _axis, _kw: v.fill(7.0)), TALL),
+    ],
+)
+def test_where_no_gradient_is_needed_nothing_is_refused(function, array):
+    leaf = Tensor(array, requires_grad=True)
+    with no_grad():
+        within = outcome(function, [leaf], {})
+    for mine in (within, outcome(function, [Tensor(array)], {})):
+        for a, b in zip(mine, outcome(function, [array], {}), strict=True):
+            np.testing.assert_allclose(a, b, strict=True)
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+@pytest.mark.parametrize(("name", "i"), NUMPYS, ids=IDS)
+def test_out_is_refused_and_never_ignored(name, i, requires_grad):
+    function, (inputs, params) = OPS[name].numpy[0], sample(name, i)
+    expected = outcome(function, inputs, params)
+    if isinstance(expected, Exception):  # np.astype takes its dtype by position
+        return
+    out = np.full_like(expected[0], 7.0)
+    if isinstance(outcome(function, inputs, {**params, "out": out.copy()}), Exception):
+        return  # which NumPy does not take
+    leaves = replaced(inputs, [Tensor(a, requires_grad=requires_grad) for a in varied(inputs)])
+    with pytest.raises(TypeError, match="out"):
+        function(*leaves, **params, out=out)
+    assert (out == 7.0).all()
 
 
 @pytest.mark.parametrize(("name", "i"), NUMPYS, ids=IDS)

@@ -207,9 +207,9 @@ def test_where_computes_only_there():
 
 
 def test_the_nearest_function_is_named_if_there_is_one():
-    with pytest.raises(TypeError, match=r"the nearest that has one is np\.exp2?\. Use"):
+    with pytest.raises(TypeError, match=r"the nearest that has one is np\.exp2?\. Add"):
         autograd.numpy_calls.dispatch(expp)
-    with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Use"):
+    with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Add"):
         autograd.numpy_calls.dispatch(xyzzyq)
 
 
