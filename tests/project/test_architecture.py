@@ -27,7 +27,14 @@ MAY_IMPORT = {
     "graph": {"errors", "ownership"},
     "updating": {"errors", "graph"},
     "conversion": {"callsite", "numpy_calls"},
-    "array": {"_methods", "conversion", "elsewhere", "errors", "numpy_calls", "tensor"},  # two of them only for type checkers
+    "array": {
+        "_methods",
+        "conversion",
+        "elsewhere",
+        "errors",
+        "numpy_calls",
+        "tensor",
+    },  # two of them only for type checkers
     "tensor": {"array", "errors", "graph", "inputs", "mode", "ownership", "updating"},
     "signatures": {"numpy_calls"},
     "registry": {"array", "errors", "mode", "numpy_calls", "signatures", "tensor", "tree"},
