@@ -121,7 +121,7 @@ def test_no_message_offers_a_number_or_an_array_for_a_gradient():
             before = text[: place.start()]
             assert (
                 before.endswith("detach()")
-                or name in ("backward", "replaced", "no leaf", "cuda", "device", "is_cuda")
+                or name in ("backward", "replaced", "no leaf", "cuda", "data_ptr", "device", "is_cuda")
                 or "assign" in before
             ), name
     with pytest.raises(TypeError, match="only where no gradient is wanted, pass the array"):
