@@ -14,42 +14,12 @@ from autograd.hooks import Handle
 from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
+from .parameter import Buffer, Parameter, Parameters
 from .unsearched import ITERATORS, items_of, unsearched
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
 M = TypeVar("M", bound="Module")
-
-
-class Parameter(Tensor):
-    """A Tensor that a network learns; it remains a parameter of its module while frozen (`requires_grad` off).
-
-    >>> Parameter([1.0, 2.0]).requires_grad
-    True
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True, *, dtype: Any = None, name: str | None = None) -> None:
-        super().__init__(data, requires_grad, dtype=dtype, name=name)
-
-
-class Buffer(Tensor):
-    """A Tensor that belongs to a module's state but is not learned, such as a running mean."""
-
-    __slots__ = ()
-
-
-class _Parameters(list[Tensor]):
-    """A list that `next` takes too, as the generators of PyTorch's modules."""
-
-    taken = 0
-
-    def __next__(self) -> Tensor:
-        if self.taken >= len(self):
-            raise StopIteration
-        self.taken += 1
-        return self[self.taken - 1]
 
 
 class Keys(NamedTuple):
@@ -222,7 +192,7 @@ class Module:
 
     def parameters(self) -> list[Tensor]:
         """Every parameter once, in the order of `named_parameters`; `next(model.parameters())` is the first."""
-        return _Parameters(parameter for _, parameter in self.named_parameters())
+        return Parameters(parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
         """Every Buffer once, with its dotted name."""
