@@ -126,16 +126,28 @@ class Array(Methods, metaclass=Listed):
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
+    def __copy__(self) -> Any:
+        """Another leaf for a leaf; the result of an op is itself, as immutable objects are, so no history is lost."""
+        if self.node is not None and self.node.op is not None:
+            return self
+        make, arguments, state = self.__reduce__()
+        made = make(*arguments)
+        for name, value in (state[1] if isinstance(state, tuple) else state or {}).items():
+            setattr(made, name, value)
+        return made
+
     # ---- NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **params: Any) -> Any:
-        if params.get("out") is not None:
-            refuse("out", ufunc.__name__)
-        params.pop("order", None)  # affects only the memory layout of the result
-        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **needed(params))
+        if params:
+            if params.get("out") is not None:
+                refuse("out", ufunc.__name__)
+            params.pop("order", None)  # affects only the memory layout of the result
+            params = needed(params)
+        return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **params)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return dispatch(function)(*args, **needed(kwargs))
+        return dispatch(function)(*args, **needed(kwargs)) if kwargs else dispatch(function)(*args)
 
     if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`, and permit `t[0] = 1`
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import GraphError
-from .functional import variable
+from .calls import variable
 from .graph import Leaf
 from .mode import enable_grad
 from .op import differentiable

@@ -6,107 +6,18 @@ import functools
 import itertools
 import types
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any, Concatenate, Literal, TypeVar, overload
 
 import numpy as np
 
+from .calls import Argnums, Call, places, summed, variable
 from .mode import enable_grad, no_grad
-from .ops.elementwise import positive
-from .tensor import Tensor, as_tensor, differentiate, tensor_of
+from .tensor import TENSORS, Tensor, as_tensor, differentiate, tensor_of
 from .tree import flatten, leaves_like
 
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
 # A gradient has the type of its argument; overloaded functions such as np.tanh or autograd.exp have no single type.
 X = TypeVar("X", bound=Tensor | np.ndarray[Any, Any] | complex | list[Any] | tuple[Any, ...] | dict[Any, Any])
-
-# True while a function is being differentiated: gradients taken inside it must themselves be differentiable.
-_inside: ContextVar[bool] = ContextVar("autograd_inside", default=False)
-
-
-def variable(arg: Any, name: Any) -> Tensor:
-    """Give the argument its own node, so that nested gradients of one value stay separate."""
-    if isinstance(arg, Tensor) and arg.requires_grad:
-        return _copied(arg)
-    leaf = tensor_of(as_tensor(float(arg) if type(arg) is int else arg).data)  # `positive` makes the copy
-    if leaf.dtype.kind not in "fc":
-        raise TypeError(f"argument {name} is {leaf.dtype}, which has no gradient; pass a floating-point array")
-    leaf.requires_grad = True
-    return _copied(leaf)
-
-
-def _copied(x: Tensor) -> Tensor:
-    copy: Tensor = positive(x)
-    return copy
-
-
-class _Call:
-    """One recorded call of a function: its variables, its output, and the walks back from it."""
-
-    def __init__(self, function: Function, args: Sequence[Any], kwargs: Any, argnums: Argnums, has_aux: bool) -> None:
-        chosen = _chosen(argnums)
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"argnums names an argument twice: {argnums}")
-        for i in chosen:
-            if not -len(args) <= i < len(args):
-                raise TypeError(
-                    f"argnums names argument {i}, but the function was called with {len(args)} positional arguments"
-                )
-        parts = {i % len(args): flatten(args[i]) for i in chosen}
-        everything = [leaf for arg in args for leaf in flatten(arg)[0]]
-        self.recorded = _inside.get() or any(isinstance(leaf, Tensor) for leaf in everything)
-        self.variables: list[Tensor] = []
-        self.builds = [(len(leaves), build) for leaves, build in parts.values()]
-        self.single = isinstance(argnums, int)
-        inputs = list(args)
-        token = _inside.set(True)
-        try:
-            with enable_grad():
-                for i, (leaves, build) in parts.items():
-                    mine = [variable(leaf, i) for leaf in leaves]
-                    self.variables += mine
-                    inputs[i] = build(mine)
-                result = function(*inputs, **kwargs)
-        finally:
-            _inside.reset(token)
-        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError("with has_aux=True the function must return a pair: its output, and anything else")
-        self.output: Any = result[0] if has_aux else result
-        self.aux: Any = result[1] if has_aux else None
-
-    def rebuild(self, found: Sequence[Any]) -> Any:
-        """One array per variable, nested as the arguments were."""
-        arguments, start = [], 0
-        for count, build in self.builds:
-            arguments.append(build(found[start : start + count]))
-            start += count
-        return arguments[0] if self.single else tuple(arguments)
-
-    def plain(self, value: Any) -> Any:
-        """Convert Tensors in `value` to arrays and numbers, unless the caller passed Tensors."""
-        if self.recorded:
-            return value
-        leaves, build = flatten(value)
-        return build(leaf.data[()] if isinstance(leaf, Tensor) else leaf for leaf in leaves)
-
-    def back(self, outputs: Sequence[Any], cotangents: Sequence[Any], *, retain: bool, record: bool) -> list[Tensor]:
-        """The gradients of the variables, given those of the outputs."""
-        seeds: dict[Tensor, Tensor] = {}
-        for output, cotangent in zip(outputs, cotangents, strict=True):
-            if isinstance(output, Tensor) and output.requires_grad:
-                seed = as_tensor(np.asarray(cotangent) if isinstance(cotangent, float | int) else cotangent)
-                if seed.shape != output.shape:
-                    raise ValueError(
-                        f"a cotangent of shape {seed.shape} was given for an output of shape {output.shape}"
-                    )
-                if seed.dtype.kind == "c" and output.dtype.kind != "c":
-                    raise TypeError(f"a complex cotangent was given for an output of {output.dtype}")
-                seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
-                seeds[output] = seeds[output] + seed if output in seeds else seed
-        nodes = frozenset(v.node for v in self.variables if v.node)
-        found = differentiate(seeds, wanted=nodes, retain_graph=retain, create_graph=record) if seeds else {}
-        return [found[v.node] if v.node in found else tensor_of(np.zeros_like(v.data)) for v in self.variables]
 
 
 @overload
@@ -131,30 +42,29 @@ def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = Fal
 
 
 def _value_and_grad(function: Function, argnums: Argnums, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any]:
-    call = _Call(function, args, kwargs, argnums, has_aux)
-    value = _array_or_number(call.output, "grad")
-    if np.size(value) != 1 or np.iscomplexobj(value):
-        kind = "complex " if np.iscomplexobj(value) else ""
-        raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {np.shape(value)}")
-    gradients = call.back([value], [np.ones(np.shape(value))], retain=call.recorded, record=call.recorded)
-    value = call.plain((value, call.aux) if has_aux else value)
+    call = Call(function, args, kwargs, argnums, has_aux)
+    value = call.output
+    data = value.data if value.__class__ in TENSORS else np.asarray(_array_or_number(value, "grad"))
+    if data.size != 1 or data.dtype.kind not in "fiu":
+        kind = {"c": "complex ", "b": "bool, "}.get(data.dtype.kind, "")
+        raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {data.shape}")
+    seeds = {value: tensor_of(_one_like(data))} if value.__class__ in TENSORS and value.node is not None else {}
+    gradients = call.walked(seeds, retain=call.recorded, record=call.recorded)
+    value = (call.plain(value), call.plain(call.aux)) if has_aux else call.plain(value)
     return value, call.plain(call.rebuild(gradients))
 
 
+def _one_like(data: Any) -> Any:
+    """1 in an array of one element; np.ones_like takes three times as long."""
+    return np.array(1.0, data.dtype) if data.__class__ is np.ndarray and not data.shape else np.ones_like(data)
+
+
 def _array_or_number(value: Any, name: str) -> Any:
-    if not isinstance(value, Tensor | np.ndarray | np.number | float | int):
+    if not isinstance(value, Tensor | np.ndarray | np.number | float | int) or value.__class__ is bool:
         more = "; does it lack its `return`?" if value is None else ""
         what = {"grad": "a number", "jacobian": "arrays or numbers"}.get(name, "one array or number")
         raise TypeError(f"{name} needs a function that returns {what}; it returned {type(value).__name__}{more}")
     return value
-
-
-def _chosen(argnums: Any) -> list[int]:
-    if not isinstance(argnums, int) and not (
-        isinstance(argnums, Sequence) and all(isinstance(i, int) for i in argnums)
-    ):
-        raise TypeError(f"argnums must be the index of an argument, or a tuple of indices; got {argnums!r}")
-    return [argnums] if isinstance(argnums, int) else list(argnums)
 
 
 class Transformed:
@@ -223,7 +133,7 @@ def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
 
 
 def _elementwise_grad(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
-    call = _Call(function, args, kwargs, argnums, False)
+    call = Call(function, args, kwargs, argnums)
     ones = np.ones(np.shape(_array_or_number(call.output, "elementwise_grad")))
     gradients = call.back([call.output], [ones], retain=call.recorded, record=call.recorded)
     return call.plain(call.rebuild(gradients))
@@ -240,7 +150,7 @@ def vjp(function: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, 
     (array([3., 4.]), array([1., 2.]))
     """
     _must_be_callable(function)
-    call = _Call(function, primals, {}, range(len(primals)), has_aux)
+    call = Call(function, primals, {}, range(len(primals)), has_aux)
     outputs, build = flatten(call.output)
 
     def pull(cotangent: Any) -> Any:
@@ -277,13 +187,13 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     shapes = [[np.shape(leaf) for leaf in leaves] for leaves in (flatten(primals)[0], moves)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"the primals have shapes {shapes[0]}, and the tangents {shapes[1]}")
-    call = _Call(function, primals, {}, range(len(primals)), False)
+    call = Call(function, primals, {}, range(len(primals)))
     outputs, build = flatten(call.output)
     dummies = [variable(np.ones_like(getattr(output, "data", output)), "output") for output in outputs]
     with enable_grad():
         pulled = call.back(outputs, dummies, retain=True, record=True)
         directions = [as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in moves]
-        seeds = {p: d for p, d in zip(pulled, directions, strict=True) if p.requires_grad}
+        seeds = summed((p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad)
         nodes = frozenset(dummy.node for dummy in dummies if dummy.node)
         found = differentiate(seeds, wanted=nodes, retain_graph=True, create_graph=call.recorded) if seeds else {}
     moved = [found[d.node] if d.node in found else tensor_of(np.zeros_like(d.data)) for d in dummies]
@@ -314,12 +224,12 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
 
 
 def _jacobian(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
-    call = _Call(function, args, kwargs, argnums, False)
+    call = Call(function, args, kwargs, argnums)
     outputs, build = flatten(call.output)
     return call.plain(build([_rows(call, _array_or_number(output, "jacobian")) for output in outputs]))
 
 
-def _rows(call: _Call, output: Any) -> Any:
+def _rows(call: Call, output: Any) -> Any:
     """The derivatives of one output, nested as the arguments were."""
     shape, size = np.shape(output), np.size(output)
     rows: list[Any] = [
@@ -336,12 +246,12 @@ def _jacobian_of_batch(function: Function, argnums: Argnums, args: Any, kwargs: 
     outputs, build = flatten(function(*args, **kwargs))
     once = [_array_of(_array_or_number(output, "jacobian")) for output in outputs]
     ends = list(itertools.accumulate((output.size for output in once), initial=0))
-    _must_treat_rows_alone(function, args, kwargs, _chosen(argnums), once)
+    _must_treat_rows_alone(function, args, kwargs, places(argnums, len(args)), once)
     repeated = list(args)
-    for i in _chosen(argnums):
+    for i in places(argnums, len(args)):
         leaves, rebuild = flatten(args[i])
         repeated[i] = rebuild(np.broadcast_to(leaf, (ends[-1], *np.shape(leaf))) for leaf in leaves)
-    call = _Call(function, repeated, kwargs, argnums, False)
+    call = Call(function, repeated, kwargs, argnums)
     units = [
         np.eye(ends[-1])[:, start:stop].reshape(ends[-1], *output.shape)
         for output, start, stop in zip(once, ends, ends[1:], strict=False)
@@ -416,7 +326,7 @@ def _hvp(gradient: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
     if len(args) < 2:
         raise TypeError(f"hvp(f) takes the arguments of f and then the vector; got {len(args)} arguments")
     *point, vector = args
-    call = _Call(gradient, point, kwargs, argnums, False)
+    call = Call(gradient, point, kwargs, argnums)
     outputs = flatten(call.output)[0]
     seeds = leaves_like(vector, call.output, "hvp: the vector has another structure than the argument")
     if [np.shape(s) for s in seeds] != [np.shape(o) for o in outputs]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import GraphError
-from .functional import variable
+from .calls import variable
 from .graph import fit
 from .mode import Observer, Switch, enable_grad
 from .registry import Op

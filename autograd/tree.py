@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 
@@ -57,6 +57,30 @@ def paths(tree: Any) -> list[str]:
     if isinstance(tree, list | tuple):
         return [f"[{i}]{rest}" for i, part in enumerate(tree) for rest in paths(part)]
     return [""]
+
+
+def leaves_of(tree: Any) -> Iterator[Any]:
+    """The leaves alone, of any subclass of list, tuple or dict, whether or not it could be built again."""
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, list | tuple):
+        yield tree
+        return
+    for item in tree:
+        yield from leaves_of(item)
+
+
+def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """`tree` with `change(leaf)` for every leaf; a part in which nothing changes stays the same object."""
+    if isinstance(tree, dict):
+        values = {key: mapped(value, change) for key, value in tree.items()}
+        return tree if all(values[key] is value for key, value in tree.items()) else _with(tree, values)
+    if not isinstance(tree, list | tuple):
+        return change(tree)
+    items = [mapped(item, change) for item in tree]
+    if all(item is old for item, old in zip(items, tree, strict=True)):
+        return tree
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
 
 
 class _Leaf:

@@ -148,6 +148,24 @@ def plain(*functions: Any, operator: str | None = None) -> None:
             setattr(Array, function.__name__, NUMPY[function])
 
 
+def described(*functions: Any) -> None:
+    """Register NumPy functions that read an array's description (its shape, its dtype) and none of its numbers."""
+    for function in functions:
+        NUMPY[function] = _of_array(function)
+
+
+def _of_array(function: Any) -> Callable[..., Any]:
+    """NumPy's `function`, called on the array of its first argument: NumPy asks a Tensor for nothing else here."""
+
+    @functools.wraps(function, ("__name__", "__qualname__"), ())
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if args:
+            return function(args[0].data, *args[1:], **kwargs)
+        return function(**_unwrap(kwargs))
+
+    return called
+
+
 def _on_arrays(function: Any, numpys: Any = None) -> Callable[..., Any]:
     """NumPy's `function`, or the operator of its function, called on the arrays of Tensors."""
     numpys = numpys or function

@@ -13,6 +13,7 @@ import nn
 from autograd import (
     OPS,
     Tensor,
+    custom_gradient,
     elementwise_grad,
     grad,
     gradcheck,
@@ -23,6 +24,7 @@ from autograd import (
     value_and_grad,
     vjp,
 )
+from autograd.tree import flatten
 
 
 def cube(x):
@@ -194,6 +196,51 @@ def test_vjp_and_jvp_are_products_with_the_jacobian():
         pull(u[:2])
 
 
+SAME = {
+    "sum of two": (lambda a, b: a + b, 2),
+    "sum of three": (lambda a, b, c: a + b + c, 3),
+    "difference": (lambda a, b: a - b, 2),
+    "joined and summed": (lambda a, b: np.concatenate([a + b, a, b]), 2),
+    "a list": (lambda xs: xs[0] + xs[1] * 1.0, 1),
+    "a dict of sums": (lambda d: {"sum": d["a"] + d["b"], "both": [d["a"], d["a"] + d["b"]]}, 1),
+    "the arguments themselves": (lambda a, b: [a, b, a, a + b], 2),
+    "a vjp": (lambda a, b: list(vjp(lambda x, y: x + y * y, a, b)[1](a + b)), 2),
+    "a gradient": (lambda a, b: grad(lambda x, y: ((x + y) ** 3).sum(), (0, 1))(a, b), 2),
+    "a loop": (lambda a, b: sum([a + b] * 3, a), 2),
+}
+
+
+@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128, np.float32])
+def test_jvp_is_the_derivative_along_the_tangents(name, dtype):
+    function, count = SAME[name]
+    rng = np.random.default_rng(0)
+
+    def draw():
+        array = lambda: (rng.normal(size=3) + (1j * rng.normal(size=3) if dtype == np.complex128 else 0)).astype(dtype)
+        if name == "a list":
+            return [[array(), array()]]
+        if name == "a dict of sums":
+            return [{"a": array(), "b": array()}]
+        return [array() for _ in range(count)]
+
+    primals, tangents = draw(), draw()
+    if name == "a gradient" and dtype == np.complex128:
+        return  # a gradient needs a real result
+    leaves, build = flatten(primals)
+    moves, step = flatten(tangents)[0], {np.float32: 1e-2}.get(dtype, 1e-5)
+    high, low = (
+        flatten(function(*build(x + t * step * v for x, v in zip(leaves, moves, strict=True))))[0] for t in (1, -1)
+    )
+    _, moved = jvp(function, primals, tangents)
+    for found, up, down in zip(flatten(moved)[0], high, low, strict=True):
+        assert found.dtype == dtype
+        tolerance = 1e-3 if dtype == np.float32 else 1e-8
+        np.testing.assert_allclose(found, (up - down) / (2 * step), rtol=tolerance, atol=tolerance)
+    again = jvp(lambda *args: jvp(function, args, tangents)[1], primals, tangents)[1]  # a derivative is linear
+    assert len(flatten(again)[0]) == len(high)
+
+
 def test_nested_arguments_and_results():
     params = {"w": np.ones((2, 2)), "layers": [np.array(2.0), (np.array([3.0]),)]}
 
@@ -255,3 +302,91 @@ def test_complex_gradients_are_those_of_pytorch():
     assert gradcheck(lambda z: np.fft.fft(z) * np.exp(z), z, order=2)
     with pytest.raises(ValueError, match="complex"):
         grad(np.exp)(1j)
+
+
+def inner_newton(a):
+    """The square root of a, by Newton's method with our own derivative of x**2 - a."""
+    x = 1.0
+    for _ in range(20):
+        x = x - (x * x - a) / grad(lambda t: t * t - a)(x)
+    return x
+
+
+INNER = {
+    "grad": inner_newton,
+    "vjp": lambda a: np.sqrt(a) * vjp(lambda t: t * a, 1.0)[1](1.0)[0] / a,
+    "jvp": lambda a: np.sqrt(a) * jvp(lambda t: t * a, [1.0], [1.0])[1] / a,
+    "jacobian": lambda a: np.sqrt(a) * np.sum(jacobian(lambda t: t * a)(np.ones(2))) / (2 * a),
+    "hessian": lambda a: np.sqrt(a) * hessian(lambda t: t * t * a)(1.0) / (2 * a),
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_derivatives_are_taken_inside_the_forward_of_an_op(name):
+    run = INNER[name]
+    own = custom_gradient(lambda a: (run(a), lambda g: g / (2 * np.sqrt(a))))
+    op = autograd.differentiable(lambda a: run(a), lambda g, y, _a: g / (2 * y), name="root_by_" + name)
+    for f in (own, op):
+        assert type(f(2.0)) in (float, np.float64)
+        np.testing.assert_allclose(grad(f)(2.0), 0.5 / np.sqrt(2.0))
+        np.testing.assert_allclose(grad(lambda a, f=f: a * grad(f)(a))(2.0), 0.25 / np.sqrt(2.0))
+    del OPS["root_by_" + name]
+
+
+def test_a_derivative_inside_a_function_is_recorded_if_it_reads_the_outer_variable():
+    inner = {
+        "in the value": lambda x: grad(lambda t: t * t * x)(1.0),
+        "in aux alone": lambda x: grad(lambda t: (t * t, t * x), has_aux=True)(2.0)[1],
+        "in a backward pass": lambda x: grad(custom_gradient(lambda t: (t, lambda g: g * 2.0 * x)))(1.0),
+    }
+    for name, f in inner.items():
+        assert grad(f)(3.0) == 2.0, name
+    w = Tensor(3.0, requires_grad=True)
+    assert grad(lambda x: x * grad(lambda t: t * t * w)(1.0))(2.0).item() == 6.0
+
+
+class Line(list):
+    """A list that cannot be built from its items alone."""
+
+    def __init__(self, first, second):
+        super().__init__([first, second])
+
+
+class Pair(tuple):
+    """A tuple of two numbers, likewise."""
+
+    def __new__(cls, first, second):
+        return super().__new__(cls, (first, second))
+
+
+@pytest.mark.parametrize("other", [Line(1.0, 2.0), Pair(1.0, 2.0), {"a": Line(1.0, 2.0)}, range(2), "text"], ids=repr)
+def test_only_the_chosen_arguments_are_taken_apart(other):
+    def f(x, kept):
+        assert kept is other
+        return (x * x).sum()
+
+    for argnums in (0, (0,)):
+        assert np.all(np.asarray(grad(f, argnums)(np.ones(3), other)) == 2)
+    aux = grad(lambda x: (x, other), has_aux=True)(1.0)[1]
+    assert aux is other
+    with pytest.raises(ValueError, match="twice"):
+        grad(f, (0, -2))(np.ones(3), other)
+
+
+@pytest.mark.parametrize("result", [True, np.True_, np.array(False)], ids=repr)
+def test_a_bool_has_no_gradient(result):
+    for of in (grad, value_and_grad):
+        with pytest.raises((TypeError, ValueError), match="bool"):
+            of(lambda x: result)(1.0)
+    with pytest.raises((TypeError, ValueError), match="bool"):
+        grad(lambda x: x > 0)(1.0)
+
+
+def test_a_shallow_copy_loses_nothing():
+    x = Tensor([1.0, 2.0], requires_grad=True, name="x")
+    (copy.copy(x * 2) * 3).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [6, 6])
+    other = copy.copy(x)
+    assert other is not x and other.requires_grad and other.name == "x"
+    np.testing.assert_array_equal(other.grad.data, [6, 6])
+    assert grad(lambda t: copy.copy(t) * t)(3.0) == 6.0
