@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import GraphError
+from .functional import jvp
 from .calls import variable
 from .graph import fit
 from .mode import Observer, Switch, enable_grad
@@ -86,6 +87,7 @@ def gradcheck(
     rtol: float | None = None,
     step: float | None = None,
     seed: int = 0,
+    modes: Sequence[str] = ("rev",),
 ) -> bool:
     """Compare the gradients of `function(*inputs)` with central differences; return True or raise GradcheckError.
 
@@ -93,7 +95,8 @@ def gradcheck(
     be a nested list, tuple or dict; a list of plain numbers in it is an array.  The floating-point ones are varied.
     `function` takes Tensors and returns one Tensor of any shape.  `mode="directions"` compares along a few random
     directions (its cost does not grow with the size); `mode="jacobian"` compares every output with every input element.
-    `order=2` checks the gradient of the gradient as well.  The step is eps**(1/3) of the coarsest input dtype, times
+    `order=2` checks the gradient of the gradient as well.  `modes=("rev", "fwd")` compares `jvp` too, the derivative
+    along each direction, and `modes=("fwd",)` that alone.  The step is eps**(1/3) of the coarsest input dtype, times
     the square root of the size of elements larger than 1; `rtol` is 100 eps**(2/3) unless given: 4e-9 for float64, 2e-3
     for float32.
     Differences that rounding can explain are accepted.  Raises KinkError if the function has a kink within the step,
@@ -112,6 +115,8 @@ def gradcheck(
         raise ValueError(f"mode is 'directions' or 'jacobian'; got {mode!r}")
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2; got {order!r}")
+    if not modes or not set(modes) <= {"rev", "fwd"}:
+        raise ValueError(f"modes are 'rev' and 'fwd'; got {modes!r}")
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     tree = tuple(np.asarray(x) if _is_numbers(x) else x for x in given)
     leaves, build = flatten(tree)
@@ -124,9 +129,9 @@ def gradcheck(
     names = [path.replace("[", "", 1).replace("]", "", 1) for path in paths(tree)]
     check = _Check(flat, values, directions, rtol, step, np.random.default_rng(seed), names)
     with enable_grad(), np.errstate(all="ignore"):  # values that are not finite are reported as disagreements
-        check.run(mode)
+        check.run(mode, modes)
         if order == 2:
-            _second_order(flat, values, check).run(mode)
+            _second_order(flat, values, check).run(mode, modes)
     return True
 
 
@@ -163,6 +168,11 @@ def _random(rng: np.random.Generator, low: float, like: Any) -> Any:
 def _reach(x: Any) -> Any:
     """How many steps each element moves: the root of its size, between absolute and relative steps."""
     return np.sqrt(np.fmax(1.0, np.abs(x)))
+
+
+def _total(products: Any) -> tuple[float, Any]:
+    """The sum of the real parts, and that of their sizes."""
+    return float(np.sum(products.real, dtype=np.longdouble)), np.sum(np.abs(products.real))
 
 
 def _units(x: Any) -> Iterator[Any]:
@@ -224,7 +234,7 @@ class _Check:
             raise TypeError(f"gradcheck needs a function that returns one Tensor; got {type(result).__name__}")
         return result.data if isinstance(result, Tensor) else np.asarray(result)
 
-    def run(self, mode: str) -> None:
+    def run(self, mode: str, modes: Sequence[str] = ("rev",)) -> None:
         output = self.evaluate(self.values)
         if not np.array_equal(output, self.evaluate(self.values), equal_nan=output.dtype.kind in "fc"):
             raise ValueError(
@@ -237,11 +247,17 @@ class _Check:
             analytic = self.analytic(weights)
             for i in self.varied:
                 for direction in self.moves(self.values[i], mode):
-                    parts = (analytic[i].conj() * direction).real
-                    along = float(np.sum(parts, dtype=np.longdouble))
                     slope = self.slope(i, direction, weights)
-                    if slope.kinked or not self.agree(along, slope.value, slope.error, np.sum(np.abs(parts))):
+                    along, scale = _total(analytic[i].conj() * direction)
+                    if slope.kinked or ("rev" in modes and not self.agree(along, slope.value, slope.error, scale)):
                         self.fail(i, weights, analytic[i], slope.kinked)
+                    if "fwd" in modes:
+                        along, scale = _total(weights.conj() * self.moved(i, direction))
+                        if not self.agree(along, slope.value, slope.error, scale):
+                            raise GradcheckError(
+                                op=None, input=i, index=(), analytic=along, numeric=slope.value,
+                                hint="in forward mode: jvp along a direction, summed with weights over the output",
+                            )  # fmt: skip
 
     def seeds(self, output: Any, mode: str) -> Iterator[Any]:
         """Weights that reduce the output to one number: random ones, or each element in turn."""
@@ -273,6 +289,20 @@ class _Check:
             found[x.node].data if isinstance(x, Tensor) and x.node in found else np.zeros_like(v)
             for x, v in zip(leaves, self.values, strict=True)
         ]
+
+    def moved(self, i: int, direction: Any) -> Any:
+        """What `jvp` gives when input i moves along a direction, and the others stay."""
+        still = [np.zeros_like(self.values[k]) for k in self.varied]
+        tangents = [direction.astype(zero.dtype) if k == i else zero for k, zero in zip(self.varied, still, strict=True)]
+
+        def function(*varied: Any) -> Any:
+            inputs = list(self.values)
+            for k, x in zip(self.varied, varied, strict=True):
+                inputs[k] = x
+            return self.function(*inputs)
+
+        found = jvp(function, [self.values[k] for k in self.varied], tangents)[1]
+        return found.data if isinstance(found, Tensor) else found
 
     def slope(self, i: int, direction: Any, weights: Any) -> Slope:
         """The derivative along a direction; elements larger than 1 take larger steps."""

@@ -160,3 +160,21 @@ def test_the_error_can_be_pickled(planted):
         gradcheck(planted(np.exp, lambda g, y, _x: g * y * 2), np.ones(2))
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value) and again.op == caught.value.op
+
+
+def test_forward_mode_is_compared_too(monkeypatch):
+    function = lambda x, y: np.tanh(x @ y) * (x + y)
+    for modes in (("fwd",), ("rev", "fwd")):
+        assert gradcheck(function, [A, A.T], order=2, modes=modes)
+        assert gradcheck(lambda z, n: z * z * n, [A + 1j * A.T, 3], modes=modes)
+        assert gradcheck(lambda x: np.array(2.0), [A], modes=modes)
+    right = autograd.gradcheck.__globals__["jvp"]
+    monkeypatch.setitem(
+        autograd.gradcheck.__globals__, "jvp", lambda *args: (right(*args)[0], right(*args)[1] * 1.001)
+    )
+    assert gradcheck(function, [A, A.T])
+    with pytest.raises(GradcheckError, match="in forward mode"):
+        gradcheck(function, [A, A.T], modes=("rev", "fwd"))
+    for modes in ((), ("reverse",)):
+        with pytest.raises(ValueError, match="modes"):
+            gradcheck(function, [A, A.T], modes=modes)

@@ -64,6 +64,12 @@ def test_gradient_and_its_gradient(name, i):
     assert gradcheck(call, arrays, order=2, directions=2, rtol=2e-6)
 
 
+@every_call
+def test_forward_mode(name, i):
+    call, arrays = closed(name, i)
+    assert gradcheck(call, arrays, modes=("fwd",), directions=1, rtol=2e-6)
+
+
 @pytest.mark.slow
 @every_call
 def test_every_partial_derivative(name, i):
