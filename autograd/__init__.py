@@ -16,6 +16,7 @@ import numpy as np
 
 from . import fft, files, hooks, linalg
 from .buffer import buffer
+from .convention import complex_gradients
 from .custom import checkpoint, custom_gradient
 from .diagnosis import AnomalyError, detect_anomaly, why
 from .elsewhere import MODULE
@@ -47,9 +48,10 @@ globals().update(_functions)
 
 _OWN = """
     AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all
-    attributes_changed buffer checkpoint clear_gradients convert_all current_mode custom_gradient detect_anomaly
-    differentiable domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian hooks hvp
-    is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside set_at use_gradients value_and_grad vjp why
+    attributes_changed buffer checkpoint clear_gradients complex_gradients convert_all current_mode custom_gradient
+    detect_anomaly differentiable domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian
+    hooks hvp is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside set_at use_gradients
+    value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
 if importlib.util.find_spec("scipy") is None:
@@ -61,7 +63,25 @@ def __dir__() -> list[str]:
     return sorted(_PUBLIC | {"__version__", "__doc__", "__file__", "__name__", "__path__"})
 
 
+# Programs written for HIPS's autograd find its modules (autograd.numpy, autograd.scipy, ...) in this folder.
+__path__.append(os.path.join(os.path.dirname(__file__), "compat", "hips"))
+_THERE = {
+    **dict.fromkeys(["dict", "isinstance", "list", "tuple", "type"], "builtins"),
+    **dict.fromkeys(
+        """
+        deriv grad_and_aux grad_named hessian_tensor_product hessian_vector_product holomorphic_grad make_ggnvp make_hvp
+        make_jvp make_vjp multigrad_dict tensor_jacobian_product vector_jacobian_product
+        """.split(),
+        "differential_operators",
+    ),
+    "numpy": "numpy", "scipy": "scipy",
+}  # fmt: skip
+
+
 def __getattr__(name: str) -> Any:
+    if name in _THERE:
+        found = importlib.import_module(f".{_THERE[name]}", __name__)
+        return found if name == _THERE[name] else getattr(found, name)
     if name not in _LATER:
         hint = f"; use {MODULE[name]}" if name in MODULE else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .convention import CONVENTION, deliver
 from .graph import Leaf
 from .inputs import CONSTANTS
 from .mode import enable_grad
@@ -98,17 +99,30 @@ class Call:
     def back(self, outputs: Sequence[Any], cotangents: Sequence[Any], *, retain: bool, record: bool) -> list[Tensor]:
         """The gradients of the variables, given those of the outputs."""
         pairs = zip(outputs, cotangents, strict=True)
-        return self.walked(
-            summed((o, _seed(o, given)) for o, given in pairs if o.__class__ in TENSORS and o.node is not None),
-            retain=retain,
-            record=record,
-        )
+        seeds = summed((o, _seed(o, given)) for o, given in pairs if o.__class__ in TENSORS and o.node is not None)
+        if CONVENTION.chosen == "conjugate":
+            seeds = {output: _conjugate(seed) for output, seed in seeds.items()}
+        return self.delivered(seeds, retain=retain, record=record)
+
+    def delivered(self, seeds: dict[Tensor, Tensor], *, retain: bool, record: bool) -> list[Tensor]:
+        """The gradients of the variables in the chosen convention, given those of the outputs in that of the walk."""
+        found = self.walked(seeds, retain=retain, record=record)
+        if any(v._data.dtype.kind == "c" for v in self.variables):
+            deliver(CONVENTION.chosen)
+            if CONVENTION.chosen == "conjugate":
+                found = [_conjugate(g) for g in found]
+        return found
 
     def walked(self, seeds: dict[Tensor, Tensor], *, retain: bool, record: bool) -> list[Tensor]:
-        """The same, given a gradient for every output that has a graph."""
+        """The gradients of the variables as d/dx + i d/dy, given those of the outputs."""
         nodes = frozenset([v.node for v in self.variables if v.node])
         found = differentiate(seeds, wanted=nodes, retain_graph=retain, create_graph=record) if seeds else {}
         return [found[v.node] if v.node in found else tensor_of(np.zeros_like(v.data)) for v in self.variables]
+
+
+def _conjugate(x: Tensor) -> Tensor:
+    conjugate: Tensor = x.conj() if x._data.dtype.kind == "c" else x
+    return conjugate
 
 
 def places(argnums: Any, count: int) -> list[int]:

@@ -49,7 +49,7 @@ def _value_and_grad(function: Function, argnums: Argnums, has_aux: bool, args: A
         kind = {"c": "complex ", "b": "bool, "}.get(data.dtype.kind, "")
         raise ValueError(f"grad needs a function that returns one real number; got {kind}shape {data.shape}")
     seeds = {value: tensor_of(_one_like(data))} if value.__class__ in TENSORS and value.node is not None else {}
-    gradients = call.walked(seeds, retain=call.recorded, record=call.recorded)
+    gradients = call.delivered(seeds, retain=call.recorded, record=call.recorded)
     value = (call.plain(value), call.plain(call.aux)) if has_aux else call.plain(value)
     return value, call.plain(call.rebuild(gradients))
 
@@ -191,7 +191,8 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     outputs, build = flatten(call.output)
     dummies = [variable(np.ones_like(getattr(output, "data", output)), "output") for output in outputs]
     with enable_grad():
-        pulled = call.back(outputs, dummies, retain=True, record=True)
+        seeds = summed((o, d) for o, d in zip(outputs, dummies, strict=True) if isinstance(o, Tensor) and o.requires_grad)
+        pulled = call.walked(seeds, retain=True, record=True)
         directions = [as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in moves]
         seeds = summed((p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad)
         nodes = frozenset(dummy.node for dummy in dummies if dummy.node)

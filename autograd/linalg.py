@@ -1,11 +1,23 @@
 """Linear algebra for Tensors and arrays: `autograd.linalg.solve` is the op of `np.linalg.solve`."""
 
+from typing import Any
+
 import numpy as np
 
 from .ops import functions_of, publish
 
 __all__ = publish(__name__, functions_of(np.linalg))
+_SCIPYS = ["solve_banded", "solve_sylvester", "solve_triangular"]  # these need SciPy
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted([*__all__, *_SCIPYS])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SCIPYS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .ops import triangular
+
+    publish(__name__, triangular.OWN)
+    return globals()[name]

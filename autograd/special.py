@@ -2,12 +2,12 @@
 
 import sys
 
-from .ops import functions_of, publish, special
+from .ops import bessel, functions_of, publish, special
 from .ops.describe import describe
 
 describe()
 _own = {"log_softmax": special.log_softmax, "logsumexp": special.logsumexp, "softmax": special.softmax}
-__all__ = publish(__name__, functions_of(sys.modules["scipy.special"]) | _own)
+__all__ = publish(__name__, functions_of(sys.modules["scipy.special"]) | _own | bessel.OWN)
 
 
 def __dir__() -> list[str]:

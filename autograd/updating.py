@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .convention import deliver
 from .errors import refuse
 from .graph import Leaf, Node, next_number
 
@@ -109,6 +110,8 @@ def replace(tensor: Any, array: Any) -> None:
 
 def accumulate(gradients: dict[Leaf, Any]) -> None:
     """Add new, unshared gradients to those of the leaves: in place, unless one of them is recorded."""
+    if "c" in [leaf.dtype.kind for leaf in gradients]:
+        deliver("ascent")
     number = next_number()
     with accumulating:
         for leaf, new in gradients.items():

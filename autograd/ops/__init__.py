@@ -45,7 +45,7 @@ def publish(module: str, functions: dict[str, Any]) -> list[str]:
 def _scipy() -> None:
     """Register the rules of scipy.special, if the program has imported it."""
     if "scipy.special" in sys.modules:
-        from . import special as special
+        from . import bessel as bessel
 
         describe()
 

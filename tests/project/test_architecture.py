@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "elsewhere": set(),
     "errors": {"elsewhere"},
     "files": set(),
+    "convention": set(),
     "mode": set(),
     "ownership": set(),
     "tree": set(),

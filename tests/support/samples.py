@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 import autograd
-import autograd.ops.special
+import autograd.ops.bessel
+import autograd.ops.triangular
 import nn  # noqa: F401 (registers its fused ops)
 from autograd import OPS, Tensor
 from autograd.ops.register import REAL, cases_of

@@ -1,0 +1,143 @@
+"""Derivative rules of primitives, vector spaces, and derivatives of functions of one argument."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+import autograd
+from autograd import Tensor
+
+from .tracer import primitive, primitive_vjps
+from .util import func, subval
+from .vspaces import VSpace, vspace
+
+__all__ = """
+    SparseObject VSpace def_linear defjvp defjvp_argnum defjvp_argnums defvjp defvjp_argnum defvjp_argnums func make_jvp
+    make_vjp primitive primitive_vjps vspace
+""".split()
+
+# ---- reverse mode
+
+
+def make_vjp(fun: Callable[[Any], Any], x: Any) -> tuple[Callable[[Any], Any], Any]:
+    """`(vjp, fun(x))`: `vjp(g)` is g times the Jacobian.
+
+    >>> pull, value = make_vjp(np.sin, 0.0)
+    >>> pull(2.0)
+    np.float64(2.0)
+    """
+    value, pull = autograd.vjp(fun, x)
+    return lambda g: pull(g)[0], value
+
+
+def defvjp_argnums(fun: Any, maker: Callable[..., Any]) -> None:
+    """Set the rule of a primitive: `maker(argnums, ans, args, kwargs)` -> (g -> gradients of these arguments)."""
+    primitive_vjps[fun] = maker
+
+
+def defvjp_argnum(fun: Any, maker: Callable[..., Any]) -> None:
+    """The same with a maker for one argument at a time: `maker(argnum, ans, args, kwargs)` -> (g -> gradient)."""
+
+    def of_several(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], Any]:
+        return lambda g: [maker(i, ans, args, kwargs)(g) for i in argnums]
+
+    primitive_vjps[fun] = of_several
+
+
+def defvjp(fun: Any, *makers: Callable[..., Any] | None, argnums: Iterable[int] | None = None) -> None:
+    """Set the rule of a primitive by one maker per argument, `(ans, *args, **kwargs)` -> (g -> gradient), or None for 0.
+
+    >>> cube = primitive(lambda x: x ** 3)
+    >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x ** 2)
+    >>> autograd.grad(cube)(2.0)
+    np.float64(12.0)
+    """
+    known = dict(zip(itertools.count() if argnums is None else argnums, makers, strict=False))
+    for maker in known.values():
+        if maker is not None and not callable(maker):
+            raise TypeError(f"a rule of {fun.__name__} is a function or None; got {maker!r}")
+
+    def of_several(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], Any]:
+        for i in argnums:
+            if i not in known:
+                raise NotImplementedError(f"VJP of {fun.__name__} wrt argnum {i} not defined")
+        pulls = [known[i] and known[i](ans, *args, **kwargs) for i in argnums]  # type: ignore[misc]  # None gives None
+        return lambda g: [pull and pull(g) for pull in pulls]
+
+    primitive_vjps[fun] = of_several
+
+
+# ---- forward mode: the derivative along tangents follows from the vjp, so these matter where no vjp was set
+
+
+def make_jvp(fun: Callable[[Any], Any], x: Any) -> Callable[[Any], Any]:
+    """A function of a tangent, which returns `(fun(x), the derivative along it)`.
+
+    >>> make_jvp(np.sin, 0.0)(2.0)
+    (np.float64(0.0), np.float64(2.0))
+    """
+    return lambda v: autograd.jvp(fun, [x], [v])
+
+
+def defjvp_argnums(fun: Any, maker: Callable[..., Any]) -> None:
+    """Set the forward rule: `maker(argnums, tangents, ans, args, kwargs)` -> the derivative of the result.
+
+    A primitive without a vjp gets one from it: a derivative is linear in its tangent, so it can be transposed.
+    """
+
+    def transposed(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], Any]:
+        zeros = [np.zeros_like(args[i]) for i in argnums]
+        pull = autograd.vjp(lambda *tangents: maker(argnums, tangents, ans, args, kwargs), *zeros)[1]
+        return lambda g: pull(g)
+
+    primitive_vjps.setdefault(fun, transposed)
+
+
+def defjvp_argnum(fun: Any, maker: Callable[..., Any]) -> None:
+    """The same with a maker for one argument at a time: `maker(argnum, tangent, ans, args, kwargs)`."""
+
+    def of_several(argnums: Any, tangents: Any, ans: Any, args: Any, kwargs: Any) -> Any:
+        found = [maker(i, t, ans, args, kwargs) for i, t in zip(argnums, tangents, strict=True)]
+        return sum(found[1:], found[0])
+
+    defjvp_argnums(fun, of_several)
+
+
+def defjvp(fun: Any, *rules: Any, argnums: Iterable[int] | None = None) -> None:
+    """The same with one rule per argument: `(tangent, ans, *args, **kwargs)`, None for 0, "same" for a linear one.
+
+    >>> double = primitive(lambda x: 2 * x)
+    >>> defjvp(double, lambda v, ans, x: 2 * v)
+    >>> autograd.grad(double)(5.0)
+    np.float64(2.0)
+    """
+    known = dict(zip(itertools.count() if argnums is None else argnums, rules, strict=False))
+
+    def of_one(i: int, tangent: Any, ans: Any, args: Any, kwargs: Any) -> Any:
+        rule = known[i]
+        if rule is None:
+            return np.zeros_like(ans)
+        return fun(*subval(args, i, tangent), **kwargs) if rule == "same" else rule(tangent, ans, *args, **kwargs)
+
+    defjvp_argnum(fun, of_one)
+
+
+def def_linear(fun: Any) -> None:
+    """Declare a primitive linear in each of its arguments."""
+    defjvp_argnum(fun, lambda i, tangent, ans, args, kwargs: fun(*subval(args, i, tangent), **kwargs))
+
+
+class SparseObject:
+    """A gradient that is added to a vector by `mut_add`; as a rule's result it becomes that vector."""
+
+    def __new__(cls, vs: Any, mut_add: Callable[[Any], Any]) -> Any:  # type: ignore[misc]  # an array, not one of these
+        return mut_add(vs.zeros())
+
+
+def is_traced(x: Any) -> bool:
+    """Whether x is a Tensor."""
+    return isinstance(x, Tensor)

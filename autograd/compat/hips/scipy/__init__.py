@@ -1,0 +1,1 @@
+"""SciPy under HIPS's name."""
