@@ -74,7 +74,7 @@ _THERE = {
         """.split(),
         "differential_operators",
     ),
-    "numpy": "numpy", "scipy": "scipy",
+    "primitive": "core", "numpy": "numpy", "scipy": "scipy",
 }  # fmt: skip
 
 

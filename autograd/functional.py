@@ -25,20 +25,25 @@ def value_and_grad(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
 ) -> Callable[Concatenate[X, ...], tuple[Any, X]]: ...
 @overload
-def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Any: ...
-def value_and_grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def value_and_grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
+) -> Any: ...
+def value_and_grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
+) -> Function:
     """A function that returns `(function(*args), gradient)`, where `function` returns one real number.
 
     `argnums` selects the positional arguments: an int gives one gradient, a sequence gives a tuple of them.  Each has
     the shape of its argument, which may be a nested list, tuple or dict of arrays.  Arrays and numbers give arrays and
     numbers; Tensors give Tensors, which are recorded, so gradients nest.  With `has_aux`, `function` returns a pair;
     only its first item is differentiated, and the result is `((value, aux), gradient)`.  Raises TypeError for an
-    integer array and ValueError if `function` does not return one real number.
+    integer array and ValueError if `function` does not return one real number.  `argnum` is another name of `argnums`,
+    here and in the functions below.
 
     >>> value_and_grad(lambda x: (x ** 2).sum())(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
     """
-    return Transformed(_value_and_grad, function, argnums, has_aux)
+    return Transformed(_value_and_grad, function, _either(argnums, argnum), has_aux)
 
 
 def _value_and_grad(function: Function, argnums: Argnums, has_aux: bool, args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -88,6 +93,11 @@ class Transformed:
         return f"<{self.run.__name__.strip('_')} of {getattr(self.function, '__name__', self.function)}>"
 
 
+def _either(argnums: Any, argnum: Any) -> Any:
+    """`argnums`, which is spelled `argnum` in HIPS's autograd."""
+    return argnums if argnum is None else argnum
+
+
 def _must_be_callable(function: Any) -> None:
     if not callable(function):
         raise TypeError(
@@ -101,15 +111,19 @@ def grad(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Any: ...
-def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+def grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
+) -> Any: ...
+def grad(
+    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
+) -> Function:
     """A function that returns the gradient of `function`, or `(gradient, aux)` with `has_aux`; see `value_and_grad`.
 
     >>> cube = lambda x: x ** 3
     >>> grad(cube)(2.0), grad(grad(cube))(2.0), grad(grad(grad(cube)))(2.0)
     (np.float64(12.0), np.float64(12.0), np.float64(6.0))
     """
-    return Transformed(_grad, function, argnums, has_aux)
+    return Transformed(_grad, function, _either(argnums, argnum), has_aux)
 
 
 def _grad(function: Function, argnums: Argnums, has_aux: bool, args: Any, kwargs: Any) -> Any:
@@ -122,14 +136,14 @@ def elementwise_grad(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def elementwise_grad(function: Function, argnums: Argnums = 0) -> Any: ...
-def elementwise_grad(function: Function, argnums: Argnums = 0) -> Function:
+def elementwise_grad(function: Function, argnums: Argnums = 0, *, argnum: Argnums | None = None) -> Any: ...
+def elementwise_grad(function: Function, argnums: Argnums = 0, *, argnum: Argnums | None = None) -> Function:
     """The derivative of each output element by the input element at its index: the gradient of the sum of the outputs.
 
     >>> elementwise_grad(np.tanh)(np.array([0.0, 1.0]))
     array([1.        , 0.41997434])
     """
-    return Transformed(_elementwise_grad, function, argnums)
+    return Transformed(_elementwise_grad, function, _either(argnums, argnum))
 
 
 def _elementwise_grad(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
@@ -206,8 +220,12 @@ def jacobian(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, vectorize: bool = False
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Any: ...
-def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
+def jacobian(
+    function: Function, argnums: Argnums = 0, vectorize: bool = False, *, argnum: Argnums | None = None
+) -> Any: ...
+def jacobian(
+    function: Function, argnums: Argnums = 0, vectorize: bool = False, *, argnum: Argnums | None = None
+) -> Function:
     """A function that returns all partial derivatives: shape (*output, *input), for outputs and inputs of any shape.
 
     Outputs and inputs may be nested lists, tuples and dicts of arrays: the result has the structure of the output, and
@@ -221,7 +239,7 @@ def jacobian(function: Function, argnums: Argnums = 0, vectorize: bool = False) 
     array([[2., 0.],
            [0., 4.]])
     """
-    return Transformed(_jacobian_of_batch if vectorize else _jacobian, function, argnums)
+    return Transformed(_jacobian_of_batch if vectorize else _jacobian, function, _either(argnums, argnum))
 
 
 def _jacobian(function: Function, argnums: Argnums, args: Any, kwargs: Any) -> Any:
@@ -298,8 +316,12 @@ def hessian(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, vectorize: bool = False
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def hessian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Any: ...
-def hessian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -> Function:
+def hessian(
+    function: Function, argnums: Argnums = 0, vectorize: bool = False, *, argnum: Argnums | None = None
+) -> Any: ...
+def hessian(
+    function: Function, argnums: Argnums = 0, vectorize: bool = False, *, argnum: Argnums | None = None
+) -> Function:
     """A function that returns all second derivatives of a scalar function: shape (*input, *input).
 
     For an argument that is a dict, `result["a"]["b"]` is d^2/da db; for several `argnums`, `result[i][j]`.
@@ -308,11 +330,12 @@ def hessian(function: Function, argnums: Argnums = 0, vectorize: bool = False) -
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    argnums = _either(argnums, argnum)
     twice: Function = jacobian(grad(function, argnums), argnums, vectorize)
     return twice
 
 
-def hvp(function: Function, argnums: Argnums = 0) -> Function:
+def hvp(function: Function, argnums: Argnums = 0, *, argnum: Argnums | None = None) -> Function:
     """A function of `(*args, vector)`: the Hessian of a scalar function times `vector`, at the cost of two gradients.
 
     `vector` has the structure and the shapes of the argument, or is a tuple of these for several `argnums`.
@@ -320,6 +343,7 @@ def hvp(function: Function, argnums: Argnums = 0) -> Function:
     >>> hvp(lambda x: (x ** 3).sum())(np.array([1.0, 2.0]), np.array([1.0, 1.0]))
     array([ 6., 12.])
     """
+    argnums = _either(argnums, argnum)
     return Transformed(_hvp, grad(function, argnums), argnums)
 
 

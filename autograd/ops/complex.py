@@ -38,6 +38,17 @@ def _angle(z, deg: bool = False):
 angle = composite(_angle, np.angle)
 
 
+def _real_if_close(a, tol: float = 100):
+    """The real part, if all imaginary parts are within `tol` (in units of eps, if above 1) of 0; else a itself."""
+    if a.dtype.kind != "c":
+        return a
+    values = a.data if isinstance(a, Tensor) else a
+    return np.real(a) if np.isrealobj(np.real_if_close(values, tol)) else a
+
+
+real_if_close = composite(_real_if_close, np.real_if_close)
+
+
 for _name, _value in {
     "real": property(lambda x: real(x) if x.dtype.kind == "c" else x, doc="The real part."),
     "imag": property(imag, doc="The imaginary part."),
@@ -51,4 +62,5 @@ _CASES = [Case((2, 3)), Case(())]
 CASES[real] = domain(COMPLEX, *_CASES)
 CASES[imag] = domain(COMPLEX, *_CASES)
 CASES[conjugate] = domain(COMPLEX)
+CASES[real_if_close] = [*domain(COMPLEX, *_CASES), Case((2, 3))]
 CASES[angle] = domain(COMPLEX, Case((2, 3)), Case((2, 3), deg=True), Case(()))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 import autograd
-from autograd import Tensor
-
-from .tracer import primitive, primitive_vjps
+from .tracer import primitive as _primitive
+from .tracer import primitive_vjps
 from .util import func, subval
 from .vspaces import VSpace, vspace
 
@@ -138,6 +138,26 @@ class SparseObject:
         return mut_add(vs.zeros())
 
 
-def is_traced(x: Any) -> bool:
-    """Whether x is a Tensor."""
-    return isinstance(x, Tensor)
+# ---- before version 1.2, rules were set by methods of the primitive
+
+
+def primitive(function: Any) -> Any:
+    """`autograd.extend.primitive`, with the methods `defvjp`, `defgrad` and `defvjp_is_zero` of old programs."""
+    made = _primitive(function)
+    rules: dict[int, Any] = {}
+
+    def set_rule(argnum: int, maker: Any) -> None:
+        warnings.warn("methods of a primitive that set rules are deprecated; call defvjp(f, ...)", stacklevel=3)
+        rules[argnum] = maker
+        defvjp(made, *rules.values(), argnums=rules)
+
+    def set_vjp(rule: Any, argnum: int = 0) -> None:
+        def maker(ans: Any, *args: Any, **kwargs: Any) -> Any:
+            return lambda g: rule(g, ans, vspace(args[argnum]), vspace(g), *args, **kwargs)
+
+        set_rule(argnum, maker)
+
+    made.defvjp = set_vjp
+    made.defgrad = lambda maker, argnum=0: set_rule(argnum, maker)
+    made.defvjp_is_zero = lambda argnums=(0,): [set_rule(i, None) for i in argnums]
+    return made

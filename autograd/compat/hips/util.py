@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,3 +27,11 @@ def subval(values: Sequence[Any], i: int, value: Any) -> tuple[Any, ...]:
 def func(function: Any) -> Any:
     """The function itself; it unwrapped methods in Python 2."""
     return function
+
+
+def quick_grad_check(fun: Any, arg0: Any, extra_args: Sequence[Any] = (), kwargs: Any = None, **tolerances: Any) -> None:
+    """`check_grads` of the first argument, to first order."""
+    from .test_util import check_grads  # which imports this file
+
+    warnings.warn("quick_grad_check is deprecated; call autograd.test_util.check_grads", stacklevel=2)
+    check_grads(lambda x: fun(x, *extra_args, **(kwargs or {})), modes=["rev"], order=1)(arg0)

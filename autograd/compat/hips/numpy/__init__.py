@@ -5,6 +5,7 @@ A program that imports this has HIPS's gradients of complex numbers: the conjuga
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as _numpy
@@ -16,12 +17,13 @@ from .numpy_wrapper import wrap_namespace
 
 wrap_namespace(vars(_numpy), globals())
 for _name in """
-    array asarray asanyarray asfarray ascontiguousarray asfortranarray full full_like r_ c_ int8 int16 int32 int64
+    array asarray asanyarray asfarray ascontiguousarray asfortranarray full full_like where r_ c_ int8 int16 int32 int64
     make_diagonal metadata numpy_version
 """.split():
     globals()[_name] = getattr(numpy_wrapper, _name)
 
-from . import fft, linalg, numpy_boxes, numpy_vspaces, random  # noqa: E402, F401 (in place of NumPy's, just copied)
+for _name in ("fft", "linalg", "numpy_boxes", "numpy_vspaces", "random"):
+    globals()[_name] = importlib.import_module(f".{_name}", __name__)  # in place of NumPy's, just copied
 
 if __name__ == "autograd.numpy":
     complex_gradients("conjugate")

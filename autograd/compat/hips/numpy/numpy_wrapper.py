@@ -22,7 +22,7 @@ numpy_version = np.__version__
 _JOINING = {
     getattr(np, name, None)
     for name in """
-    concatenate concat stack vstack row_stack hstack dstack column_stack block append broadcast_arrays einsum
+    concatenate concat stack vstack row_stack hstack dstack column_stack block broadcast_arrays einsum
     meshgrid ix_ select choose atleast_1d atleast_2d atleast_3d lexsort result_type can_cast shape
     """.split()
 }
@@ -108,6 +108,19 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, **others: Any) -> Any:
 
 
 full_like: Any = autograd.full_like
+
+
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """np.where; with a bool and two Python values, the chosen value itself.
+
+    >>> where(True, 1.0, 2.0)
+    1.0
+    """
+    if x is None and y is None:
+        return np.where(condition)
+    if condition.__class__ is bool and not hasattr(x, "dtype") and not hasattr(y, "dtype"):
+        return x if condition else y
+    return np.where(condition, array_if_traced(x), array_if_traced(y))
 
 
 class _Joined:
