@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from autograd.convention import CONVENTION
 from installing import run
 
 settings.register_profile("default", max_examples=20, deadline=None, derandomize=True)
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(config, items):
         seen.add(case)
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+@pytest.fixture(autouse=True)
+def _one_convention():
+    """Every test begins with our complex gradients, whatever a module imported, and with none delivered."""
+    CONVENTION.chosen, CONVENTION.delivered = "ascent", None
 
 
 @pytest.fixture(scope="session")

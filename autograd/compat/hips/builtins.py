@@ -9,8 +9,16 @@ from .tracer import getval
 from .vspaces import ContainerVSpace as ContainerVSpace
 
 dict, list, tuple = builtins.dict, builtins.list, builtins.tuple
-SequenceBox = (builtins.list, builtins.tuple)
 DictBox = builtins.dict
+
+
+class _Sequences(builtins.type):
+    def __instancecheck__(cls, x: Any) -> bool:
+        return builtins.isinstance(x, builtins.list | builtins.tuple)
+
+
+class SequenceBox(metaclass=_Sequences):
+    """What isinstance asks for a list or tuple that may hold traced values."""
 
 
 def isinstance(x: Any, kind: Any) -> bool:

@@ -40,12 +40,7 @@ def deriv(fun: Function, x: Any) -> Any:
 
 @unary_to_nary
 def holomorphic_grad(fun: Function, x: Any) -> Any:
-    """The complex derivative of a holomorphic function.
-
-    >>> import autograd.numpy
-    >>> holomorphic_grad(lambda z: z * z)(1.0 + 2.0j)
-    np.complex128(2+4j)
-    """
+    """The complex derivative of a holomorphic function: the gradient of its real part, as HIPS defines it."""
     if not vspace(x).iscomplex:
         warnings.warn("Input to holomorphic_grad is not complex", stacklevel=3)
     return grad(lambda x: np.real(fun(x)))(x)

@@ -57,6 +57,8 @@ def _of_joined(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if args and hasattr(args[0], "__next__"):  # HIPS's stack also takes an iterator
+            args = (list(args[0]), *args[1:])
         changed = [
             type(x)(map(array_if_traced, x)) if x.__class__ is list or x.__class__ is tuple else x for x in args
         ]
