@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 import numpy as np
@@ -56,3 +58,12 @@ def one_array(op: Any, data: Any) -> Any:
             "not one array", op.name, "Tensor (a Tensor among its keywords? these are not inputs and have no gradient)"
         )
     return data if hasattr(data, "dtype") else refuse("not one array", op.name, type(data).__name__)
+
+
+@functools.cache
+def placeable(known: inspect.Signature) -> frozenset[str]:
+    """The arguments without defaults, if all can be given by place and by name; otherwise a name that no call has."""
+    parameters = known.parameters.values()
+    if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters):
+        return frozenset({""})
+    return frozenset(p.name for p in parameters if p.default is p.empty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .errors import no_rule, refuse
+from .inputs import placeable
 
 # {np.exp: exp, ...}, filled as the ops register.  A method of a ufunc is a pair, (np.add, "reduce").
 NUMPY: dict[Any, Callable[..., Any]] = {}
@@ -35,11 +37,12 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
     """Split the arguments of a call into the op's arrays and its params, by `op.call` or NumPy's own signature."""
     try:
         if op.call is not None:
-            arrays, given = op.call(*inputs, **params)
-            return arrays, given
+            return op.call(*inputs, **params)  # type: ignore[no-any-return]  # its type is in Op
         known = signature(op)
         more = {name: params[name] for name in params.keys() - known.parameters.keys()}
-        given = known.bind(*inputs, **{name: x for name, x in params.items() if name not in more}).arguments | more
+        given = dict(zip(known.parameters, inputs, strict=False)) | params
+        if len(given) < len(inputs) + len(params) or not placeable(known) <= given.keys():  # not the simple call it seems
+            given = known.bind(*inputs, **{name: x for name, x in params.items() if name not in more}).arguments | more
     except TypeError as error:
         said = "" if op.call else f"; it is called as {op.name}{known}"
         raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}{said}") from error
@@ -53,6 +56,7 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
     return arrays, given
 
 
+@functools.cache
 def signature(op: Any) -> inspect.Signature:
     """NumPy's signature of an op if there is one, else its arrays and the keywords of its rules."""
     for function in (*op.numpy, op.forward):

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "mode": set(),
     "ownership": set(),
     "tree": set(),
-    "numpy_calls": {"errors"},
+    "numpy_calls": {"errors", "inputs"},
     "inputs": {"errors"},
     "graph": {"errors", "ownership"},
     "updating": {"errors", "graph"},
