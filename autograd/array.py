@@ -130,9 +130,10 @@ class Array(Methods, metaclass=Listed):
         """Another leaf for a leaf; the result of an op is itself, as immutable objects are, so no history is lost."""
         if self.node is not None and self.node.op is not None:
             return self
-        make, arguments, state = self.__reduce__()
+        parts: Any = self.__reduce__()
+        make, arguments, (_, state) = parts
         made = make(*arguments)
-        for name, value in (state[1] if isinstance(state, tuple) else state or {}).items():
+        for name, value in state.items():
             setattr(made, name, value)
         return made
 

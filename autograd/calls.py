@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from .convention import CONVENTION, deliver
 from .graph import Leaf
 from .inputs import CONSTANTS
-from .mode import enable_grad
+from .mode import MODE, enable_grad
 from .ops.elementwise import positive
 from .tensor import TENSORS, Tensor, as_tensor, differentiate, tensor_of
 from .tree import flatten, leaves_of, mapped
@@ -57,8 +58,9 @@ class Call:
         self.single = argnums.__class__ is int
         inputs = list(args)
         token = _inside.set(True)
+        mode = nullcontext() if MODE.get().recording else enable_grad()
         try:
-            with enable_grad():
+            with mode:
                 for i in chosen:
                     arg = args[i]
                     if arg.__class__ in CONSTANTS or arg.__class__ in TENSORS:
@@ -127,6 +129,8 @@ def _conjugate(x: Tensor) -> Tensor:
 
 def places(argnums: Any, count: int) -> list[int]:
     """The chosen positions among `count` arguments.  Raises TypeError or ValueError for those that are not there."""
+    if argnums == 0 and count and argnums.__class__ is int:
+        return [0]
     if not isinstance(argnums, int) and not (
         isinstance(argnums, Sequence) and all(isinstance(i, int) for i in argnums)
     ):
@@ -134,7 +138,9 @@ def places(argnums: Any, count: int) -> list[int]:
     chosen = [argnums] if isinstance(argnums, int) else list(argnums)
     for i in chosen:
         if not -count <= i < count:
-            raise TypeError(f"argnums names argument {i}, but the function was called with {count} positional arguments")
+            raise TypeError(
+                f"argnums names argument {i}, but the function was called with {count} positional arguments"
+            )
     chosen = [i % count for i in chosen]
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"argnums names an argument twice: {argnums}")

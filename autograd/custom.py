@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GraphError
 from .calls import variable
+from .errors import GraphError
 from .graph import Leaf
 from .mode import enable_grad
 from .op import differentiable
 from .ops.register import CASES, Case
 from .registry import zero
-from .tensor import Tensor, as_tensor, differentiate, tensor_of
+from .tensor import TENSORS, Tensor, as_tensor, differentiate, tensor_of
 from .tree import flatten
 
 
@@ -66,8 +66,7 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
             return pair[0]
 
         def pass_back(gradient: Any, *inputs: Any) -> Sequence[Any]:
-            recorded = any(isinstance(x, Tensor) for x in (gradient, *inputs))
-            back = function(*inputs, **kwargs)[1] if recorded else made[0]
+            back = function(*inputs, **kwargs)[1] if gradient.__class__ in TENSORS else made[0]
             found = back(gradient.conj())  # in the users' convention; see `differentiate`
             found = found if isinstance(found, tuple) else (found,)
             if len(found) != len(inputs):

@@ -111,12 +111,8 @@ def grad(
     function: Callable[Concatenate[X, ...], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
 ) -> Callable[Concatenate[X, ...], X]: ...
 @overload
-def grad(
-    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
-) -> Any: ...
-def grad(
-    function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None
-) -> Function:
+def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None) -> Any: ...
+def grad(function: Function, argnums: Argnums = 0, has_aux: bool = False, *, argnum: Argnums | None = None) -> Function:
     """A function that returns the gradient of `function`, or `(gradient, aux)` with `has_aux`; see `value_and_grad`.
 
     >>> cube = lambda x: x ** 3
@@ -205,7 +201,9 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     outputs, build = flatten(call.output)
     dummies = [variable(np.ones_like(getattr(output, "data", output)), "output") for output in outputs]
     with enable_grad():
-        seeds = summed((o, d) for o, d in zip(outputs, dummies, strict=True) if isinstance(o, Tensor) and o.requires_grad)
+        seeds = summed(
+            (o, d) for o, d in zip(outputs, dummies, strict=True) if isinstance(o, Tensor) and o.requires_grad
+        )
         pulled = call.walked(seeds, retain=True, record=True)
         directions = [as_tensor(np.asarray(leaf) if isinstance(leaf, float | int) else leaf) for leaf in moves]
         seeds = summed((p, d) for p, d in zip(pulled, directions, strict=True) if p.requires_grad)

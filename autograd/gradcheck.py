@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .calls import variable
 from .errors import GraphError
 from .functional import jvp
-from .calls import variable
 from .graph import fit
 from .mode import Observer, Switch, enable_grad
 from .registry import Op
@@ -293,7 +293,9 @@ class _Check:
     def moved(self, i: int, direction: Any) -> Any:
         """What `jvp` gives when input i moves along a direction, and the others stay."""
         still = [np.zeros_like(self.values[k]) for k in self.varied]
-        tangents = [direction.astype(zero.dtype) if k == i else zero for k, zero in zip(self.varied, still, strict=True)]
+        tangents = [
+            direction.astype(zero.dtype) if k == i else zero for k, zero in zip(self.varied, still, strict=True)
+        ]
 
         def function(*varied: Any) -> Any:
             inputs = list(self.values)

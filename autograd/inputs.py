@@ -14,6 +14,8 @@ from .errors import REFUSED, refuse
 NUMBERS = {kind for kind in np.sctypeDict.values() if issubclass(kind, np.number | np.bool_)}
 CONSTANTS: set[type] = {float, int, bool, complex, type(None), np.ndarray, *NUMBERS}
 
+_SCALARS = (np.generic, float, int)  # as a tuple: a union would be made anew in every call
+
 
 def is_foreign(data: Any) -> bool:
     """Whether `data` is another library's array that implements NumPy's functions."""
@@ -51,7 +53,7 @@ def constant(op: Any, x: Any) -> Any:
 
 def one_array(op: Any, data: Any) -> Any:
     """Convert the result of an op's forward to an array: NumPy's functions return scalars for 0-d input."""
-    if isinstance(data, np.generic | float | int):
+    if isinstance(data, _SCALARS):
         return np.asarray(data)
     if hasattr(data, "requires_grad"):
         refuse(

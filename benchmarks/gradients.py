@@ -1,4 +1,4 @@
-"""One gradient of each of 48 small functions, where the cost is the library's own: ours, through autograd.numpy, HIPS's.
+"""One gradient of each of 48 small functions, whose cost is the library's: ours, through autograd.numpy, HIPS's.
 
 `python benchmarks/gradients.py` prints a table; with `--hips PYTHON`, HIPS's package is measured by that interpreter
 (by default the one that `make peers` installs).  Processes take turns, and every time is the best of all rounds.

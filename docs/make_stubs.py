@@ -233,6 +233,8 @@ def package() -> str:
 
 def namespace(module: Any) -> str:
     """Return the stub of a module of functions, such as autograd.linalg."""
+    for name in dir(module):
+        getattr(module, name)  # some are loaded on first access
     return stub("from .tensor import Tensor\n\n" + PLAIN + functions(module))
 
 

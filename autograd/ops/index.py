@@ -151,11 +151,34 @@ def _compressed(a, condition, axis: int | None = None):
     return _compress(condition, a, axis)
 
 
+def _on_diagonal(g, shape: tuple[int, ...], offset: int, axis1: int, axis2: int):
+    """Zeros of a shape, except for g on the diagonals of two axes; a last axis of length 1 repeats."""
+    rows, columns = shape[axis1], shape[axis2]
+    if g.shape[-1] not in (1, columns):  # one element for each column
+        zeros = np.zeros_like(g, shape=(*g.shape[:-1], columns))
+        before = zeros[..., : max(offset, 0)]
+        g = np.concatenate([before, g, zeros[..., : columns - g.shape[-1] - before.shape[-1]]], axis=-1)
+    like = array_of(g)
+    chosen = np.arange(rows, like=like)[:, None] + offset == np.arange(columns, like=like)
+    whole = np.where(chosen, g[..., None, :], 0.0)
+    last = len(shape) - 2, len(shape) - 1
+    return whole if (axis1 % len(shape), axis2 % len(shape)) == last else np.moveaxis(whole, (-2, -1), (axis1, axis2))
+
+
+diagonal: Operation = differentiable(
+    np.diagonal,
+    lambda g, _y, _x, *, offset=0, axis1=0, axis2=1: _on_diagonal(g, _x.shape, offset, axis1, axis2),
+    view=True,
+)
+trace: Operation = differentiable(
+    np.trace,
+    lambda g, _y, _x, *, offset=0, axis1=0, axis2=1: _on_diagonal(g[..., None], _x.shape, offset, axis1, axis2),
+    beyond=lambda a, offset=0, axis1=0, axis2=1, dtype=None: trace(a.astype(dtype), offset, axis1, axis2),
+)
+
+
 def _diagonal(a, offset: int = 0, axis1: int = 0, axis2: int = 1):
-    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
-    rows, columns = a.shape[-2:]
-    i = np.arange(max(min(rows + min(offset, 0), columns - max(offset, 0)), 0))
-    return a[..., i - min(offset, 0), i + max(offset, 0)]
+    return diagonal(a, offset=offset, axis1=axis1, axis2=axis2)
 
 
 def _diag(v, k: int = 0):
@@ -228,9 +251,8 @@ take_along_axis = composite(_take_along_axis, np.take_along_axis)
 compress = composite(_compress, np.compress, methods=methods(compress=_compressed))
 extract = composite(lambda condition, arr: _compress(np.ravel(condition), np.reshape(arr, -1)), np.extract)
 bincount = composite(_bincount, np.bincount)
-diagonal = composite(
-    _diagonal, np.diagonal, spelled={np.linalg.diagonal: lambda x, /, *, offset=0: _diagonal(x, offset, -2, -1)}
-)
+composite(lambda x, /, *, offset=0: _diagonal(x, offset, -2, -1), np.linalg.diagonal, name="linalg_diagonal")
+composite(lambda x, /, *, offset=0, dtype=None: trace(x, offset, -2, -1, dtype), np.linalg.trace, name="linalg_trace")
 diag = composite(_diag, np.diag)
 diagflat = composite(lambda v, k=0: _diag(np.reshape(v, -1), k), np.diagflat)
 tril = composite(_triangle(True), np.tril)
@@ -279,7 +301,16 @@ CASES[take_along_axis] = [Case((2, 3), np.array([[0, 0], [2, 1]]), axis=1), Case
 CASES[compress] = [Case(np.array([True, False, True]), (3, 2), axis=0)]
 CASES[extract] = [Case(np.array([[True, False, True], [False, True, True]]), (2, 3))]
 CASES[bincount] = [Case(np.array([0, 2, 2, 1]), (4,)), Case(np.array([1, 1]), (2,), minlength=5)]
-CASES[diagonal] = [Case((3, 3)), Case((2, 3), 1), Case((3, 2), -1), Case((2, 3, 4), 0, 1, 2), Case((2, 3), 5)]
+CASES[diagonal] = [
+    Case((3, 3)),
+    Case((2, 3), 1),
+    Case((3, 2), -1),
+    Case((2, 3, 4), 0, 1, 2),
+    Case((2, 3), 5),
+    Case((2, 3, 4), 1, 2, 0),
+]
+CASES[trace] = [Case((3, 3)), Case((2, 3), 1), Case((2, 3, 4), -1, 1, 2), Case((2, 3, 4), 1, -1, 0)]
+CASES[NUMPY[np.linalg.trace]] = [Case((3, 3)), Case((2, 3, 4), offset=1)]
 CASES[NUMPY[np.linalg.diagonal]] = [Case((3, 3)), Case((2, 3, 4), offset=1)]
 CASES[diag] = [Case((3,)), Case((2,), -1), Case((2, 3)), Case((3, 3), 1)]
 CASES[diagflat] = [Case((2, 2)), Case((2,), 1)]

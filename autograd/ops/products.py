@@ -148,11 +148,6 @@ def _vecdot(x1, x2, /, *, axis: int = -1):
     return np.sum((np.conj(x1) if np.iscomplexobj(x1) else x1) * x2, axis=-1)
 
 
-def _trace(a, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype=None, out: None = None):
-    diagonal = np.diagonal(a, offset, axis1, axis2)
-    return np.sum(diagonal if dtype is None else diagonal.astype(dtype), axis=-1)
-
-
 inner = composite(_inner, np.inner)
 vdot = composite(_vdot, np.vdot)
 tensordot = composite(_tensordot, np.tensordot, np.linalg.tensordot)
@@ -166,11 +161,6 @@ if hasattr(np, "matvec"):  # NumPy 2.2
     vecmat = composite(
         lambda x1, x2: matmul(np.expand_dims(np.conj(x1) if np.iscomplexobj(x1) else x1, -2), x2)[..., 0, :], np.vecmat
     )
-_trace_of_matrix = composite(
-    _trace,
-    np.trace,
-    spelled={np.linalg.trace: lambda x, /, *, offset=0, dtype=None: _trace(x, offset, -2, -1, dtype)},
-)
 
 # ---- einsum
 
@@ -304,9 +294,7 @@ if hasattr(np, "matvec"):
     CASES[matvec] = [Case((2, 3), (3,)), Case((5, 2, 3), (5, 3)), Case((2, 3), (5, 3))]
     CASES[vecmat] = [Case((2,), (2, 3)), Case((5, 2), (5, 2, 3)), Case((5, 2), (2, 3))]
 CASES[NUMPY[np.linalg.cross]] = [Case((2, 3), (2, 3))]
-CASES[NUMPY[np.linalg.trace]] = [Case((3, 3)), Case((2, 3, 4), offset=1)]
 CASES[NUMPY[np.linalg.outer]] = [Case((2,), (3,))]
-CASES[_trace_of_matrix] = [Case((3, 3)), Case((2, 3), 1), Case((2, 3, 4), -1, 1, 2)]
 CASES[einsum] = [
     Case("ij,jk->ik", (2, 3), (3, 4)),
     Case("ij,jk", (2, 3), (3, 4)),

@@ -14,7 +14,9 @@ from .register import CASES, Case, domain
 try:
     from scipy import linalg
 except ImportError as error:
-    raise ImportError("autograd.linalg.solve_triangular and its relatives need SciPy: pip install plaingrad[scipy]") from error
+    raise ImportError(
+        "autograd.linalg.solve_triangular and its relatives need SciPy: pip install plaingrad[scipy]"
+    ) from error
 
 _TRANS: dict[Any, int] = {0: 0, 1: 1, "N": 0, "T": 1}
 
@@ -36,7 +38,9 @@ def _triangular_left(g, y, a, _b, *, trans, lower, unit_diagonal):
 
 def _triangular_call(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_b=False, check_finite=True):
     if trans not in _TRANS:
-        raise ValueError(f"solve_triangular: trans is 0 or 1 (or 'N', 'T'); got {trans!r}. For 2, pass np.conj(a) and 1")
+        raise ValueError(
+            f"solve_triangular: trans is 0 or 1 (or 'N', 'T'); got {trans!r}. For 2, pass np.conj(a) and 1"
+        )
     return (a, b), {"trans": _TRANS[trans], "lower": bool(lower), "unit_diagonal": bool(unit_diagonal)}
 
 

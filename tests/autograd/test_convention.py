@@ -47,7 +47,9 @@ def test_the_conjugate_is_returned_everywhere(name):
 def test_directions_and_real_gradients_are_the_same_in_both(kind):
     complex_gradients(kind)
     np.testing.assert_allclose(jvp(np.exp, [Z], [W])[1], np.exp(Z) * W)
-    np.testing.assert_allclose(grad(lambda x: np.sum(np.abs(np.exp(1j * x) + x) ** 2))(2.0), 4.0 + 2 * np.cos(2.0) - 4.0 * np.sin(2.0))
+    np.testing.assert_allclose(
+        grad(lambda x: np.sum(np.abs(np.exp(1j * x) + x) ** 2))(2.0), 4.0 + 2 * np.cos(2.0) - 4.0 * np.sin(2.0)
+    )
     x = Tensor([1.0, 2.0], requires_grad=True)
     (x * x).sum().backward()
     assert CONVENTION.delivered is None

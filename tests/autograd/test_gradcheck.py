@@ -169,9 +169,7 @@ def test_forward_mode_is_compared_too(monkeypatch):
         assert gradcheck(lambda z, n: z * z * n, [A + 1j * A.T, 3], modes=modes)
         assert gradcheck(lambda x: np.array(2.0), [A], modes=modes)
     right = autograd.gradcheck.__globals__["jvp"]
-    monkeypatch.setitem(
-        autograd.gradcheck.__globals__, "jvp", lambda *args: (right(*args)[0], right(*args)[1] * 1.001)
-    )
+    monkeypatch.setitem(autograd.gradcheck.__globals__, "jvp", lambda *args: (right(*args)[0], right(*args)[1] * 1.001))
     assert gradcheck(function, [A, A.T])
     with pytest.raises(GradcheckError, match="in forward mode"):
         gradcheck(function, [A, A.T], modes=("rev", "fwd"))

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 
 import autograd
+
 from .tracer import primitive as _primitive
 from .tracer import primitive_vjps
-from .util import func, subval
-from .vspaces import VSpace, vspace
-
-__all__ = """
-    SparseObject VSpace def_linear defjvp defjvp_argnum defjvp_argnums defvjp defvjp_argnum defvjp_argnums func make_jvp
-    make_vjp primitive primitive_vjps vspace
-""".split()
+from .util import func as func
+from .util import subval
+from .vspaces import VSpace as VSpace
+from .vspaces import vspace as vspace
 
 # ---- reverse mode
 
@@ -49,7 +47,7 @@ def defvjp_argnum(fun: Any, maker: Callable[..., Any]) -> None:
 
 
 def defvjp(fun: Any, *makers: Callable[..., Any] | None, argnums: Iterable[int] | None = None) -> None:
-    """Set the rule of a primitive by one maker per argument, `(ans, *args, **kwargs)` -> (g -> gradient), or None for 0.
+    """Set the rule of a primitive, one maker per argument: `(ans, *args, **kwargs)` -> (g -> gradient), or None for 0.
 
     >>> cube = primitive(lambda x: x ** 3)
     >>> defvjp(cube, lambda ans, x: lambda g: g * 3 * x ** 2)
@@ -62,16 +60,18 @@ def defvjp(fun: Any, *makers: Callable[..., Any] | None, argnums: Iterable[int] 
             raise TypeError(f"a rule of {fun.__name__} is a function or None; got {maker!r}")
 
     def of_several(argnums: Any, ans: Any, args: Any, kwargs: Any) -> Callable[[Any], Any]:
-        for i in argnums:
-            if i not in known:
-                raise NotImplementedError(f"VJP of {fun.__name__} wrt argnum {i} not defined")
+        if not known.keys() >= {*argnums}:
+            raise NotImplementedError(f"VJP of {fun.__name__} wrt argnum {min({*argnums} - known.keys())} not defined")
+        if len(argnums) == 1 and (maker := known[argnums[0]]):
+            pull = maker(ans, *args, **kwargs)
+            return lambda g: (pull(g),)
         pulls = [known[i] and known[i](ans, *args, **kwargs) for i in argnums]  # type: ignore[misc]  # None gives None
         return lambda g: [pull and pull(g) for pull in pulls]
 
     primitive_vjps[fun] = of_several
 
 
-# ---- forward mode: the derivative along tangents follows from the vjp, so these matter where no vjp was set
+# ---- forward mode: derivatives along tangents follow from the vjp, so these matter where none was set
 
 
 def make_jvp(fun: Callable[[Any], Any], x: Any) -> Callable[[Any], Any]:
@@ -148,7 +148,7 @@ def _by_columns(fun: Any, argnums: Any, args: Any, kwargs: Any) -> Callable[[Any
 class SparseObject:
     """A gradient that is added to a vector by `mut_add`; as a rule's result it becomes that vector."""
 
-    def __new__(cls, vs: Any, mut_add: Callable[[Any], Any]) -> Any:  # type: ignore[misc]  # an array, not one of these
+    def __new__(cls, vs: Any, mut_add: Callable[[Any], Any]) -> Any:
         return mut_add(vs.zeros())
 
 
@@ -173,5 +173,5 @@ def primitive(function: Any) -> Any:
 
     made.defvjp = set_vjp
     made.defgrad = lambda maker, argnum=0: set_rule(argnum, maker)
-    made.defvjp_is_zero = lambda argnums=(0,): [set_rule(i, None) for i in argnums]
+    made.defvjp_is_zero = lambda argnums=(0,): any(map(set_rule, argnums, itertools.repeat(None)))
     return made

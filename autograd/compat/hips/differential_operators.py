@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 import autograd
-from autograd import checkpoint, elementwise_grad, grad, hessian, jacobian, value_and_grad
+from autograd import checkpoint as checkpoint
+from autograd import elementwise_grad as elementwise_grad
+from autograd import grad, jacobian
+from autograd import hessian as hessian
+from autograd import value_and_grad as value_and_grad
 
 from .core import make_jvp as _make_jvp
 from .core import make_vjp as _make_vjp
 from .vspaces import vspace
 from .wrap_util import unary_to_nary
-
-__all__ = """
-    checkpoint deriv elementwise_grad grad grad_and_aux grad_named hessian hessian_tensor_product hessian_vector_product
-    holomorphic_grad jacobian make_ggnvp make_hvp make_jvp make_jvp_reversemode make_vjp multigrad_dict
-    tensor_jacobian_product value_and_grad vector_jacobian_product
-""".split()
 
 Function = Callable[..., Any]
 make_vjp = unary_to_nary(_make_vjp)

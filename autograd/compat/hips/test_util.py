@@ -71,9 +71,7 @@ def check_grads(f: Callable[[Any], Any], x: Any, modes: Sequence[str] = ("fwd", 
         check(f, x)
         if order > 1:
             forward = mode == "fwd"
-            derivative: Any = (
-                (lambda x, v: make_jvp(f, x)(v)[1]) if forward else (lambda x, v: make_vjp(f, x)[0](v))
-            )
+            derivative: Any = (lambda x, v: make_jvp(f, x)(v)[1]) if forward else (lambda x, v: make_vjp(f, x)[0](v))
             derivative.__name__ = f"{'jvp' if forward else 'vjp'}_{get_name(f)}"
             check_grads(derivative, (0, 1), modes, order=order - 1)(x, vspace(x if forward else f(x)).randn())
 

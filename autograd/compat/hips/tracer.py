@@ -6,6 +6,7 @@ list, tuple or dict of arrays, as may its arguments.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,7 @@ class _Boxes(type):
 class Box(metaclass=_Boxes):
     """What isinstance asks for a traced value: `isinstance(x, Box)` is true of every Tensor."""
 
-    types: set[type] = {Tensor}
+    types = frozenset({Tensor})
 
     @classmethod
     def register(cls, value_type: type) -> None:
@@ -92,6 +93,7 @@ class _Call:
         self.function, self.args, self.kwargs = function, args, kwargs
         self.outputs: Any = None
         self.build: Any = None
+        self.build_out: Any = None
         self.places: list[int] = []
         self.inputs: list[Any] = []
         for i, x in enumerate(args):
@@ -109,6 +111,9 @@ class _Call:
 
     def filled(self, inputs: Any) -> tuple[Any, ...]:
         """The arguments, with `inputs` in place of the Tensors."""
+        inputs = [x if x.__class__ is Tensor or x.shape else x[()] for x in inputs]  # numbers, as HIPS's functions get
+        if len(inputs) == len(self.args) and self.build is None:
+            return tuple(inputs)
         args = list(self.args)
         for i, x in zip(self.places, inputs, strict=True):
             args[i] = x
@@ -116,7 +121,7 @@ class _Call:
 
     def run(self, arrays: Any) -> Any:
         """The value; one array for all of them, if there are several."""
-        value = self.function.fun(*self.filled([_scalar(a) for a in arrays]), **self.kwargs)
+        value = self.function.fun(*self.filled(arrays), **self.kwargs)
         if value.__class__ not in _NESTS:
             self.outputs = None
             return value if value.__class__ in _ARRAYS else np.asarray(value)
@@ -141,8 +146,8 @@ class _Call:
         if self.outputs is not None:
             g, out = self.parts(g), self.parts(out)
         elif out.__class__ is not Tensor and not out.shape:
-            g, out = _scalar(g), out[()]
-        args = self.filled([_scalar(x) for x in inputs])
+            g, out = g if g.__class__ is Tensor or g.shape else g[()], out[()]
+        args = self.filled(inputs)
         if self.build is None:
             found = tuple(maker(tuple(self.places), out, args, self.kwargs)(g))
             return lambda i: _zeros_or(found[i], inputs[i])
@@ -155,11 +160,6 @@ class _Call:
 
 _NESTS = {list, tuple, dict}
 _ARRAYS = {np.ndarray, np.float64, np.float32, np.complex128, float}
-
-
-def _scalar(x: Any) -> Any:
-    """An array of shape () as a number, which is what HIPS's functions get."""
-    return x if x.__class__ is Tensor or x.shape else x[()]
 
 
 def _zeros_or(gradient: Any, like: Any) -> Any:
@@ -195,10 +195,8 @@ def primitive(function: Callable[..., Any]) -> Any:
         found = _primitive(call=call)
         return found if call.outputs is None else call.parts(found)
 
-    try:
+    with contextlib.suppress(AttributeError, TypeError):  # a partial, say, has no name
         functools.update_wrapper(wrapper, function)
-    except (AttributeError, TypeError):
-        pass  # a partial, say, has no name
     wrapper.fun = function  # type: ignore[attr-defined]  # HIPS's name
     wrapper._is_autograd_primitive = True  # type: ignore[attr-defined]  # likewise
     return wrapper

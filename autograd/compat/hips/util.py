@@ -29,7 +29,9 @@ def func(function: Any) -> Any:
     return function
 
 
-def quick_grad_check(fun: Any, arg0: Any, extra_args: Sequence[Any] = (), kwargs: Any = None, **tolerances: Any) -> None:
+def quick_grad_check(
+    fun: Any, arg0: Any, extra_args: Sequence[Any] = (), kwargs: Any = None, **tolerances: Any
+) -> None:
     """`check_grads` of the first argument, to first order."""
     from .test_util import check_grads  # which imports this file
 

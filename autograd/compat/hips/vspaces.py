@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .trees import flatten
 class VSpace:
     """The vector space of a value.  Subclasses register for a type of values; `vspace(value)` finds them."""
 
-    mappings: dict[type, Callable[[Any], Any]] = {}
+    mappings: ClassVar[dict[type, Callable[[Any], Any]]] = {}
     iscomplex = False
 
     def __init__(self, value: Any) -> None:
@@ -178,7 +178,7 @@ class ContainerVSpace(VSpace):
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, ContainerVSpace) and self.kind is other.kind and bool(self.shape == other.shape)
 
-    __hash__ = None  # type: ignore[assignment]  # as HIPS's
+    __hash__ = None
 
 
 def vspace(value: Any) -> Any:

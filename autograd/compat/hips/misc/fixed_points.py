@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core import make_vjp
-from ..extend import defvjp, primitive, vspace
+from ..core import defvjp, make_vjp, vspace
+from ..tracer import primitive
 
 
 @primitive

@@ -66,9 +66,7 @@ def rmsprop(x: Any, step_size: float = 0.1, gamma: float = 0.9, eps: float = 1e-
 
 
 @_minimizer
-def adam(
-    x: Any, step_size: float = 0.001, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
-) -> tuple[Any, Step]:
+def adam(x: Any, step_size: float = 0.001, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> tuple[Any, Step]:
     """Adam (Kingma & Ba, 2015)."""
 
     def step(g: Any, state: Any, i: int) -> tuple[Any, Any]:

@@ -12,6 +12,9 @@ from .numpy_wrapper import wrap_namespace
 wrap_namespace(vars(_linalg), globals())
 
 
+_eigh: Any = _linalg.eigh
+
+
 def _whole(a: Any, UPLO: str) -> Any:
     """The symmetric (Hermitian) matrix that one triangle of `a` stands for, so that only this one has a gradient."""
     if UPLO.upper() not in ("L", "U"):
@@ -23,7 +26,7 @@ def _whole(a: Any, UPLO: str) -> Any:
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """np.linalg.eigh, with a gradient in the triangle that it reads; ours is symmetric."""
-    return _linalg.eigh(a, UPLO) if isinstance(a, np.ndarray) else _linalg.eigh(_whole(a, UPLO), UPLO)
+    return _eigh(a if isinstance(a, np.ndarray) else _whole(a, UPLO), UPLO)
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:

@@ -46,7 +46,7 @@ def _of_lists(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         for x in args:
             if x.__class__ is list or x.__class__ is tuple:
-                return function(*map(array_if_traced, args), **kwargs)
+                return function(*map(array_if_boxed, args), **kwargs)
         return function(*args, **kwargs)
 
     return wrapper
@@ -59,15 +59,13 @@ def _of_joined(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if args and hasattr(args[0], "__next__"):  # HIPS's stack also takes an iterator
             args = (list(args[0]), *args[1:])
-        changed = [
-            type(x)(map(array_if_traced, x)) if x.__class__ is list or x.__class__ is tuple else x for x in args
-        ]
+        changed = [type(x)(map(array_if_boxed, x)) if x.__class__ is list or x.__class__ is tuple else x for x in args]
         return function(*changed, **kwargs)
 
     return wrapper
 
 
-def array_if_traced(x: Any) -> Any:
+def array_if_boxed(x: Any) -> Any:
     """One array of a list or tuple that contains Tensors; anything else unchanged."""
     return array(x) if (x.__class__ is list or x.__class__ is tuple) and has_tensors(x) else x
 
@@ -93,7 +91,7 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, **others: Any) -> Any:
     """np.asarray, which returns a Tensor unchanged and joins a list that contains some."""
     if isinstance(a, Tensor):
         return a if dtype is None or a.dtype == dtype else a.astype(dtype)
-    joined = array_if_traced(a)
+    joined = array_if_boxed(a)
     return np.asarray(a, dtype, order, **others) if joined is a else asarray(joined, dtype)
 
 
@@ -102,10 +100,10 @@ asanyarray = asfarray = ascontiguousarray = asfortranarray = asarray
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, **others: Any) -> Any:
     """np.full, whose value may be a Tensor."""
-    fill_value = array_if_traced(fill_value)
+    fill_value = array_if_boxed(fill_value)
     if not isinstance(fill_value, Tensor):
         return np.full(shape, fill_value, dtype, **others)
-    made = np.broadcast_to(fill_value, shape)
+    made: Any = autograd.broadcast_to(fill_value, shape)
     return made if dtype is None else made.astype(dtype)
 
 
@@ -122,7 +120,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         return np.where(condition)
     if condition.__class__ is bool and not hasattr(x, "dtype") and not hasattr(y, "dtype"):
         return x if condition else y
-    return np.where(condition, array_if_traced(x), array_if_traced(y))
+    return np.where(condition, array_if_boxed(x), array_if_boxed(y))
 
 
 class _Joined:
@@ -137,7 +135,7 @@ class _Joined:
             return self.numpys[parts]
         if any(isinstance(x, str) for x in given):
             raise TypeError("r_ and c_ take no text among Tensors; write concatenate or stack")
-        return self.join([np.r_[x] if isinstance(x, slice) else np.atleast_1d(array_if_traced(x)) for x in given])
+        return self.join([np.r_[x] if isinstance(x, slice) else np.atleast_1d(array_if_boxed(x)) for x in given])
 
     def __len__(self) -> int:
         return 0

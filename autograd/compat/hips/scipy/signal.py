@@ -30,9 +30,7 @@ def _overlapped(g: Any, _y: Any, _x: Any, *, size: int, axis: int) -> Any:
 windows = differentiable(_windows, _overlapped, name="windows")
 
 
-def convolve(
-    A: Any, B: Any, axes: Any = None, dot_axes: Sequence[Sequence[int]] = ((), ()), mode: str = "full"
-) -> Any:
+def convolve(A: Any, B: Any, axes: Any = None, dot_axes: Sequence[Sequence[int]] = ((), ()), mode: str = "full") -> Any:
     """Convolve A and B along pairs of `axes` (by default all of both), and sum products over pairs of `dot_axes`.
 
     The result has A's other axes, then B's other axes, then the convolved ones: "full" of length n + m - 1, "same" of

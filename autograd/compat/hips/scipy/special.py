@@ -1,4 +1,4 @@
-"""scipy.special: its ufuncs take Tensors, and the functions that SciPy writes in Python are those of autograd.special."""
+"""scipy.special: its ufuncs take Tensors; what SciPy writes in Python is taken from autograd.special."""
 
 import scipy.special as _special
 

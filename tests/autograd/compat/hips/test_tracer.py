@@ -1,11 +1,8 @@
 """Primitives of HIPS's autograd: their rules, arguments and results."""
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
-
-import autograd
-import autograd.numpy as anp
-from autograd import Tensor, grad, hessian, jvp, make_vjp, vjp
 from autograd.extend import (
     Box,
     def_linear,
@@ -21,6 +18,9 @@ from autograd.extend import (
 from autograd.numpy.numpy_boxes import ArrayBox
 from autograd.test_util import check_grads
 from autograd.tracer import getval, isbox
+
+import autograd
+from autograd import Tensor, grad, hessian, jvp, make_vjp, vjp
 
 X, Y = np.array([0.3, -0.7, 1.2]), np.array([1.5, 0.4, -0.2])
 
@@ -174,7 +174,9 @@ def test_what_clients_ask_of_a_traced_value():
     seen = []
 
     def f(x):
-        seen.append((isinstance(x, ArrayBox), isinstance(x, Box), isbox(x), type(x) is ArrayBox, "ArrayBox" in str(type(x))))
+        seen.append(
+            (isinstance(x, ArrayBox), isinstance(x, Box), isbox(x), type(x) is ArrayBox, "ArrayBox" in str(type(x)))
+        )
         seen.append((getval(x), x._value))
         return x * x
 

@@ -4,10 +4,10 @@ from collections import namedtuple
 
 import numpy as np
 import pytest
-
-from autograd import grad, jacobian
 from autograd.misc import flatten
 from autograd.misc.flatten import flatten_func
+
+from autograd import grad, jacobian
 
 Pair = namedtuple("Pair", "a b")
 TREES = [

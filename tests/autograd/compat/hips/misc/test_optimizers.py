@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
-
-from autograd import grad, make_vjp
 from autograd.misc import const_graph
 from autograd.misc.fixed_points import fixed_point
 from autograd.misc.optimizers import adam, rmsprop, sgd
 from autograd.test_util import check_grads
 
+from autograd import grad, make_vjp
+
 START = {"w": np.array([3.0, -2.0]), "b": [1.5]}
 
 
-@pytest.mark.parametrize(("minimize", "options"), [(sgd, {}), (rmsprop, {"step_size": 0.02}), (adam, {"step_size": 0.05})])
+@pytest.mark.parametrize(
+    ("minimize", "options"), [(sgd, {}), (rmsprop, {"step_size": 0.02}), (adam, {"step_size": 0.05})]
+)
 def test_a_bowl_is_minimised(minimize, options):
     seen = []
     loss = lambda p, i: np.sum((p["w"] - 1.0) ** 2) + (p["b"][0] + 2.0) ** 2

@@ -4,15 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 import autograd.numpy as anp
 import autograd.numpy.linalg
 import autograd.numpy.random as npr
-from autograd import OPS, grad
+import numpy as np
+import pytest
 from autograd.numpy.numpy_wrapper import make_diagonal, metadata
 from autograd.test_util import check_grads
+
+from autograd import OPS, grad
 from samples import CALLS, IDS, sample
 
 X = np.array([0.3, -0.7, 1.2])

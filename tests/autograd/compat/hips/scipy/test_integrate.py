@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import scipy.integrate
-
-from autograd import grad
 from autograd.scipy.integrate import odeint
 from autograd.test_util import check_grads
+
+from autograd import grad
 
 Y0, T = np.array([0.3, -0.7]), np.array([0.0, 0.4, 1.1])
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
@@ -22,9 +22,7 @@ def solve(y0, t, a, b):
 
 def test_values_and_derivatives():
     a, b = 1.3, np.array([0.4, 0.2])
-    np.testing.assert_array_equal(
-        solve(Y0, T, a, b), scipy.integrate.odeint(swing, Y0, T, (a, b), **TIGHT)
-    )
+    np.testing.assert_array_equal(solve(Y0, T, a, b), scipy.integrate.odeint(swing, Y0, T, (a, b), **TIGHT))
     check_grads(solve, (0, 1, 2, 3), modes=["rev"], order=1)(Y0, T, a, b)
 
 

@@ -1,9 +1,8 @@
 """scipy.linalg under HIPS's name."""
 
+import autograd.scipy.linalg as linalg
 import numpy as np
 import scipy.linalg
-
-import autograd.scipy.linalg as linalg
 from autograd.test_util import check_grads
 
 A = np.array([[3.0, 0.4, -0.2], [0.1, 2.0, 0.5], [0.3, -0.4, 2.5]])
@@ -30,7 +29,5 @@ def test_values_are_scipys_and_derivatives_agree():
         else:
             check_grads(ours, tuple(range(len(args))))(*args)
     bands = np.array([[0.0, 0.4, 0.5], [3.0, 2.0, 2.5], [0.1, -0.4, 0.0]])
-    np.testing.assert_allclose(
-        linalg.solve_banded((1, 1), bands, B), scipy.linalg.solve_banded((1, 1), bands, B)
-    )
+    np.testing.assert_allclose(linalg.solve_banded((1, 1), bands, B), scipy.linalg.solve_banded((1, 1), bands, B))
     assert linalg.expm is scipy.linalg.expm

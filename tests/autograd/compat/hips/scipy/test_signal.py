@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import scipy.signal
+from autograd.scipy.signal import convolve
 
 from autograd import gradcheck
-from autograd.scipy.signal import convolve
 
 RNG = np.random.default_rng(0)
 
@@ -15,7 +15,9 @@ def draw(*shape):
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
-@pytest.mark.parametrize(("n", "m"), [((7,), (3,)), ((3,), (7,)), ((4,), (4,)), ((6, 5), (3, 2)), ((2, 3), (5, 5)), ((5,), (2,))])
+@pytest.mark.parametrize(
+    ("n", "m"), [((7,), (3,)), ((3,), (7,)), ((4,), (4,)), ((6, 5), (3, 2)), ((2, 3), (5, 5)), ((5,), (2,))]
+)
 def test_values_are_scipys(mode, n, m):
     a, b = draw(*n), draw(*m)
     if mode == "same" and any(i < j for i, j in zip(n, m, strict=True)):

@@ -1,9 +1,8 @@
 """scipy.special under HIPS's name."""
 
+import autograd.scipy.special as special
 import numpy as np
 import scipy.special
-
-import autograd.scipy.special as special
 from autograd.test_util import check_grads
 
 
@@ -16,4 +15,4 @@ def test_functions_that_scipy_writes_in_python():
     np.testing.assert_allclose(special.multigammaln(4.5, 3), scipy.special.multigammaln(4.5, 3))
     for order in (1, 2, 2.5):
         for name in ("jv", "yv", "iv", "ive", "kv", "jn"):
-            check_grads(lambda x, f=getattr(special, name), n=order: f(n, x))(x)
+            check_grads(lambda x, name=name, n=order: getattr(special, name)(n, x))(x)

@@ -1,10 +1,10 @@
 """Distributions: SciPy's values, and derivatives by every parameter that has one."""
 
+import autograd.scipy.stats as stats
 import numpy as np
 import pytest
 import scipy.stats
 
-import autograd.scipy.stats as stats
 from autograd import gradcheck
 
 RNG = np.random.default_rng(0)
@@ -43,7 +43,11 @@ def test_values_are_scipys_and_derivatives_agree_with_differences(name, function
 
 
 def test_a_shape_parameter_without_a_derivative_raises():
-    for function, args in ((stats.gamma.cdf, (POSITIVE, 2.5)), (stats.beta.cdf, (SHARE, 2.0, 3.0)), (stats.t.cdf, (X, 4.0))):
+    for function, args in (
+        (stats.gamma.cdf, (POSITIVE, 2.5)),
+        (stats.beta.cdf, (SHARE, 2.0, 3.0)),
+        (stats.t.cdf, (X, 4.0)),
+    ):
         with pytest.raises(TypeError, match="no derivative rule"):
             gradcheck(function, list(args))
 
