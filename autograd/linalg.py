@@ -1,5 +1,6 @@
 """Linear algebra for Tensors and arrays: `autograd.linalg.solve` is the op of `np.linalg.solve`."""
 
+import importlib.util
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,13 @@ import numpy as np
 from .ops import functions_of, publish
 
 __all__ = publish(__name__, functions_of(np.linalg))
-_SCIPYS = ["solve_banded", "solve_sylvester", "solve_triangular"]  # these need SciPy
+_SCIPYS = ["solve_banded", "solve_sylvester", "solve_triangular"]  # these need SciPy, and load it
+if importlib.util.find_spec("scipy") is not None:
+    __all__ = sorted([*__all__, *_SCIPYS])
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_SCIPYS])
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

@@ -41,9 +41,7 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
         known = signature(op)
         more = {name: params[name] for name in params.keys() - known.parameters.keys()}
         given = dict(zip(known.parameters, inputs, strict=False)) | params
-        if (
-            len(given) < len(inputs) + len(params) or not placeable(known) <= given.keys()
-        ):  # not the simple call it seems
+        if len(given) < len(inputs) + len(params) or not placeable(known) <= given.keys():  # no simple call
             given = known.bind(*inputs, **{name: x for name, x in params.items() if name not in more}).arguments | more
     except TypeError as error:
         said = "" if op.call else f"; it is called as {op.name}{known}"

@@ -9,12 +9,14 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..registry import Operation
+from . import special as rules
 from .register import CASES, POSITIVE, Case, composite, domain, elementwise
 from .special import _polygamma as polygamma_of
 from .special import betaln, digamma, gammaln, xlog1py, xlogy
+
+special = rules.special  # SciPy's, or the error that says that it is missing
 
 # ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
 

@@ -44,8 +44,20 @@ def _triangular_call(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_
     return (a, b), {"trans": _TRANS[trans], "lower": bool(lower), "unit_diagonal": bool(unit_diagonal)}
 
 
+def _solve_triangular(a, b, trans, lower, unit_diagonal):
+    """The solution x of a x = b for a triangular matrix, as scipy.linalg.solve_triangular; a is (n, n), b (n,) or (n, k).
+
+    Only one triangle is read: the lower one if `lower`.  With trans=1 the matrix is transposed.
+
+    >>> import numpy as np, autograd
+    >>> autograd.linalg.solve_triangular(np.array([[2.0, 0.0], [1.0, 4.0]]), np.array([2.0, 9.0]), lower=True)
+    array([1., 2.])
+    """
+    return linalg.solve_triangular(a, b, trans, lower, unit_diagonal)
+
+
 solve_triangular: Operation = differentiable(
-    lambda a, b, trans, lower, unit_diagonal: linalg.solve_triangular(a, b, trans, lower, unit_diagonal),
+    _solve_triangular,
     _triangular_left,
     lambda g, _y, a, _b, *, trans, lower, unit_diagonal: solve_triangular(
         a, g, trans=1 - trans, lower=lower, unit_diagonal=unit_diagonal
@@ -93,8 +105,20 @@ def _banded_left(g, y, ab, b, *, lower: int, upper: int):
     return -np.stack([row if row.ndim == 1 else np.sum(row, axis=1) for row in rows])
 
 
+def _solve_banded(ab, b, lower, upper):
+    """The solution of a x = b for a banded matrix, as scipy.linalg.solve_banded((lower, upper), ab, b).
+
+    Row `upper + i - j` and column j of `ab` hold element (i, j) of the matrix; b is (n,) or (n, k).
+
+    >>> import numpy as np, autograd
+    >>> autograd.linalg.solve_banded((0, 1), np.array([[0.0, 1.0], [2.0, 4.0]]), np.array([4.0, 8.0]))
+    array([1., 2.])
+    """
+    return linalg.solve_banded((lower, upper), ab, b)
+
+
 solve_banded: Operation = differentiable(
-    lambda ab, b, lower, upper: linalg.solve_banded((lower, upper), ab, b),
+    _solve_banded,
     _banded_left,
     _banded_right,
     call=lambda l_and_u, ab, b, overwrite_ab=False, overwrite_b=False, check_finite=True: (

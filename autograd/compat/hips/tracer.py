@@ -204,7 +204,7 @@ def primitive(function: Callable[..., Any]) -> Any:
 
 # What clients ask of a traced value.
 Tensor._value = property(getval)  # type: ignore[attr-defined]
-Tensor.register = classmethod(lambda cls, value_type: Box.register(value_type))  # type: ignore[attr-defined]
+type(Tensor).register = lambda cls, value_type: Box.register(value_type)  # type: ignore[attr-defined]
 type(Tensor).__str__ = lambda cls: (  # type: ignore[method-assign]  # some look for "ArrayBox" in it
     "<class 'autograd.numpy.numpy_boxes.ArrayBox'>" if cls is Tensor else repr(cls)
 )
