@@ -45,7 +45,7 @@ def _triangular_call(a, b, trans=0, lower=False, unit_diagonal=False, overwrite_
 
 
 def _solve_triangular(a, b, trans, lower, unit_diagonal):
-    """The solution x of a x = b for a triangular matrix, as scipy.linalg.solve_triangular; a is (n, n), b (n,) or (n, k).
+    """The solution x of a x = b for a triangular a, as scipy.linalg.solve_triangular; a is (n, n), b (n,) or (n, k).
 
     Only one triangle is read: the lower one if `lower`.  With trans=1 the matrix is transposed.
 

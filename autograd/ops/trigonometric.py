@@ -53,11 +53,14 @@ def _sinc(x, order: int):
     from u f_n + n f_(n-1) = d^n/du^n sin u.
     """
     u = np.pi * np.asarray(x, np.result_type(x, float))
-    near = np.abs(u) < order + 3.0
+    edge, terms = (1.0, 11) if order == 1 else (order + 3.0, 31)
+    near = np.abs(u) < edge
     small, large = np.where(near, u, 0.0), np.where(near, 1.0, u)
-    series = np.zeros_like(small)
-    for m in range(order + order % 2, order + 60, 2):  # (-1)**(m/2) u**(m-n) / ((m+1) (m-n)!), m even
-        series = series + (-1) ** (m // 2) * small ** (m - order) / ((m + 1) * math.factorial(m - order))
+    series, square, first = np.zeros_like(small), small * small, order + order % 2
+    for m in range(first + 2 * terms - 2, first - 1, -2):  # (-1)**(m/2) u**(m-n) / ((m+1) (m-n)!), m even, by Horner
+        series = series * square + (-1) ** (m // 2) / ((m + 1) * math.factorial(m - order))
+    if order % 2:
+        series = series * small
     f = np.sin(large) / large
     for n in range(1, order + 1):
         f = (np.sin(large + n * np.pi / 2) - n * f) / large
