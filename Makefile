@@ -8,7 +8,7 @@ REQUIREMENTS := setup.cfg
 COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 EXAMPLES := digits cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples test quick mutants soak nightly lint lint-js format pictures bench peers clean
+.PHONY: demo examples test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -28,6 +28,9 @@ mutants: .venv/test.done  ## plant hundreds of errors, one by one, and list thos
 
 soak: .venv/test.done  ## 100,000 random programs against differences and compiled, 100,000 training steps (half an hour)
 	$(ONE_THREAD) PYTHONPATH=.:tests/support $(BIN)/python tests/support/soak.py
+
+clients: .venv/test.done  ## programs written for HIPS's autograd, on this package and on HIPS's (ten minutes, needs an index)
+	$(BIN)/python tests/clients.py
 
 nightly: .venv/test.done  ## the suite with ten times as many examples of every property
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal --hypothesis-profile=nightly
@@ -58,7 +61,7 @@ bench: .venv/bench.done  ## everything measured, beside NumPy by hand and the pe
 peers: .venv/peers.done .venv-hips/peers.done  ## what `make bench` compares with
 
 clean:
-	rm -rf .venv .venv-hips out build *.egg-info
+	rm -rf .venv .venv-hips .venv-clients out build *.egg-info
 
 .venv/demo.done: EXTRA := examples
 .venv/test.done: EXTRA := test

@@ -255,7 +255,7 @@ class _Check:
                         along, scale = _total(weights.conj() * self.moved(i, direction))
                         if not self.agree(along, slope.value, slope.error, scale):
                             raise GradcheckError(
-                                op=None, input=i, index=(), analytic=along, numeric=slope.value,
+                                op=None, input=i, path=self.path(i), index=(), analytic=along, numeric=slope.value,
                                 hint="in forward mode: jvp along a direction, summed with weights over the output",
                             )  # fmt: skip
 

@@ -6,17 +6,17 @@ Orders and shape parameters have no rule: their derivatives are no functions of 
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 from ..registry import Operation
-from . import special as rules
 from .register import CASES, POSITIVE, Case, composite, domain, elementwise
 from .special import _polygamma as polygamma_of
 from .special import betaln, digamma, gammaln, xlog1py, xlogy
 
-special = rules.special  # SciPy's, or the error that says that it is missing
+special: Any = sys.modules["scipy.special"]  # special.py, imported above, says so if it is missing
 
 # ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
 

@@ -60,6 +60,10 @@ def test_the_wheel_works_where_it_is_installed(wheel, fresh, tmp_path):
     program = "import autograd, nn; print(autograd.grad(lambda x: x ** 3)(2.0), autograd.__file__)"
     printed = run(python, "-I", "-c", program, cwd=tmp_path)
     assert printed.startswith("12.0") and str(packages) in printed
+    program = "import autograd.numpy as np; from autograd import make_vjp; print(make_vjp(np.array)([1.0])[1])"
+    assert run(python, "-I", "-c", program, cwd=tmp_path).strip() == "[1.]"
+    report = run(python, "-I", "-m", "autograd", cwd=tmp_path)
+    assert str(packages) in report and "plaingrad" in report and "share" not in report
 
 
 @pytest.mark.parametrize("ours_last", [True, False])
@@ -70,5 +74,7 @@ def test_another_package_with_the_same_import_name_is_noticed(wheel, other, fres
     said = run(python, "-I", "-c", "import nn", ok=False, cwd=tmp_path).strip().splitlines()[-1]
     assert said.startswith("ImportError:")
     assert "pip uninstall autograd" in said and "virtual environment" in said
+    report = run(python, "-I", "-m", "autograd", ok=not ours_last, cwd=tmp_path)
+    assert "mixed" in report or "two packages share this folder" in report
     if ours_last:
         assert "mixed" in run(python, "-I", "-c", "import autograd", ok=False, cwd=tmp_path)
