@@ -12,16 +12,12 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation
+from . import unitary
 from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 
 # ---- parts of the rules
-
-
-def only_real(name: str, x) -> None:
-    if np.iscomplexobj(x):
-        raise TypeError(f"{name}: gradients of complex matrices are not supported")
 
 
 def _cholesky_rule(g, y, _x):
@@ -72,7 +68,8 @@ _EIGH = type(np.linalg.eigh(np.eye(1)))
 
 
 def _eigh(a, UPLO: str = "L"):
-    only_real("eigh", a)
+    if np.iscomplexobj(a):
+        return _EIGH(*unitary.eigh(a, UPLO))
     rows = _eigh_rows(a, uplo=UPLO)
     return _EIGH(rows[..., 0, :], rows[..., 1:, :])
 
@@ -105,14 +102,21 @@ def _as_numpys(x, function):
     return x.astype(np.result_type(x.dtype, np.complex64)) if np.iscomplexobj(function(np.eye(1))[0]) else x
 
 
+def _is_real(a) -> bool:
+    """Whether matrices have real eigenvalues only."""
+    return not np.iscomplexobj(a) and not np.any(np.imag(np.linalg.eigvals(array_of(a))))
+
+
 def _eig(a):
-    only_real("eig", a)
+    if not _is_real(a):
+        return _EIG(*unitary.eig(a))
     rows = _eig_rows(a)
     return _EIG(_as_numpys(rows[..., 0, :], np.linalg.eig), _as_numpys(rows[..., 1:, :], np.linalg.eig))
 
 
 def _eigvals(a):
-    only_real("eigvals", a)
+    if not _is_real(a):
+        return unitary.eig(a)[0]
     return _as_numpys(_eig_rows(a)[..., 0, :], np.linalg.eigvals)
 
 
@@ -147,18 +151,19 @@ _SVD = type(np.linalg.svd(np.eye(1)))
 
 def _svd(a, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False):
     """u, s and vh, or s alone."""
-    only_real("svd", a)
     if hermitian:
         return _svd_of_hermitian(a, compute_uv)
     m, n = a.shape[-2:]
-    rows = _svd_rows(a)
     if not compute_uv:
-        return rows[..., m, :]
+        return unitary.svd(a)[1] if np.iscomplexobj(a) else _svd_rows(a)[..., m, :]
     if full_matrices and m != n:
         raise ValueError(
             "svd: beyond the first min(m, n) the singular vectors are arbitrary and have no gradient; "
             "pass full_matrices=False"
         )
+    if np.iscomplexobj(a):
+        return _SVD(*unitary.svd(a))
+    rows = _svd_rows(a)
     return _SVD(rows[..., :m, :], rows[..., m, :], transposed(rows[..., m + 1 :, :]))
 
 
@@ -173,7 +178,7 @@ def _svd_of_hermitian(a, compute_uv: bool):
     order = np.argsort(-np.abs(array_of(w)), axis=-1)
     w, v = np.take_along_axis(w, order, -1), np.take_along_axis(v, order[..., None, :], -1)
     s = np.abs(w)
-    return _SVD(v, s, transposed(v * np.sign(w)[..., None, :])) if compute_uv else s
+    return _SVD(v, s, np.conj(transposed(v * np.sign(w)[..., None, :]))) if compute_uv else s
 
 
 svd = composite(_svd, np.linalg.svd)
@@ -199,14 +204,17 @@ _QR = type(np.linalg.qr(np.eye(1)))
 
 def _qr(a, mode: str = "reduced"):
     """A wide matrix is [x, z] with x square: q is that of x, and r is q transposed times the whole matrix."""
-    only_real("qr", a)
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r", "complete") or (mode == "complete" and m > n):
         raise ValueError(f"qr: mode {mode!r} has no derivative rule for shape {a.shape}; use mode='reduced'")
-    rows = _qr_rows(a[..., :, : min(m, n)])
-    q, r = rows[..., :m, :], transposed(rows[..., m:, :])
+    square = a[..., :, : min(m, n)]
+    if np.iscomplexobj(a):
+        q, r = unitary.qr(square)
+    else:
+        rows = _qr_rows(square)
+        q, r = rows[..., :m, :], transposed(rows[..., m:, :])
     if n > m:
-        r = np.concatenate([r, transposed(q) @ a[..., :, m:]], axis=-1)
+        r = np.concatenate([r, np.conj(transposed(q)) @ a[..., :, m:]], axis=-1)
     return r if mode == "r" else _QR(q, r)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..op import differentiable
-from .decompositions import SQUARE, lower_mirrored, only_real, svdvals, well_conditioned
+from . import unitary
+from .decompositions import SQUARE, lower_mirrored, svdvals, well_conditioned
 from .index import array_of
 from .norms import norm
 from .products import matmul, transposed
@@ -61,7 +62,8 @@ _SLOGDET = type(np.linalg.slogdet(np.eye(1)))
 
 def _slogdet(a):
     """The sign, which has no gradient, and the logarithm of the absolute value of the determinant."""
-    only_real("slogdet", a)
+    if np.iscomplexobj(a):
+        return _SLOGDET(unitary.sign(a), _log_abs_det(a))
     return _SLOGDET(np.linalg.slogdet(array_of(a))[0], _log_abs_det(a))
 
 
