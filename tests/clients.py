@@ -1,6 +1,6 @@
 """Run programs written for HIPS's autograd on this package and on HIPS's own (`make clients`).
 
-It installs four public clients twice, once with HIPS's package and once with this one in its place, runs one job of each
+It installs four public clients twice, with HIPS's package and with this one in its place, runs one job of each
 and compares the results and the times; then the suites that pymanopt and HIPS's package ship, on both.  It needs a
 package index, and about ten minutes.
 """
