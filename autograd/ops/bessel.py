@@ -116,8 +116,7 @@ def _multigammaln(a, d: int):
     >>> autograd.special.multigammaln(2.0, 1)
     np.float64(0.0)
     """
-    shifted = np.expand_dims(a, -1) - np.arange(d) / 2.0
-    return np.sum(gammaln(shifted), axis=-1) + d * (d - 1) / 4.0 * math.log(math.pi)
+    return sum(gammaln(a - 0.5 * k) for k in range(d)) + d * (d - 1) / 4.0 * math.log(math.pi)
 
 
 polygamma = composite(_polygamma, name="scipy_polygamma")

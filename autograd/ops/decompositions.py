@@ -16,6 +16,7 @@ from . import unitary
 from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
+from .triangles import solve_upper
 
 # ---- parts of the rules
 
@@ -24,7 +25,7 @@ def _cholesky_rule(g, y, _x):
     """NumPy reads only the lower triangle; this gradient is symmetric."""
     s = transposed(y) @ g
     half = np.tril(s) - 0.5 * _diagonal_part(s)
-    back = transposed(np.linalg.solve(transposed(y), transposed(np.linalg.solve(transposed(y), half))))
+    back = transposed(solve_upper(transposed(y), transposed(solve_upper(transposed(y), half))))
     return 0.5 * (back + transposed(back))
 
 

@@ -192,6 +192,16 @@ def _tile(A, reps):
     return np.reshape(pairs, [r * n for r, n in zip(reps, shape, strict=True)])
 
 
+def _repeated_back(g, _y, _x, *, repeats: int, axis: int):
+    shape = _x.shape
+    return np.sum(np.reshape(g, (*shape[: axis + 1], repeats, *shape[axis + 1 :])), axis=axis + 1)
+
+
+_repeat_each: Operation = differentiable(
+    lambda a, repeats, axis: np.repeat(a, repeats, axis), _repeated_back, name="repeat_each"
+)
+
+
 def _repeat(a, repeats, axis: int | None = None):
     """Each element `repeats` times in a row."""
     if axis is None or not np.ndim(a):
@@ -199,10 +209,9 @@ def _repeat(a, repeats, axis: int | None = None):
     axis = normalize_axis_index(axis, a.ndim)
     places = np.repeat(np.arange(a.shape[axis]), repeats)
     if np.ndim(repeats):
+        places = np.repeat(np.arange(a.shape[axis]), repeats)
         return a[(slice(None),) * axis + (places,)]
-    shape = (*a.shape[: axis + 1], int(repeats), *a.shape[axis + 1 :])
-    wide = np.broadcast_to(np.expand_dims(a, axis + 1), shape)
-    return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * int(repeats), *a.shape[axis + 1 :]))
+    return _repeat_each(a, repeats=int(repeats), axis=axis)
 
 
 def _resize(a, new_shape):
@@ -267,6 +276,7 @@ CASES[flipud] = [Case((2, 3)), Case((3,))]
 CASES[rot90] = [Case((2, 3), k=k) for k in (0, 1, 2, 3, 4, 6, -1)] + [Case((2, 3, 4), axes=(2, 0))]
 CASES[roll] = [Case((2, 3), 1), Case((2, 3), -1, axis=1), Case((2, 3), shift=(1, 2), axis=(0, 1)), Case((5,), 7)]
 CASES[tile] = [Case((2, 3), reps=2), Case((2, 3), reps=(2, 1, 3)), Case((3,), reps=(2, 2)), Case((), reps=3)]
+CASES[_repeat_each] = [Case((2, 3), repeats=2, axis=1), Case((2, 0), repeats=3, axis=0)]
 CASES[repeat] = [Case((2, 3), 2), Case((2, 3), 2, axis=-1), Case((2, 3), np.array([1, 0, 2]), axis=1), Case((), 3)]
 CASES[resize] = [Case((2, 3), new_shape=(2, 2)), Case((2,), new_shape=5)]
 CASES[full_like] = [Case(np.zeros((2, 3), int), shape, dtype=float) for shape in ((), (3,))]
