@@ -57,7 +57,8 @@ def _sinc(x, order: int):
     near = np.abs(u) < edge
     small, large = np.where(near, u, 0.0), np.where(near, 1.0, u)
     series, square, first = np.zeros_like(small), small * small, order + order % 2
-    for m in range(first + 2 * terms - 2, first - 1, -2):  # (-1)**(m/2) u**(m-n) / ((m+1) (m-n)!), m even, by Horner
+    last = first + 2 * terms if near.any() else first
+    for m in range(last - 2, first - 1, -2):  # (-1)**(m/2) u**(m-n) / ((m+1) (m-n)!), m even, by Horner
         series = series * square + (-1) ** (m // 2) / ((m + 1) * math.factorial(m - order))
     if order % 2:
         series = series * small

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, differentiable
+from autograd import CASES, Case, Tensor, differentiable
 
 from .trees import flatten, has_tensors, mapped
 
@@ -79,7 +79,7 @@ def _rule(g: Any, out: Any, *inputs: Any, call: _Call) -> Callable[[int], Any]:
 _primitive = differentiable(
     lambda *arrays, call: call.run(arrays),
     every=_rule,
-    call=lambda call: (tuple(call.inputs), {"call": call}),
+    call=lambda inputs, call: (tuple(inputs), {"call": call}),
     name="primitive",
 )
 
@@ -192,7 +192,7 @@ def primitive(function: Callable[..., Any]) -> Any:
         else:
             return function(*args, **kwargs)
         call = _Call(wrapper, args, kwargs)
-        found = _primitive(call=call)
+        found = _primitive(call.inputs, call=call)
         return found if call.outputs is None else call.parts(found)
 
     with contextlib.suppress(AttributeError, TypeError):  # a partial, say, has no name
@@ -201,6 +201,10 @@ def primitive(function: Callable[..., Any]) -> Any:
     wrapper._is_autograd_primitive = True  # type: ignore[attr-defined]  # likewise
     return wrapper
 
+
+_square = primitive(np.square)
+primitive_vjps[_square] = lambda argnums, ans, args, kwargs: lambda g: [g * 2.0 * args[0]]
+CASES[_primitive] = [Case([(2, 3)], call=_Call(_square, (Tensor(0.0),), {}))]
 
 # What clients ask of a traced value.
 Tensor._value = property(getval)  # type: ignore[attr-defined]
