@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ..op import differentiable
 from ..registry import Operation
+from ..tensor import Tensor
 from .register import CASES, POSITIVE, Case, composite, domain, elementwise
 from .special import _polygamma as polygamma_of
 from .special import betaln, digamma, gammaln, xlog1py, xlogy
@@ -21,28 +23,35 @@ special: Any = sys.modules["scipy.special"]  # special.py, imported above, says 
 # ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
 
 
-def _no_rule(name: str, of: str):
-    """The rule of an input whose derivative is not known in closed form."""
+def _given(name: str, fixed: int):
+    """How a function is called whose first `fixed` arguments, orders or shape parameters, have no derivative."""
 
-    def rule(g, _out, *_inputs):
-        raise TypeError(f"{name} has no derivative rule for its {of}; pass that as a number or array")
+    def call(*inputs):
+        if len(inputs) != fixed + 1:
+            raise TypeError(f"it takes {fixed + 1} arguments; got {len(inputs)}")
+        if any(isinstance(x, Tensor) and x.requires_grad for x in inputs[:fixed]):
+            raise TypeError(f"no derivative rule for the first {fixed} of {name}'s arguments; pass numbers or arrays")
+        return inputs, {}
 
-    return rule
+    return call
 
 
-def _of_order(ufunc, rule, name: str) -> Operation:
-    """A function of (order, x)."""
-    return elementwise(ufunc, _no_rule(name, "order"), rule, numpy=[ufunc], name=f"{name}_of_order")
+def _of_last(ufunc, rule, name: str = "", fixed: int = 1) -> Operation:
+    """An op of a ufunc that is differentiable in its last argument alone."""
+    called = name or ufunc.__name__
+    return differentiable(ufunc, *[None] * fixed, rule, call=_given(called, fixed), numpy=[ufunc], name=name or None)
 
 
-jv: Operation = _of_order(special.jv, lambda g, _z, v, x: g * 0.5 * (jv(v - 1, x) - jv(v + 1, x)), "jv")
-yv: Operation = _of_order(special.yv, lambda g, _z, v, x: g * 0.5 * (yv(v - 1, x) - yv(v + 1, x)), "yv")
-yn: Operation = _of_order(special.yn, lambda g, _z, v, x: g * 0.5 * (yv(v - 1.0, x) - yv(v + 1.0, x)), "yn")
-iv: Operation = _of_order(special.iv, lambda g, _z, v, x: g * 0.5 * (iv(v - 1, x) + iv(v + 1, x)), "iv")
-ive: Operation = _of_order(
-    special.ive, lambda g, z, v, x: g * (0.5 * (ive(v - 1, x) + ive(v + 1, x)) - np.sign(x) * z), "ive"
+jv: Operation = _of_last(special.jv, lambda g, _z, v, x: g * 0.5 * (jv(v - 1, x) - jv(v + 1, x)), "jv_of_order")
+yv: Operation = _of_last(special.yv, lambda g, _z, v, x: g * 0.5 * (yv(v - 1, x) - yv(v + 1, x)), "yv_of_order")
+yn: Operation = _of_last(special.yn, lambda g, _z, v, x: g * 0.5 * (yv(v - 1.0, x) - yv(v + 1.0, x)), "yn_of_order")
+iv: Operation = _of_last(special.iv, lambda g, _z, v, x: g * 0.5 * (iv(v - 1, x) + iv(v + 1, x)), "iv_of_order")
+ive: Operation = _of_last(
+    special.ive,
+    lambda g, z, v, x: g * (0.5 * (ive(v - 1, x) + ive(v + 1, x)) - np.sign(x) * z),
+    "ive_of_order",
 )
-kv: Operation = _of_order(special.kv, lambda g, _z, v, x: g * -0.5 * (kv(v - 1, x) + kv(v + 1, x)), "kv")
+kv: Operation = _of_last(special.kv, lambda g, _z, v, x: g * -0.5 * (kv(v - 1, x) + kv(v + 1, x)), "kv_of_order")
 y0 = elementwise(special.y0, lambda g, _y, x: -g * yv(1, x), numpy=[special.y0])
 y1 = elementwise(special.y1, lambda g, _y, x: g * 0.5 * (yv(0, x) - yv(2, x)), numpy=[special.y1])
 i0 = elementwise(special.i0, lambda g, _y, x: g * iv(1, x), numpy=[special.i0], name="bessel_i0")
@@ -50,24 +59,12 @@ i1 = elementwise(special.i1, lambda g, _y, x: g * 0.5 * (iv(0, x) + iv(2, x)), n
 
 # ---- incomplete integrals: the derivative by the limit is the integrand there
 
-gammainc = elementwise(
-    special.gammainc,
-    _no_rule("gammainc", "shape parameter"),
-    lambda g, _z, a, x: g * np.exp(xlogy(a - 1.0, x) - x - gammaln(a)),
-    numpy=[special.gammainc],
-)
-gammaincc = elementwise(
-    special.gammaincc,
-    _no_rule("gammaincc", "shape parameter"),
-    lambda g, _z, a, x: -g * np.exp(xlogy(a - 1.0, x) - x - gammaln(a)),
-    numpy=[special.gammaincc],
-)
-betainc = elementwise(
+gammainc = _of_last(special.gammainc, lambda g, _z, a, x: g * np.exp(xlogy(a - 1.0, x) - x - gammaln(a)))
+gammaincc = _of_last(special.gammaincc, lambda g, _z, a, x: -g * np.exp(xlogy(a - 1.0, x) - x - gammaln(a)))
+betainc = _of_last(
     special.betainc,
-    _no_rule("betainc", "shape parameters"),
-    _no_rule("betainc", "shape parameters"),
     lambda g, _z, a, b, x: g * np.exp(xlogy(a - 1.0, x) + xlog1py(b - 1.0, -x) - betaln(a, b)),
-    numpy=[special.betainc],
+    fixed=2,
 )
 
 
@@ -76,12 +73,7 @@ def _student_density(n, x):
     return np.exp(-0.5 * (n + 1.0) * np.log1p(x * x / n) - betaln(0.5 * n, 0.5)) / np.sqrt(1.0 * n)
 
 
-stdtr = elementwise(
-    special.stdtr,
-    _no_rule("stdtr", "degrees of freedom"),
-    lambda g, _z, n, x: g * _student_density(n, x),
-    numpy=[special.stdtr],
-)
+stdtr = _of_last(special.stdtr, lambda g, _z, n, x: g * _student_density(n, x))
 
 # ---- relatives of the gamma and the error function
 
@@ -96,8 +88,8 @@ def _polygamma(n, x):
     """The derivative of order n + 1 of log gamma(x), as scipy.special.polygamma; n is a whole number.
 
     >>> import autograd.special
-    >>> autograd.special.polygamma(1, 1.0).round(6)
-    np.float64(1.644934)
+    >>> float(autograd.special.polygamma(1, 1.0).round(6))
+    1.644934
     """
     orders = np.unique(np.asarray(n))
     if orders.size == 1:
@@ -106,6 +98,7 @@ def _polygamma(n, x):
 
 
 def _polygamma_of(n: int, x) -> Any:
+    x = x if hasattr(x, "dtype") else np.asarray(x, float)
     return digamma(x) if n == 0 else polygamma_of(x, order=n)
 
 
