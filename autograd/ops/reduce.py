@@ -82,7 +82,7 @@ def _prod_rule(g, _y, x, *, axis=None, keepdims: bool = False):
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     if not rest:
         row = np.reshape(x, -1)
-        return restore(g, axis, keepdims) * np.reshape(before(row) * before(row[::-1])[::-1], x.shape)
+        return restore(g, x, axis, keepdims) * np.reshape(before(row) * before(row[::-1])[::-1], x.shape)
     moved = np.transpose(x, rest + axes)
     row = np.reshape(moved, (*moved.shape[: len(rest)], -1)) if x.size else moved
     others = before(row) * np.flip(before(np.flip(row, -1)), -1) if axes else np.ones_like(x)

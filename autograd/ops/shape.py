@@ -207,7 +207,6 @@ def _repeat(a, repeats, axis: int | None = None):
     if axis is None or not np.ndim(a):
         a, axis = np.reshape(a, -1), 0 if axis is None else axis
     axis = normalize_axis_index(axis, a.ndim)
-    places = np.repeat(np.arange(a.shape[axis]), repeats)
     if np.ndim(repeats):
         places = np.repeat(np.arange(a.shape[axis]), repeats)
         return a[(slice(None),) * axis + (places,)]
