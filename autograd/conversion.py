@@ -18,16 +18,18 @@ import numpy as np
 from .callsite import in_library
 from .numpy_calls import NUMPY
 
+_LAYER = "; or import autograd.numpy as np, whose {} takes Tensors"
 _LIST = "a Tensor needs no conversion, np.stack([...]) makes one of a list of Tensors, and np.block of nested lists"
 # What to write for functions of NumPy that make arrays, and never see that they get a Tensor.
 _NUMPY = {
-    **dict.fromkeys(["array", "asarray", "asanyarray", "ascontiguousarray", "fromiter", "vectorize"], _LIST),
+    **dict.fromkeys(["fromiter", "vectorize"], _LIST),
+    **{name: _LIST + _LAYER.format(name) for name in ("array", "asarray", "asanyarray", "ascontiguousarray")},
     **dict.fromkeys(["float16", "float32", "float64", "complex64", "complex128"], "t.astype(dtype) keeps the gradient"),
-    "full": "np.ones(shape) * t fills a shape with a Tensor",
+    "full": "np.ones(shape) * t fills a shape with a Tensor" + _LAYER.format("full"),
     "fill": "np.ones(shape) * t fills a shape with a Tensor",
     "arange": "np.arange(n) * t has steps of a Tensor",
-    "r_": "np.stack([...]) joins numbers, np.concatenate([...]) arrays",
-    "c_": "np.stack([...], axis=1) joins the columns",
+    "r_": "np.stack([...]) joins numbers, np.concatenate([...]) arrays" + _LAYER.format("r_"),
+    "c_": "np.stack([...], axis=1) joins the columns" + _LAYER.format("c_"),
 }
 _ITEMS = "autograd.buffer(shape) is filled like this array, out[i] = t, and keeps the gradients"
 _NUMBER = "NumPy's functions and operators take the Tensor itself"
@@ -102,6 +104,8 @@ def _beside_scipy(space: str, name: str) -> str:
     """Where there is an op for a function of SciPy."""
     if space == "linalg" and getattr(np.linalg, name, None) in NUMPY:
         return f"np.linalg.{name} takes Tensors"
+    if space == "linalg" and name in dir(sys.modules.get("autograd.linalg", ())):
+        return f"autograd.linalg.{name} takes Tensors"
     if space == "fft" and getattr(np.fft, name, None) in NUMPY:
         return f"np.fft.{name} takes Tensors"
     if space == "special" and name in ("logsumexp", "softmax", "log_softmax"):

@@ -27,7 +27,7 @@ def _overlapped(g: Any, _y: Any, _x: Any, *, size: int, axis: int) -> Any:
     return sum((placed(k) for k in range(1, size)), placed(0))
 
 
-windows = differentiable(_windows, _overlapped, name="windows")
+windows = differentiable(_windows, _overlapped, name="windows", view=True)
 CASES[windows] = [Case((5,), size=3, axis=0), Case((2, 4), size=2, axis=1)]
 
 
