@@ -3,8 +3,12 @@
 import numpy as np
 
 from .ops import functions_of, publish
+from .ops.spectral import expm, logm, spectral, sqrtm
 
-__all__ = publish(__name__, functions_of(np.linalg))
+__all__ = publish(
+    __name__,
+    functions_of(np.linalg) | {"expm": expm, "logm": logm, "spectral": spectral, "sqrtm": sqrtm},
+)
 
 
 def __dir__() -> list[str]:
