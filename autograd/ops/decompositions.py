@@ -246,12 +246,12 @@ def well_conditioned(x):
 
 def _symmetric(x):
     """A symmetric matrix with eigenvalues well apart."""
-    return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+    return 0.2 * (x + _adjoint(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
 
 
 def _positive(x):
     """A symmetric positive definite matrix."""
-    return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
+    return matmul(x, _adjoint(x)) + np.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _real_spectrum(x):
@@ -261,7 +261,7 @@ def _real_spectrum(x):
 
 SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
 
-CASES[cholesky] = domain(_positive, *SQUARE)
+CASES[cholesky] = domain(_positive, *SQUARE, Case((2, 3, 3), upper=True))
 CASES[_eigh_rows] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), uplo="U"))
 CASES[eigh] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), UPLO="U"), Case((1, 1)))
 CASES[eigvalsh] = domain(_symmetric, *SQUARE)

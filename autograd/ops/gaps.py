@@ -34,7 +34,7 @@ def _over_gap(x, gap, *, close, name: str):
     lost = close & (x != 0)
     if lost.any():
         _warn(name)
-    return np.where(lost, np.nan, np.where(close, 0.0, x / np.where(close, 1.0, gap)).astype(x.dtype))
+    return np.where(lost, np.nan, np.where(close, 0.0, x / np.where(close, 1.0, gap)))
 
 
 # x / gap; where the gap is `close` to 0, it is 0 for x = 0 and NaN for any other, with a warning.

@@ -84,8 +84,16 @@ _jv: Operation = differentiable(
     lambda g, _y, x, *, order: g * 0.5 * (_jv(x, order=order - 1) - _jv(x, order=order + 1)),
     name="jv",
 )
+
+
+def _scaled_bessel(x, order: int):
+    if np.iscomplexobj(x):  # scaled by exp(-abs(x.real)), it has no complex derivative
+        raise TypeError("the scaled Bessel functions take real numbers")
+    return np.asarray(special.ive(order, x))
+
+
 _ive: Operation = differentiable(
-    lambda x, order: np.asarray(special.ive(order, x)),
+    _scaled_bessel,
     lambda g, y, x, *, order: g * (0.5 * (_ive(x, order=order - 1) + _ive(x, order=order + 1)) - np.sign(x) * y),
     name="ive",
 )

@@ -8,7 +8,6 @@ eigenvalues are equal, while the eigenvectors are not: so nothing here different
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 

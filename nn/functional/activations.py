@@ -15,6 +15,8 @@ import numpy as np
 import autograd
 from autograd import CASES, Case, differentiable, elementwise, keep_where
 
+from .arrays import only_real
+
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "log_softmax", "mish", "normal_cdf", "prelu", "relu",
     "selu", "sigmoid", "silu", "softmax", "softplus", "tanh",
@@ -148,6 +150,7 @@ def _sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([-1000.0, 0.0]))
     array([0. , 0.5])
     """
+    only_real("sigmoid", x)
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (e + 1.0)
 
@@ -158,6 +161,7 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
     """
+    only_real("softplus", x)
     return np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta)
 
 
@@ -232,6 +236,7 @@ def _normal_cdf(x: Any) -> Any:
     >>> normal_cdf(np.array([0.0, 100.0]))
     array([0.5, 1. ])
     """
+    only_real("normal_cdf", x)
     return _cdf()(x)
 
 
@@ -254,6 +259,7 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate is 'none' or 'tanh'; got {approximate!r}")
+    only_real("gelu", x)
     return x * _cdf()(x) if approximate == "none" else x * (_bend(x) * 0.5 + 0.5)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
-from .arrays import array_of, subtract_at, sum_of_rows
+from .arrays import array_of, only_real, subtract_at, sum_of_rows
 from .losses import reduce, same_shape
 
 __all__ = [
@@ -246,6 +246,7 @@ def nll_loss(
 
 @np.errstate(divide="ignore")
 def _clamped_log(p: Any) -> Any:
+    only_real("binary_cross_entropy", p)
     return np.maximum(np.log(p), -100.0)
 
 
