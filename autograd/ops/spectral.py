@@ -168,7 +168,7 @@ _derivative: Operation = differentiable(
 )
 
 
-def spectral(f: Function, df: Function | None = None) -> Function:
+def spectral(f: Callable[[Any], Any], df: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
     """The function of symmetric matrices that applies f to the eigenvalues: V f(w) V.T for a = V diag(w) V.T.
 
     `f` takes an array of real numbers and returns f of each; `df` is its derivative, by default computed from f, which
@@ -201,7 +201,7 @@ _LOG = Derivatives(np.log, lambda x: 1.0 / x)
 _SQRT = Derivatives(np.sqrt, lambda x: 0.5 / np.sqrt(x))
 
 
-def _expm(a: Any, /) -> Any:
+def _expm(a, /):
     """The exponential of a symmetric or complex Hermitian matrix a (..., n, n), by its eigenvalues.
 
     Raises ValueError for another matrix.  See `spectral` for its derivatives.
@@ -213,7 +213,7 @@ def _expm(a: Any, /) -> Any:
     return _derivative(_checked(a), f=_EXP)
 
 
-def _logm(a: Any, /) -> Any:
+def _logm(a, /):
     """The logarithm of a positive definite matrix a (..., n, n), symmetric or complex Hermitian, by its eigenvalues.
 
     Raises ValueError for a matrix that is neither.  See `spectral` for its derivatives.
@@ -225,7 +225,7 @@ def _logm(a: Any, /) -> Any:
     return _derivative(_checked(a), f=_LOG)
 
 
-def _sqrtm(a: Any, /) -> Any:
+def _sqrtm(a, /):
     """The positive square root of a positive definite matrix a (..., n, n), symmetric or complex Hermitian.
 
     Raises ValueError for a matrix that is neither.  See `spectral` for its derivatives.
