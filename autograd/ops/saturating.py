@@ -8,11 +8,17 @@ from ..registry import Operation
 from .register import elementwise
 
 
+def _only_real(x) -> None:
+    if x.dtype.kind == "c":
+        raise TypeError(f"the logistic function takes real numbers here; got {x.dtype}")
+
+
 def _sech2(x):
     """1 / cosh(x)**2 = 4 q / (1 + q)**2 with q = exp(-2 abs(x)): nothing overflows or cancels.
 
     In place, and with abs, because copysign takes five times as long.
     """
+    _only_real(x)
     if x.dtype == np.float16:  # where 2 abs(x) could overflow
         return _sech2(x.astype(np.float32)).astype(np.float16)
     q = np.abs(x)
@@ -27,6 +33,7 @@ def _sech2(x):
 
 def _logistic(x):
     """1 / (1 + exp(-x)), from exp(-abs(x))."""
+    _only_real(x)
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, 1.0) / (e + 1.0)
 

@@ -167,6 +167,7 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
 
 def _bell(x: Any) -> Any:
     """The slope y * (1 - y) of the sigmoid, from exp(-abs(x)): 1 - y would be 0 long before y is."""
+    only_real("sigmoid", x)
     e = np.exp(-np.abs(x))
     total = e + 1.0
     e /= total
