@@ -18,7 +18,8 @@ def rescued(compute: Callable[[Any], Any], x: Any, p: float = 2.0, axis: Any = N
     """
     y = compute(x)
     info = np.finfo(y.dtype)
-    ends = sorted(float(end) ** (1.0 / p) for end in (info.tiny / info.eps, info.max))
+    with np.errstate(over="ignore", under="ignore"):
+        ends = sorted(np.float64(end) ** (1.0 / p) for end in (info.tiny / info.eps, info.max))
     lost = ~((y >= ends[0]) & (y <= ends[1]))
     if not lost.any():
         return y
