@@ -25,7 +25,7 @@ def _sech2(x):
     q *= -2.0
     q = np.exp(q)
     total = q + 1.0
-    q /= total
+    total *= total
     q /= total
     q *= 4.0
     return q

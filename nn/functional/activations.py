@@ -170,7 +170,7 @@ def _bell(x: Any) -> Any:
     only_real("sigmoid", x)
     e = np.exp(-np.abs(x))
     total = e + 1.0
-    e /= total
+    total *= total
     e /= total
     return e
 
