@@ -12,8 +12,8 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation
-from .index import array_of
 from .gaps import arrives, between, conditions, over_singular, unless, vanishing, vectors_of
+from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 

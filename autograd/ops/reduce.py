@@ -264,11 +264,12 @@ def _std_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correc
     """The root of the variance, with the gradient 0 at 0."""
     a = cast(a, dtype)
     if where is True and mean is None:
-        return std(a, axis=axis, keepdims=keepdims, ddof=ddof if correction is None else correction)
+        found = std(a, axis=axis, keepdims=keepdims, ddof=ddof if correction is None else correction)
+        return cast(found, dtype)
     size = size_of(array_of(a), axis, where if where is True else array_of(where))
     x = _var_beyond(a / size, axis, True, None, ddof, correction, mean if mean is None else mean / size, where)
     root = np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x))) * size
-    return root if keepdims else np.reshape(root, ()) if axis is None else np.squeeze(root, axis)
+    return cast(root if keepdims else np.reshape(root, ()) if axis is None else np.squeeze(root, axis), dtype)
 
 
 var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond)
