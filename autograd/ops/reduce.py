@@ -220,11 +220,14 @@ def _nan_spread(reduce):
     return function
 
 
-def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
-    a = cast(a, dtype)
+def _ddof(ddof, correction):
     if ddof and correction is not None:
         raise ValueError("ddof and correction are two names of one argument")
-    ddof = ddof if correction is None else correction
+    return ddof if correction is None else correction
+
+
+def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
+    a, ddof = cast(a, dtype), _ddof(ddof, correction)
     if where is True and mean is None:
         return cast(var(a, axis=axis, keepdims=keepdims, ddof=ddof), dtype)
     x = wide(a)
@@ -262,12 +265,11 @@ def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):
 
 def _std_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
     """The root of the variance, with the gradient 0 at 0."""
-    a = cast(a, dtype)
+    a, ddof = cast(a, dtype), _ddof(ddof, correction)
     if where is True and mean is None:
-        found = std(a, axis=axis, keepdims=keepdims, ddof=ddof if correction is None else correction)
-        return cast(found, dtype)
+        return cast(std(a, axis=axis, keepdims=keepdims, ddof=ddof), dtype)
     size = size_of(array_of(a), axis, where if where is True else array_of(where))
-    x = _var_beyond(a / size, axis, True, None, ddof, correction, mean if mean is None else mean / size, where)
+    x = _var_beyond(a / size, axis, True, None, ddof, None, mean if mean is None else mean / size, where)
     root = np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x))) * size
     return cast(root if keepdims else np.reshape(root, ()) if axis is None else np.squeeze(root, axis), dtype)
 
