@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 
 from .ops import functions_of, publish
+from .ops.spectral import expm, logm, spectral, sqrtm
 
-__all__ = publish(__name__, functions_of(np.linalg))
+__all__ = publish(
+    __name__,
+    functions_of(np.linalg) | {"expm": expm, "logm": logm, "spectral": spectral, "sqrtm": sqrtm},
+)
 _SCIPYS = ["solve_banded", "solve_sylvester", "solve_triangular"]  # these need SciPy, and load it
 if importlib.util.find_spec("scipy") is not None:
     __all__ = sorted([*__all__, *_SCIPYS])

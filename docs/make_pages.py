@@ -103,6 +103,15 @@ docs/make_pages.py` writes this table from `autograd/ops/singular.py`, which `he
 |---|---|---|---|
 {rows}
 
+**Equal eigenvalues.** A function of a symmetric matrix that is written as `(v * f(w)) @ v.T` with `w, v =
+np.linalg.eigh(a)` is smooth there, but its gradient through `v` is a limit of 0 / 0, so it is NaN with a warning.
+`autograd.linalg.spectral(f)` is the same function with exact derivatives of every order, and `expm`, `logm` and `sqrtm`
+beside it are ready-made. Eigenvalues that differ by less than 64 roundings of the largest count as equal.
+
+**Small and large numbers.** A slope that its dtype can represent does not underflow, overflow or cancel inside a rule,
+from the smallest float16 to the largest float64 (`tests/properties/test_magnitudes.py`). Excepted are the softmax and
+the cross-entropies of labels, which read 1 - p: where p is rounded to 1 their slope is 0, as in PyTorch.
+
 A mask selects and never multiplies (`np.where(mask, g, 0)`, not `g * mask`), so an infinite gradient on the side not
 chosen does not become NaN.
 

@@ -233,9 +233,14 @@ def package() -> str:
 
 def namespace(module: Any) -> str:
     """Return the stub of a module of functions, such as autograd.linalg."""
-    for name in dir(module):
-        getattr(module, name)  # some are loaded on first access
-    return stub("from .tensor import Tensor\n\n" + PLAIN + functions(module))
+    written = []
+    for name in module.__all__:  # some are loaded on first access
+        if not hasattr(f := getattr(module, name), "op"):  # not an op, but a function that makes or calls one
+            signature = inspect.signature(f)
+            parameters = list(signature.parameters.values())
+            types = {p.name: p.annotation for p in parameters}
+            written.append(function(name, [(arguments(parameters, types), signature.return_annotation)]))
+    return stub("from .tensor import Tensor\n\n" + PLAIN + functions(module) + "".join(written))
 
 
 def methods() -> str:

@@ -21,6 +21,7 @@ from . import reduce as reduce
 from . import selection as selection
 from . import sequence as sequence
 from . import shape as shape
+from . import spectral as spectral
 from . import statistics as statistics
 from . import trigonometric as trigonometric
 from . import ufunc_methods as ufunc_methods

@@ -46,11 +46,15 @@ jv: Operation = _of_last(special.jv, lambda g, _z, v, x: g * 0.5 * (jv(v - 1, x)
 yv: Operation = _of_last(special.yv, lambda g, _z, v, x: g * 0.5 * (yv(v - 1, x) - yv(v + 1, x)), "yv_of_order")
 yn: Operation = _of_last(special.yn, lambda g, _z, v, x: g * 0.5 * (yv(v - 1.0, x) - yv(v + 1.0, x)), "yn_of_order")
 iv: Operation = _of_last(special.iv, lambda g, _z, v, x: g * 0.5 * (iv(v - 1, x) + iv(v + 1, x)), "iv_of_order")
-ive: Operation = _of_last(
-    special.ive,
-    lambda g, z, v, x: g * (0.5 * (ive(v - 1, x) + ive(v + 1, x)) - np.sign(x) * z),
-    "ive_of_order",
-)
+
+
+def _ive_rule(g, z, v, x):
+    if np.iscomplexobj(x):
+        raise TypeError("ive: scaled by the real part of a complex number, it is no function of this alone")
+    return g * (0.5 * (ive(v - 1, x) + ive(v + 1, x)) - np.sign(x) * z)
+
+
+ive: Operation = _of_last(special.ive, _ive_rule, "ive_of_order")
 kv: Operation = _of_last(special.kv, lambda g, _z, v, x: g * -0.5 * (kv(v - 1, x) + kv(v + 1, x)), "kv_of_order")
 y0 = elementwise(special.y0, lambda g, _y, x: -g * yv(1, x), numpy=[special.y0])
 y1 = elementwise(special.y1, lambda g, _y, x: g * 0.5 * (yv(0, x) - yv(2, x)), numpy=[special.y1])

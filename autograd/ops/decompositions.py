@@ -13,6 +13,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from . import unitary
+from .gaps import arrives, between, conditions, over_singular, unless, vanishing, vectors_of
 from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
@@ -21,22 +22,27 @@ from .triangles import solve_upper
 # ---- parts of the rules
 
 
+def only_real(name: str, x) -> None:
+    """Raise TypeError for complex matrices, whose rules are those of unitary.py."""
+    if np.iscomplexobj(x):
+        raise TypeError(f"{name}: gradients of complex matrices are not supported")
+
+
+def _adjoint(x):
+    """The conjugate transpose of each matrix."""
+    return transposed(x).conj()
+
+
 def _cholesky_rule(g, y, _x):
-    """NumPy reads only the lower triangle; this gradient is symmetric."""
+    """NumPy reads only the lower triangle; this gradient is symmetric (Hermitian, if complex)."""
     s = transposed(y) @ g
     half = np.tril(s) - 0.5 * _diagonal_part(s)
-    back = transposed(solve_upper(transposed(y), transposed(solve_upper(transposed(y), half))))
-    return 0.5 * (back + transposed(back))
+    back = transposed(solve_upper(_adjoint(y), transposed(solve_upper(transposed(y), half))))
+    return 0.5 * (back + _adjoint(back))
 
 
 def _diagonal_part(x):
     return x * np.eye(x.shape[-1], dtype=x.dtype)
-
-
-def _inverse_gaps(w):
-    """1 / (w[j] - w[i]), and 0 where these are equal: a function of the subspace alone has no term there."""
-    gaps = w[..., None, :] - w[..., :, None]
-    return np.where(gaps == 0, 0.0, 1.0 / np.where(gaps == 0, 1.0, gaps))
 
 
 def _spread(w, x):
@@ -48,18 +54,21 @@ cholesky: Operation = differentiable(
     np.linalg.cholesky,
     _cholesky_rule,
     numpy=[np.linalg.cholesky],
-    beyond=lambda a, *, upper=False: transposed(cholesky(a)) if upper else cholesky(a),
+    beyond=lambda a, *, upper=False: _adjoint(cholesky(_adjoint(a))) if upper else cholesky(a),
 )
 
 
 def _eigh_forward(x, uplo="L"):
+    only_real("eigh", x)
     w, v = np.linalg.eigh(x, uplo)
-    return np.concatenate([w[..., None, :], v], axis=-2)
+    return np.concatenate([w[..., None, :], v, np.zeros_like(w)[..., None, :]], axis=-2)
 
 
 def _eigh_rule(g, y, _x, *, uplo: str = "L"):
-    w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
-    inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
+    w, v, gw, gv = y[..., 0, :], vectors_of(y)[..., 1:-1, :], g[..., 0, :], g[..., 1:-1, :]
+    inner = _spread(gw, v)
+    if arrives(g, 0):
+        inner = inner + between(transposed(v) @ gv, w, gw, name="eigh")
     gx = v @ inner @ transposed(v)
     return 0.5 * (gx + transposed(gx))
 
@@ -72,26 +81,41 @@ def _eigh(a, UPLO: str = "L"):
     if np.iscomplexobj(a):
         return _EIGH(*unitary.eigh(a, UPLO))
     rows = _eigh_rows(a, uplo=UPLO)
-    return _EIGH(rows[..., 0, :], rows[..., 1:, :])
+    return _EIGH(rows[..., 0, :], vectors_of(rows)[..., 1:-1, :])
 
 
 eigh = composite(_eigh, np.linalg.eigh)
-eigvalsh = composite(lambda a, UPLO="L": _eigh(a, UPLO)[0], np.linalg.eigvalsh)
+eigvalsh = composite(
+    lambda a, UPLO="L": unitary.eigh(a, UPLO)[0] if np.iscomplexobj(a) else _eigh_rows(a, uplo=UPLO)[..., 0, :],
+    np.linalg.eigvalsh,
+)
 
 
 def _eig_forward(x):
+    only_real("eig", x)
     w, v = np.linalg.eig(x)
     if np.any(np.imag(w)):
         raise TypeError("eig: the eigenvalues are not all real, and only real spectra have a derivative rule")
-    return np.concatenate([np.real(w)[..., None, :], np.real(v)], axis=-2)
+    return np.concatenate([np.real(w)[..., None, :], np.real(v), np.zeros_like(np.real(w))[..., None, :]], axis=-2)
 
 
 def _eig_rule(g, y, _x):
-    """Eigenvectors have length 1, so the part of gv along each eigenvector is removed first."""
-    w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
-    gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
-    inner = _spread(gw, v) + _inverse_gaps(w) * (transposed(v) @ gv)
-    return np.linalg.solve(transposed(v), inner @ transposed(v))
+    """Eigenvectors have length 1, so the part of gv along each eigenvector is removed first.
+
+    Rounding moves the eigenvalues by eps times the condition number of the vectors, and of a matrix without a basis of
+    eigenvectors it decides all: gradients are NaN there, unless all eigenvalues have the same, as in a trace.
+    """
+    w, v, gw, gv = y[..., 0, :], vectors_of(y)[..., 1:-1, :], g[..., 0, :], g[..., 1:-1, :]
+    condition, defective = conditions(v)
+    middle = np.mean(gw, axis=-1, keepdims=True)
+    inner = _spread(unless(defective, gw, middle, "eig"), v)
+    if arrives(g, 0):
+        gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
+        used = np.where(defective[..., None], 1.0, gw)
+        inner = inner + between(transposed(v) @ gv, w, used, name="eig", condition=condition)
+    basis = np.where(defective[..., None, None], np.eye(v.shape[-1], dtype=v.dtype), v)
+    gx = np.linalg.solve(transposed(basis), inner @ transposed(basis))
+    return gx + _spread(np.broadcast_to(middle, gw.shape), v)
 
 
 _eig_rows = differentiable(_eig_forward, _eig_rule, name="eig_rows")
@@ -112,7 +136,7 @@ def _eig(a):
     if not _is_real(a):
         return _EIG(*unitary.eig(a))
     rows = _eig_rows(a)
-    return _EIG(_as_numpys(rows[..., 0, :], np.linalg.eig), _as_numpys(rows[..., 1:, :], np.linalg.eig))
+    return _EIG(_as_numpys(rows[..., 0, :], np.linalg.eig), _as_numpys(vectors_of(rows)[..., 1:-1, :], np.linalg.eig))
 
 
 def _eigvals(a):
@@ -126,23 +150,30 @@ eigvals = composite(_eigvals, np.linalg.eigvals)
 
 
 def _svd_forward(x):
+    only_real("svd", x)
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([u, s[..., None, :], transposed(vh)], axis=-2)
+    return np.concatenate([u, s[..., None, :], transposed(vh), np.zeros_like(s)[..., None, :]], axis=-2)
 
 
 def _svd_rule(g, y, _x):
+    """Townsend's formula, with 1 / (t**2 - s**2) split into 1 / (t - s) and 1 / (t + s).
+
+    So only the first is lost if two singular values s and t are equal, and only the second if both are 0.
+    """
     m, n = _x.shape[-2:]
-    u, s, v = y[..., :m, :], y[..., m, :], y[..., m + 1 :, :]
-    gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 :, :]
-    row, column = s[..., None, :], s[..., :, None]
-    inverse = np.where(row == 0, 0.0, 1.0 / np.where(row == 0, 1.0, row))
-    gaps, uu, vv = _inverse_gaps(s * s), transposed(u) @ gu, transposed(v) @ gv
-    inner = gaps * (uu - transposed(uu)) * row + column * (gaps * (vv - transposed(vv))) + _spread(gs, gaps)
-    gx = u @ inner @ transposed(v)
+    vectors = vectors_of(y)
+    u, s, v = vectors[..., :m, :], y[..., m, :], vectors[..., m + 1 : -1, :]
+    gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 : -1, :]
+    if not arrives(g, m):  # singular values alone: where they are 0, the middle of the slopes -1 and 1
+        return u @ _spread(np.where(vanishing(s), 0.0, gs), v) @ transposed(v)
+    uu, vv = transposed(u) @ gu, transposed(v) @ gv
+    apart = between(0.5 * (uu + vv), s, gs, name="svd")
+    turn = between(0.5 * (uu - vv), s, gs, name="svd", plus=True)
+    gx = u @ (apart + transposed(apart) + turn - transposed(turn) + _spread(gs, apart)) @ transposed(v)
     if m > n:
-        gx = gx + ((gu - u @ uu) * inverse) @ transposed(v)
+        gx = gx + over_singular(gu - u @ uu, s, gs) @ transposed(v)
     if n > m:
-        gx = gx + u @ transposed((gv - v @ vv) * inverse)
+        gx = gx + u @ transposed(over_singular(gv - v @ vv, s, gs))
     return gx
 
 
@@ -165,7 +196,8 @@ def _svd(a, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool
     if np.iscomplexobj(a):
         return _SVD(*unitary.svd(a))
     rows = _svd_rows(a)
-    return _SVD(rows[..., :m, :], rows[..., m, :], transposed(rows[..., m + 1 :, :]))
+    vectors = vectors_of(rows)
+    return _SVD(vectors[..., :m, :], rows[..., m, :], transposed(vectors[..., m + 1 : -1, :]))
 
 
 def lower_mirrored(a):
@@ -187,6 +219,7 @@ svdvals = composite(lambda x, /: _svd(x, compute_uv=False), np.linalg.svdvals)
 
 
 def _qr_forward(x):
+    only_real("qr", x)
     q, r = np.linalg.qr(x)
     return np.concatenate([q, transposed(r)], axis=-2)
 
@@ -231,12 +264,12 @@ def well_conditioned(x):
 
 def _symmetric(x):
     """A symmetric matrix with eigenvalues well apart."""
-    return 0.2 * (x + transposed(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
+    return 0.2 * (x + _adjoint(x)) + np.diag(np.arange(x.shape[-1], dtype=x.dtype) * 2.0)
 
 
 def _positive(x):
     """A symmetric positive definite matrix."""
-    return matmul(x, transposed(x)) + np.eye(x.shape[-1], dtype=x.dtype)
+    return matmul(x, _adjoint(x)) + np.eye(x.shape[-1], dtype=x.dtype)
 
 
 def _real_spectrum(x):
@@ -246,7 +279,7 @@ def _real_spectrum(x):
 
 SQUARE = [Case((3, 3)), Case((2, 3, 3)), Case((1, 1))]
 
-CASES[cholesky] = domain(_positive, *SQUARE)
+CASES[cholesky] = domain(_positive, *SQUARE, Case((2, 3, 3), upper=True))
 CASES[_eigh_rows] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), uplo="U"))
 CASES[eigh] = domain(_symmetric, Case((3, 3)), Case((2, 3, 3), UPLO="U"), Case((1, 1)))
 CASES[eigvalsh] = domain(_symmetric, *SQUARE)

@@ -11,6 +11,7 @@ from ..registry import Operation, zero
 from ..tensor import Tensor, tensor_of
 from .index import own
 from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise, methods
+from .saturating import logistic
 
 # ---- arithmetic
 
@@ -76,32 +77,32 @@ def _divmod(x1, x2):
 LN2, LN10 = math.log(2), math.log(10)
 
 square = elementwise(np.square, lambda g, _y, x: g * 2.0 * x)
-sqrt = elementwise(np.sqrt, lambda g, y, _x: g * 0.5 / y)
-cbrt = elementwise(np.cbrt, lambda g, y, _x: g / (3.0 * y * y))
+sqrt = elementwise(np.sqrt, lambda g, y, _x: g * 0.5 / (y + 0.0))  # infinite also at -0.0
+cbrt = elementwise(np.cbrt, lambda g, y, _x: g / (3.0 * y) / y)
 exp = elementwise(np.exp, lambda g, y, _x: g * y)
 exp2 = elementwise(np.exp2, lambda g, y, _x: g * y * LN2)
-expm1 = elementwise(np.expm1, lambda g, y, _x: g * (y + 1.0))
+expm1 = elementwise(np.expm1, lambda g, _y, x: g * np.exp(x))
 log = elementwise(np.log, lambda g, _y, x: g / x)
-log2 = elementwise(np.log2, lambda g, _y, x: g / (x * LN2))
-log10 = elementwise(np.log10, lambda g, _y, x: g / (x * LN10))
+log2 = elementwise(np.log2, lambda g, _y, x: g * (1.0 / LN2) / x)
+log10 = elementwise(np.log10, lambda g, _y, x: g * (1.0 / LN10) / x)
 log1p = elementwise(np.log1p, lambda g, _y, x: g / (x + 1.0))
 
 
-def _below(z, x, y, half: float):
-    """x - z for z = logaddexp(x, y), or `half` where all are the same infinity: each gets half of the gradient."""
-    same = x == z
-    return np.where(same, np.where(y == z, half, 0.0), np.where(same, 0.0, x) - np.where(same, 0.0, z))
+def _above(x, y):
+    """x - y, and 0 where both are the same infinity."""
+    same = (x == y) & np.isinf(x)
+    return np.where(same, 0.0, x) - np.where(same, 0.0, y)
 
 
 logaddexp = elementwise(
     np.logaddexp,
-    lambda g, z, x, y: g * np.exp(_below(z, x, y, -LN2)),
-    lambda g, z, x, y: g * np.exp(_below(z, y, x, -LN2)),
+    lambda g, _z, x, y: g * logistic(_above(x, y)),
+    lambda g, _z, x, y: g * logistic(_above(y, x)),
 )
 logaddexp2 = elementwise(
     np.logaddexp2,
-    lambda g, z, x, y: g * np.exp2(_below(z, x, y, -1.0)),
-    lambda g, z, x, y: g * np.exp2(_below(z, y, x, -1.0)),
+    lambda g, _z, x, y: g * logistic(_above(x, y) * LN2),
+    lambda g, _z, x, y: g * logistic(_above(y, x) * LN2),
 )
 ldexp = elementwise(np.ldexp, lambda g, _z, _x, n: np.ldexp(g, n), None, call=lambda x1, x2: ((x1, own(x2)), {}))
 frexp = composite(_frexp, np.frexp)

@@ -110,8 +110,9 @@ tensorsolve = composite(_tensorsolve, np.linalg.tensorsolve)
 
 def _pinv_rule(g, y, x, *, rcond=None, rtol=None):
     """For a matrix whose rank does not change nearby: G. Golub and V. Pereyra (1973)."""
-    left, right = transposed(g) @ y @ transposed(y), transposed(y) @ y @ transposed(g)
-    return left - x @ (y @ left) + right - (right @ y) @ x - transposed(y) @ g @ transposed(y)
+    yh = transposed(y).conj()
+    left, right = transposed(g) @ y @ yh, yh @ y @ transposed(g)
+    return (left - x @ (y @ left) + right - (right @ y) @ x).conj() - transposed(y) @ g @ transposed(y)
 
 
 def _pinv_call(a, rcond=None, hermitian: bool = False, *, rtol=None):

@@ -11,6 +11,7 @@ from ..op import differentiable
 from .decompositions import svd
 from .index import array_of
 from .register import CASES, Case, composite
+from .scaling import rescued
 
 
 def _unit(g, y, axis, keepdims: bool) -> tuple[Any, Any]:
@@ -18,6 +19,19 @@ def _unit(g, y, axis, keepdims: bool) -> tuple[Any, Any]:
     if axis is not None and not keepdims:
         g, y = np.expand_dims(g, axis), np.expand_dims(y, axis)
     return g, np.where(y == 0, 1.0, y)
+
+
+def _norm2_forward(x, axis=None, keepdims: bool = False):
+    return rescued(
+        lambda x: np.sqrt(np.sum(np.abs(x) ** 2, axis=axis, keepdims=keepdims)), x, 2.0, axis=axis, keepdims=keepdims
+    )
+
+
+def _p_norm_forward(x, p: float, axis=None, keepdims: bool = False):
+    def root(x):
+        return np.power(np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims), 1.0 / p)
+
+    return rescued(root, x, p, axis=axis, keepdims=keepdims)
 
 
 def _norm2_rule(g, y, x, *, axis=None, keepdims: bool = False):
@@ -33,12 +47,12 @@ def _p_norm_rule(g, y, x, *, p: float, axis=None, keepdims: bool = False):
 
 
 _norm2 = differentiable(
-    lambda x, axis=None, keepdims=False: np.sqrt(np.sum(np.abs(x) ** 2, axis=axis, keepdims=keepdims)),
+    _norm2_forward,
     _norm2_rule,
     name="norm2",
 )
 _p_norm = differentiable(
-    lambda x, p, axis=None, keepdims=False: np.power(np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims), 1.0 / p),
+    _p_norm_forward,
     _p_norm_rule,
     call=lambda x, p, axis=None, keepdims=False: ((x,), {"p": p, "axis": axis, "keepdims": keepdims}),
     name="p_norm",

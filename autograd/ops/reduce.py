@@ -9,7 +9,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..op import differentiable
 from ..registry import Operation
+from .index import array_of
 from .register import CASES, Case, composite
+from .scaling import rescued, size_of
 from .sequence import before
 
 
@@ -24,6 +26,11 @@ def restore(reduced, x, axis, keepdims: bool):
 def cast(a, dtype):
     """`a` in another dtype, if one is given."""
     return a if dtype is None else a.astype(dtype)
+
+
+def wide(a):
+    """`a` in float32 if it is float16, as NumPy adds many of these."""
+    return a.astype(np.float32) if a.dtype == np.float16 else a
 
 
 def _sum_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
@@ -60,15 +67,17 @@ def _mean_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
 
 
 def _count(a, axis, keepdims: bool, where):
+    """How many elements are chosen, in float32 at least: float16 ends at 65,504."""
     chosen = np.broadcast_to(where, np.shape(a))
-    return np.sum(chosen, axis=axis, keepdims=keepdims).astype(a.dtype)
+    return np.sum(chosen, axis=axis, keepdims=keepdims).astype(np.result_type(a.dtype, np.float32))
 
 
 def _mean_beyond(a, axis=None, keepdims: bool = False, dtype=None, where=True):
     a = cast(a, dtype)
     if where is True:
         return mean(a, axis=axis, keepdims=keepdims)
-    return _sum_beyond(a, axis, keepdims, where=where) / _count(a, axis, keepdims, where)
+    total = _sum_beyond(wide(a), axis, keepdims, where=where)
+    return (total / _count(a, axis, keepdims, where)).astype(a.dtype)
 
 
 mean: Operation = differentiable(np.mean, _mean_rule, beyond=_mean_beyond)
@@ -102,7 +111,7 @@ prod: Operation = differentiable(np.prod, _prod_rule, beyond=_prod_beyond)
 def _extreme_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """`where(x == y, g, 0)`, shared equally if several equal the extreme (or are nan, if it is nan)."""
     chosen = (x == restore(y, x, axis, keepdims)) | (x != x)
-    shared = restore(g, x, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
+    shared = restore(g, x, axis, keepdims) / _count(x, axis, True, chosen)
     return np.where(chosen, shared, 0.0)
 
 
@@ -146,8 +155,8 @@ def _logsumexp(a, axis=None, keepdims: bool = False):
     """
     top = np.max(a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
-    total = np.sum(np.exp(a - top), axis=axis, keepdims=True)
-    y = np.log(total) + top
+    total = np.sum(wide(np.exp(a - top)), axis=axis, keepdims=True)
+    y = (np.log(total) + top).astype(top.dtype)
     return y if keepdims else np.reshape(y, ()) if axis is None else np.squeeze(y, axis)
 
 
@@ -155,9 +164,9 @@ def _logsumexp_rule(g, y, x, *, axis=None, keepdims: bool = False):
     """The softmax; where the sum is infinite, its largest elements share equally."""
     g, y = restore(g, x, axis, keepdims), restore(y, x, axis, keepdims)
     finite = np.isfinite(y)
-    top = x == y
-    share = top / np.maximum(np.sum(top, axis=axis, keepdims=True), 1)
-    return g * np.where(finite, np.exp(np.where(finite, x, 0.0) - np.where(finite, y, 0.0)), share)
+    part = np.where(finite, np.exp(np.where(finite, x, 0.0) - np.where(finite, y, 0.0)), x == y)
+    total = np.sum(part, axis=axis, keepdims=True)  # 1, except that y is rounded: 1000 in float32 to 6e-5
+    return g * (part / np.where(total == 0, 1.0, total))
 
 
 logsumexp: Operation = differentiable(_logsumexp, _logsumexp_rule, name="logsumexp")
@@ -214,17 +223,24 @@ def _nan_spread(reduce):
     return function
 
 
-def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
-    a = cast(a, dtype)
+def _ddof(ddof, correction):
     if ddof and correction is not None:
         raise ValueError("ddof and correction are two names of one argument")
-    ddof = ddof if correction is None else correction
+    return ddof if correction is None else correction
+
+
+def _var_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
+    a, ddof = cast(a, dtype), _ddof(ddof, correction)
     if where is True and mean is None:
         return cast(var(a, axis=axis, keepdims=keepdims, ddof=ddof), dtype)
-    middle = _mean_beyond(a, axis, True, where=where) if mean is None else mean
-    d = a - middle
-    squares = _sum_beyond(np.real(d * d.conj()), axis, keepdims, where=where)
-    return cast(squares / np.maximum(np.real(_count(a, axis, keepdims, where)) - ddof, 0.0), dtype)
+    x = wide(a)
+    d = x - (_mean_beyond(x, axis, True, where=where) if mean is None else mean)
+    if mean is None:  # which was rounded, so what does not vary has deviations
+        d = d - _mean_beyond(d, axis, True, where=where)
+    squares = np.real(_sum_beyond(d * d.conj(), axis, keepdims, where=where))
+    count = np.real(_count(a, axis, keepdims, where))
+    found = squares / np.maximum(count - ddof, 0.0)
+    return cast(found.astype(a.dtype) if a.dtype == np.float16 else found, dtype)
 
 
 def _var_rule(g, _y, x, *, axis=None, keepdims: bool = False, ddof=0):
@@ -233,19 +249,36 @@ def _var_rule(g, _y, x, *, axis=None, keepdims: bool = False, ddof=0):
     return restore(g * (2.0 / (n - ddof) if n != ddof else math.nan), x, axis, keepdims) * d.conj()
 
 
+def _std_forward(x, axis=None, keepdims: bool = False, ddof=0):
+    def root(x):
+        return np.std(x, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    y = rescued(root, wide(x), 2.0, axis=axis, keepdims=keepdims)
+    return y.astype(x.dtype) if x.dtype == np.float16 else y
+
+
 def _std_rule(g, y, x, *, axis=None, keepdims: bool = False, ddof=0):
-    """The rule of the variance, divided by 2y; 0 where nothing varies."""
-    return _var_rule(g * 0.5 / np.where(y == 0, 1.0, y), y, x, axis=axis, keepdims=keepdims, ddof=ddof)
+    """`g * d / (n * y)` with the deviations d; 0 where nothing varies."""
+    n = math.prod(x.shape) // (math.prod(g.shape) or 1)
+    d = x - np.mean(x, axis=axis, keepdims=True)
+    d = d - np.mean(d, axis=axis, keepdims=True)  # the mean was rounded, so what does not vary has deviations
+    y = restore(np.where(y == 0, 1.0, y), x, axis, keepdims)
+    return d.conj() / y * restore(g * (1.0 / (n - ddof) if n != ddof else math.nan), x, axis, keepdims)
 
 
 def _std_beyond(a, axis=None, keepdims: bool = False, dtype=None, ddof=0, correction=None, mean=None, where=True):
     """The root of the variance, with the gradient 0 at 0."""
-    x = _var_beyond(a, axis, keepdims, dtype, ddof, correction, mean, where)
-    return np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x)))
+    a, ddof = cast(a, dtype), _ddof(ddof, correction)
+    if where is True and mean is None:
+        return cast(std(a, axis=axis, keepdims=keepdims, ddof=ddof), dtype)
+    size = size_of(array_of(a), axis, where if where is True else array_of(where))
+    x = _var_beyond(a / size, axis, True, None, ddof, None, mean if mean is None else mean / size, where)
+    root = np.where(x == 0, 0.0, np.sqrt(np.where(x == 0, 1.0, x))) * size
+    return cast(root if keepdims else np.reshape(root, ()) if axis is None else np.squeeze(root, axis), dtype)
 
 
 var: Operation = differentiable(np.var, _var_rule, beyond=_var_beyond)
-std: Operation = differentiable(np.std, _std_rule, beyond=_std_beyond)
+std: Operation = differentiable(_std_forward, _std_rule, name="std", numpy=[np.std], beyond=_std_beyond)
 
 nansum = composite(_filled(sum, 0.0), np.nansum)
 nanprod = composite(_filled(prod, 1.0), np.nanprod)

@@ -56,11 +56,13 @@ def _abs_rule(g, y, x):
 
 
 def _sign_rule(g, _y, x):
-    """The sign of a complex number is x / abs(x), which does not depend on its length."""
+    """The sign of a complex number is x / abs(x), which does not depend on its length; at 0 the gradient is 0."""
     if x.dtype.kind != "c":
         return zero(g)
-    size = np.abs(x)
-    return g / size - np.real(g * x) * x.conj() / size**3
+    flat = x == 0
+    size = np.abs(np.where(flat, 1.0, x))
+    turn = x / size
+    return np.where(flat, 0.0, (g - np.real(g * turn) * turn.conj()) / size)
 
 
 abs = elementwise(np.abs, _abs_rule, name="abs", operator="abs")

@@ -19,6 +19,7 @@ class Choice(NamedTuple):
 
 CHOICES = [
     Choice("abs fabs", "at 0", "0", "the middle of all slopes between -1 and 1"),
+    Choice("sign", "at 0, of a complex number", "0", "the middle of all slopes"),
     Choice("maximum minimum fmax fmin", "where x1 = x2", "half to each", "neither is preferred; the sum is right"),
     Choice("max min ptp", "at several equal extremes", "shared equally", "as for two, for any number"),
     Choice("clip", "on a bound", "1", "a value on the bound is not clipped"),
@@ -46,11 +47,24 @@ CHOICES = [
     Choice("unique", "at equal elements", "to the first", "their sum is right"),
     Choice("interp", "at a point of the table", "the slope to its right", "one of the two"),
     Choice(
-        "eigh svd",
-        "at equal eigenvalues or singular values",
-        "0 between their vectors",
-        "these are arbitrary; a function of their span needs no more",
+        "eigh eig svd",
+        "at equal eigenvalues or singular values (to 64 roundings), if their vectors are used",
+        "NaN, with a warning",
+        "their vectors are arbitrary; `autograd.linalg.spectral` is exact",
     ),
+    Choice(
+        "eigh eigvalsh eig eigvals svd svdvals",
+        "at equal ones, if they alone are used",
+        "exact",
+        "for functions that treat them alike; one of them has a kink, and gets the slope along its vector",
+    ),
+    Choice(
+        "eig eigvals",
+        "at a matrix without a basis of eigenvectors",
+        "NaN, with a warning; of their sum exact",
+        "the slopes of its eigenvalues are infinite",
+    ),
+    Choice("svd svdvals", "at 0, if singular values alone are used", "0", "the middle of their slopes, as for abs"),
     Choice(
         "nansum nanprod nanmax nanmin nanmean nanvar nancumsum nancumprod",
         "at NaN",

@@ -10,6 +10,7 @@ from ..op import differentiable
 from ..registry import Operation
 from .reduce import logsumexp as _logsumexp
 from .register import CASES, POSITIVE, UNIT, Case, composite, domain, elementwise
+from .saturating import sech2
 
 try:
     from scipy import special
@@ -23,14 +24,25 @@ def _special(ufunc, *rules, **about) -> Operation:
     return elementwise(ufunc, *rules, numpy=[ufunc], **about)
 
 
+def _erfcx_slope(y, x):
+    """2 x erfcx(x) - 2 / root(pi); for large x, where that cancels, from Abramowitz & Stegun 7.1.23."""
+    large = x > 20.0
+    u = 0.5 / np.square(np.where(large, x, 20.0))
+    series = 1.0
+    for k in range(9, 0, -1):
+        series = 1.0 - (2 * k + 1) * u * series
+    return np.where(large, -u * series, x * np.where(large, 0.0, y) * _ROOT_PI - 1.0) * (2.0 / _ROOT_PI)
+
+
 # ---- the error function and the normal distribution
 
 erf = _special(special.erf, lambda g, _y, x: g * (2.0 / _ROOT_PI) * np.exp(-x * x))
 erfc = _special(special.erfc, lambda g, _y, x: g * (-2.0 / _ROOT_PI) * np.exp(-x * x))
+erfcx: Operation = _special(special.erfcx, lambda g, y, x: g * _erfcx_slope(y, x))
 erfinv = _special(special.erfinv, lambda g, y, _x: g * (_ROOT_PI / 2.0) * np.exp(y * y))
 ndtr = _special(special.ndtr, lambda g, _y, x: g * np.exp(-0.5 * x * x) / _ROOT_2PI)
-log_ndtr = _special(special.log_ndtr, lambda g, y, x: g * np.exp(-0.5 * x * x - y) / _ROOT_2PI)
-expit = _special(special.expit, lambda g, y, _x: g * y * (1.0 - y))
+log_ndtr = _special(special.log_ndtr, lambda g, _y, x: g * math.sqrt(2.0 / math.pi) / erfcx(x * -math.sqrt(0.5)))
+expit = _special(special.expit, lambda g, _y, x: g * 0.25 * sech2(0.5 * x))
 logit = _special(special.logit, lambda g, _y, x: g / (x * (1.0 - x)))
 
 # ---- the gamma function and its relatives
@@ -62,6 +74,13 @@ def _quotient(g, x, y):
     return np.where(x == 0, 0.0, g * x / np.where(x == 0, 1.0, y))
 
 
+def _log_quotient(x, y):
+    """log(x / y), also where the quotient leaves the range of the dtype."""
+    q = x / y
+    inside = (q > np.finfo(q.dtype).tiny) & np.isfinite(q)
+    return np.where(inside, np.log(np.where(inside, q, 1.0)), np.log(x) - np.log(y))
+
+
 xlogy = _special(
     special.xlogy,
     lambda g, _z, x, y: g * np.log(np.where((x == 0) & (y <= 0), 1.0, y)),
@@ -74,7 +93,7 @@ xlog1py = _special(
 )
 entr = _special(special.entr, lambda g, _y, x: -g * (np.log(x) + 1.0))
 rel_entr = _special(
-    special.rel_entr, lambda g, _z, x, y: g * (np.log(x / y) + 1.0), lambda g, _z, x, y: -_quotient(g, x, y)
+    special.rel_entr, lambda g, _z, x, y: g * (_log_quotient(x, y) + 1.0), lambda g, _z, x, y: -_quotient(g, x, y)
 )
 
 # ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
@@ -84,8 +103,16 @@ _jv: Operation = differentiable(
     lambda g, _y, x, *, order: g * 0.5 * (_jv(x, order=order - 1) - _jv(x, order=order + 1)),
     name="jv",
 )
+
+
+def _scaled_bessel(x, order: int):
+    if np.iscomplexobj(x):  # scaled by exp(-abs(x.real)), it has no complex derivative
+        raise TypeError("the scaled Bessel functions take real numbers")
+    return np.asarray(special.ive(order, x))
+
+
 _ive: Operation = differentiable(
-    lambda x, order: np.asarray(special.ive(order, x)),
+    _scaled_bessel,
     lambda g, y, x, *, order: g * (0.5 * (_ive(x, order=order - 1) + _ive(x, order=order + 1)) - np.sign(x) * y),
     name="ive",
 )

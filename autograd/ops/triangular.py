@@ -71,8 +71,20 @@ def _sylvester_back(g, a, b):
     return solve_sylvester(transposed(a), transposed(b), g)
 
 
+def _solve_sylvester(a, b, q):
+    """The solution x of a x + x b = q, as scipy.linalg.solve_sylvester; a is (m, m), b (n, n), q (m, n).
+
+    >>> import numpy as np, autograd
+    >>> autograd.linalg.solve_sylvester(2.0 * np.eye(2), np.eye(1), np.array([[3.0], [6.0]]))
+    array([[1.],
+           [2.]])
+    """
+    kind = np.result_type(a, b, q)  # SciPy drops the imaginary part of q if a and b are real
+    return linalg.solve_sylvester(*(np.asarray(x, kind) for x in (a, b, q)))
+
+
 solve_sylvester: Operation = differentiable(
-    linalg.solve_sylvester,
+    _solve_sylvester,
     lambda g, y, a, b, _q: -(_sylvester_back(g, a, b) @ transposed(y)),
     lambda g, y, a, b, _q: -(transposed(y) @ _sylvester_back(g, a, b)),
     lambda g, _y, a, b, _q: _sylvester_back(g, a, b),

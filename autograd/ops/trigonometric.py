@@ -9,19 +9,29 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from .register import CASES, UNIT, Case, domain, elementwise
+from .saturating import sech2
 
 sin = elementwise(np.sin, lambda g, _y, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
 tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y))
-arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x))
-arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
+arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt((1.0 - x) * (1.0 + x)))
+arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt((1.0 - x) * (1.0 + x)))
 arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
 sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
-tanh = elementwise(np.tanh, lambda g, y, _x: g * (1.0 - y * y))  # g - g*y*y could be inf - inf
-arcsinh = elementwise(np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
-arccosh = elementwise(np.arccosh, lambda g, _y, x: g / np.sqrt((x - 1.0) * (x + 1.0)))
-arctanh = elementwise(np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
+
+
+def _tanh_rule(g, _y, x):
+    """`g / cosh(x)**2`; 1 - y * y would be 0 where y is nearly 1."""
+    return g * (1.0 - np.tanh(x) ** 2 if x.dtype.kind == "c" else sech2(x))
+
+
+tanh = elementwise(np.tanh, _tanh_rule)
+arcsinh = elementwise(
+    np.arcsinh, lambda g, _y, x: g / (np.sqrt(x * x + 1.0) if x.dtype.kind == "c" else np.hypot(x, 1.0))
+)
+arccosh = elementwise(np.arccosh, lambda g, _y, x: g / (np.sqrt(x - 1.0) * np.sqrt(x + 1.0)))
+arctanh = elementwise(np.arctanh, lambda g, _y, x: g / ((1.0 - x) * (1.0 + x)))
 acos, asin, atan, acosh, asinh, atanh = arccos, arcsin, arctan, arccosh, arcsinh, arctanh
 deg2rad = elementwise(np.deg2rad, lambda g, *_: g * (math.pi / 180.0))
 rad2deg = elementwise(np.rad2deg, lambda g, *_: g * (180.0 / math.pi))
@@ -34,14 +44,16 @@ hypot = elementwise(
 )
 
 
-def _square_norm(y, x):
-    """x**2 + y**2, and 1 at the origin, where the gradient of arctan2 is chosen to be 0."""
-    total = x * x + y * y
-    return np.where(total == 0, 1.0, total)
+def _radius(y, x):
+    """The distance from the origin, and 1 there, where the gradient of arctan2 is chosen to be 0."""
+    r = np.hypot(y, x)
+    return np.where(r == 0, 1.0, r)
 
 
-arctan2 = elementwise(
-    np.arctan2, lambda g, _z, y, x: g * (x / _square_norm(y, x)), lambda g, _z, y, x: -g * (y / _square_norm(y, x))
+arctan2 = elementwise(  # the square of the radius could underflow
+    np.arctan2,
+    lambda g, _z, y, x: g * (x / (r := _radius(y, x)) / r),
+    lambda g, _z, y, x: -g * (y / (r := _radius(y, x)) / r),
 )
 atan2 = arctan2
 

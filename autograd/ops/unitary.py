@@ -1,7 +1,7 @@
 """Rules of the decompositions of complex matrices: eigh, eig, svd, qr; and eig of real ones with complex eigenvalues.
 
 The vectors are only determined up to a phase, which NumPy chooses arbitrarily.  A result that depends on it has no
-derivative: a rule raises ValueError when its gradient has a part along the phase.  The formulas are those of the real
+derivative: a rule raises TypeError when its gradient has a part along the phase.  The formulas are those of the real
 decompositions with conjugates (C. Hubig, "Use and implementation of autodifferentiation in tensor network methods with
 complex scalars", 2019; Z.-Q. Wan and S.-X. Zhang, "Automatic differentiation for complex valued SVD", 2019); they are
 written for the gradient d/dx + i d/dy, the conjugate of what the walk sends.
@@ -35,14 +35,14 @@ def _spread(w, x):
 
 
 def _must_not_turn(g, turned, name: str) -> None:
-    """Raise ValueError if `turned` (..., n), the gradient along the phase of each vector, is not 0.
+    """Raise TypeError if `turned` (..., n), the gradient along the phase of each vector, is not 0.
 
     Gradients that are themselves recorded are not looked at: the transposed rule of `jvp` gets arbitrary ones.
     """
     if hasattr(g, "requires_grad") or not g.size:
         return
     if np.max(np.abs(turned)) > np.sqrt(np.finfo(g.dtype).eps) * np.max(np.abs(g)):
-        raise ValueError(
+        raise TypeError(
             f"{name}: the result depends on the phase of the vectors, which is arbitrary, so it has no derivative; use "
             f"what the phase does not change, such as np.abs(v) or v @ v.conj().T"
         )

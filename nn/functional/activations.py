@@ -15,6 +15,8 @@ import numpy as np
 import autograd
 from autograd import CASES, Case, differentiable, elementwise, keep_where
 
+from .arrays import only_real
+
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "log_softmax", "mish", "normal_cdf", "prelu", "relu",
     "selu", "sigmoid", "silu", "softmax", "softplus", "tanh",
@@ -148,6 +150,7 @@ def _sigmoid(x: Any) -> Any:
     >>> sigmoid(np.array([-1000.0, 0.0]))
     array([0. , 0.5])
     """
+    only_real("sigmoid", x)
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0, e) / (e + 1.0)
 
@@ -158,10 +161,22 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     >>> softplus(np.array([-1000.0, 1000.0]))
     array([   0., 1000.])
     """
+    only_real("softplus", x)
     return np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta)
 
 
-sigmoid = elementwise(_sigmoid, lambda g, y, _x: g * y * (1.0 - y), name="sigmoid")
+def _bell(x: Any) -> Any:
+    """The slope y * (1 - y) of the sigmoid, from exp(-abs(x)): 1 - y would be 0 long before y is."""
+    only_real("sigmoid", x)
+    e = np.exp(-np.abs(x))
+    total = e + 1.0
+    total *= total
+    e /= total
+    return e
+
+
+_slope = elementwise(_bell, lambda g, y, x: g * y * -np.tanh(x * 0.5), name="sigmoid_slope")
+sigmoid = elementwise(_sigmoid, lambda g, _y, x: g * _slope(x), name="sigmoid")
 tanh = autograd.tanh  # faster than through np.tanh
 softplus = elementwise(
     _softplus,
@@ -222,7 +237,7 @@ def _plain_cdf(x: Any) -> Any:
 
 def _density(x: Any) -> Any:
     """The normal density; clipped at 40, beyond which it is 0 and the square could overflow."""
-    u = np.minimum(np.abs(x), 40.0)
+    u = np.clip(x, -40.0, 40.0)
     return np.exp(u * u * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
@@ -232,6 +247,7 @@ def _normal_cdf(x: Any) -> Any:
     >>> normal_cdf(np.array([0.0, 100.0]))
     array([0.5, 1. ])
     """
+    only_real("normal_cdf", x)
     return _cdf()(x)
 
 
@@ -239,9 +255,9 @@ normal_cdf = elementwise(_normal_cdf, lambda g, _y, x: g * _density(x), name="no
 
 
 def _bend(x: Any) -> Any:
-    """The tanh that replaces the normal distribution in Hendrycks and Gimpel's approximation of GELU."""
-    u = np.clip(x, -20.0, 20.0)  # beyond, tanh is 1 to the last digit and the cube might overflow
-    return np.tanh((u + u * u * u * 0.044715) * math.sqrt(2 / math.pi))
+    """The sigmoid of this replaces the normal distribution in Hendrycks and Gimpel's approximation of GELU."""
+    u = np.clip(x, -20.0, 20.0)  # beyond, the sigmoid is 0 or 1 and the cube might overflow
+    return (u + u * u * u * 0.044715) * math.sqrt(8 / math.pi)
 
 
 def _gelu(x: Any, approximate: str = "none") -> Any:
@@ -254,15 +270,15 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate is 'none' or 'tanh'; got {approximate!r}")
-    return x * _cdf()(x) if approximate == "none" else x * (_bend(x) * 0.5 + 0.5)
+    only_real("gelu", x)
+    return x * _cdf()(x) if approximate == "none" else x * _sigmoid(_bend(x))
 
 
 def _gelu_rule(g: Any, _y: Any, x: Any, *, approximate: str = "none") -> Any:
     if approximate == "none":
         return g * (normal_cdf(x) + x * _density(x))
     t, u = _bend(x), np.clip(x, -20.0, 20.0)
-    slope = (u * u * (3 * 0.044715) + 1.0) * math.sqrt(2 / math.pi)
-    return g * (t * 0.5 + 0.5 + u * 0.5 * (1.0 - t * t) * slope)
+    return g * (sigmoid(t) + u * _slope(t) * ((u * u * (3 * 0.044715) + 1.0) * math.sqrt(8 / math.pi)))
 
 
 gelu = elementwise(_gelu, _gelu_rule, name="gelu")

@@ -15,6 +15,12 @@ def array_of(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
+def only_real(name: str, x: Any) -> None:
+    """Raise TypeError for an array of complex numbers: the function is not one of complex analysis."""
+    if x.__class__ is np.ndarray and x.dtype.kind == "c":
+        raise TypeError(f"{name} takes real numbers; got {x.dtype}")
+
+
 @functools.lru_cache(16)
 def _ones(n: int, dtype: Any) -> Any:
     return np.ones(n, dtype)

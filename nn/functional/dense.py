@@ -11,7 +11,7 @@ import numpy as np
 from autograd import CASES, Case, Tensor, differentiable, outside, where
 
 from ..init import default_generator
-from .arrays import array_of, sum_of_rows
+from .arrays import array_of, only_real, sum_of_rows
 
 __all__ = ["batch_norm", "bilinear", "dropout", "embedding", "layer_norm", "linear", "rms_norm", "standardize"]
 
@@ -124,6 +124,7 @@ def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True)
     >>> standardize(np.array([1.0, 3.0]), eps=0.0)
     array([-1.,  1.])
     """
+    only_real("standardize", x)
     scale = _scale(x, axis, eps, center)
     return (x - np.mean(x, axis=axis, keepdims=True)) * scale if center else x * scale
 

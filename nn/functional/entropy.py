@@ -11,7 +11,7 @@ import numpy as np
 from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
-from .arrays import array_of, subtract_at, sum_of_rows
+from .arrays import array_of, only_real, subtract_at, sum_of_rows
 from .losses import reduce, same_shape
 
 __all__ = [
@@ -246,15 +246,21 @@ def nll_loss(
 
 @np.errstate(divide="ignore")
 def _clamped_log(p: Any) -> Any:
+    only_real("binary_cross_entropy", p)
     return np.maximum(np.log(p), -100.0)
 
 
 _entropy_of_probability = elementwise(
     lambda p, target: -(target * _clamped_log(p) + (1.0 - target) * _clamped_log(1.0 - p)),
-    lambda g, _z, p, target: g * (p - target) / np.maximum(p * (1.0 - p), 1e-12),
+    lambda g, _z, p, target: g * ((1.0 - target) / _at_least(1.0 - p) - target / _at_least(p)),
     lambda g, _z, p, _target: g * (_log(1.0 - p) - _log(p)),
     name="probability_cross_entropy",
 )
+
+
+def _at_least(p: Any) -> Any:
+    """p, but at least 1e-12, or the smallest number of its dtype."""
+    return np.maximum(p, max(1e-12, float(np.finfo(p.dtype).smallest_subnormal)))
 
 
 def _log(p: Any) -> Any:
@@ -295,7 +301,7 @@ def _must_be_shares(name: str, target: Any) -> None:
 
 def _log_of_sigmoid(x: Any) -> Any:
     """-log sigmoid(x), exact for every x."""
-    return np.log1p(np.exp(-np.abs(x))) - np.minimum(x, 0.0)
+    return np.logaddexp(-x, 0.0)
 
 
 def _logistic(x: Any, target: Any, pos_weight: Any) -> Any:
@@ -304,12 +310,13 @@ def _logistic(x: Any, target: Any, pos_weight: Any) -> Any:
     >>> logistic_cross_entropy(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), 1.0)
     array([6.93147181e-01, 1.00000000e+03])
     """
-    return (1.0 - target) * x + ((pos_weight - 1.0) * target + 1.0) * _log_of_sigmoid(x)
+    of_large = (1.0 - target) * np.maximum(x, 0.0) - pos_weight * target * np.minimum(x, 0.0)
+    return of_large + ((pos_weight - 1.0) * target + 1.0) * np.log1p(np.exp(-np.abs(x)))
 
 
 logistic_cross_entropy = elementwise(
     _logistic,
-    lambda g, _z, x, target, pos_weight: g * ((1.0 - target) - ((pos_weight - 1.0) * target + 1.0) * sigmoid(-x)),
+    lambda g, _z, x, target, pos_weight: g * ((1.0 - target) * sigmoid(x) - pos_weight * target * sigmoid(-x)),
     lambda g, _z, x, _target, pos_weight: g * ((pos_weight - 1.0) * _log_of_sigmoid(x) - x),
     lambda g, _z, x, target, _pos_weight: g * target * _log_of_sigmoid(x),
     name="logistic_cross_entropy",

@@ -80,7 +80,8 @@ def test_every_rule_of_the_registry_has_mathematics(name):
     ("op", "said"),
     [
         ("multiply", ["g · y", "g · x"]),
-        ("tanh", ["g · (1.0 - y · y)"]),
+        ("tanh", ["g / cosh(x)²"]),
+        ("sqrt", ["g · 0.5 / (y + 0.0)"]),
         ("matmul", ["g @ yᵀ", "xᵀ @ g"]),
         ("linear", ["g @ weight", "gᵀ @ x", "g"]),
         ("mean", ["g / n"]),
