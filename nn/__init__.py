@@ -19,6 +19,7 @@ from .activations import *
 from .callbacks import *
 from .checkpoint import *
 from .containers import *
+from .convolution import *
 from .data import *
 from .drawing import Film as Film
 from .drawing import draw as draw

@@ -27,7 +27,7 @@ def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) ->
     return parameter
 
 
-def _sizes(layer: Any, **sizes: Any) -> None:
+def whole_numbers(layer: Any, **sizes: Any) -> None:
     """Raise TypeError for a number of nodes that is not a whole number."""
     for name, n in sizes.items():
         if not isinstance(n, int | np.integer) or isinstance(n, bool):
@@ -54,7 +54,7 @@ class Linear(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
-        _sizes(self, in_features=in_features, out_features=out_features)
+        whole_numbers(self, in_features=in_features, out_features=out_features)
         if in_features < 0 or out_features < 1:
             raise ValueError(f"Linear({in_features}, {out_features}): a layer has at least one node")
         self.in_features, self.out_features = in_features, out_features
@@ -93,7 +93,7 @@ class Bilinear(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
-        _sizes(self, in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        whole_numbers(self, in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = _uniform((out_features, in1_features, in2_features), in1_features, dtype, generator)
         self.bias = _uniform((out_features,), in1_features, dtype, generator) if bias else None
@@ -195,7 +195,7 @@ class Embedding(Module):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
-        _sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        whole_numbers(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim, self.padding_idx = num_embeddings, embedding_dim, padding_idx
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
         init.normal_(self.weight, generator=generator)
@@ -232,7 +232,7 @@ class BatchNorm1d(Module):
         *,
         dtype: Any = np.float32,
     ) -> None:
-        _sizes(self, num_features=num_features)
+        whole_numbers(self, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
         self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None

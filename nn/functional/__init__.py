@@ -1,11 +1,26 @@
 """The functions that layers and losses call; the fused ops are made with the public `differentiable`."""
 
 from .activations import *
+from .adaptive import *
+from .convolution import *
 from .dense import *
 from .entropy import *
 from .losses import *
+from .padding import *
+from .pooling import *
 
-__all__ = sorted([*activations.__all__, *dense.__all__, *entropy.__all__, *losses.__all__])
+__all__ = sorted(
+    [
+        *activations.__all__,
+        *adaptive.__all__,
+        *convolution.__all__,
+        *dense.__all__,
+        *entropy.__all__,
+        *losses.__all__,
+        *padding.__all__,
+        *pooling.__all__,
+    ]
+)
 
 
 def __dir__() -> list[str]:
