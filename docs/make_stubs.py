@@ -307,7 +307,8 @@ def _class(kind: Any) -> str:
     function = kind._function
     types = {**getattr(function.op.forward if hasattr(function, "op") else function, "__annotations__", {})}
     options = inspect.signature(kind).parameters
-    inputs = [p for name, p in inspect.signature(function).parameters.items() if p.default is p.empty]
+    every = [*inspect.signature(function).parameters.values()]
+    inputs = [p for p in every if p.default is p.empty] if kind._inputs is None else every[: kind._inputs]
     given, called = arguments([*options.values()], {"inplace": "bool", **types}), arguments(inputs, types)
     lines = [f"{name}: {types[name]}" for name in options if name != "inplace"]
     lines += [f"def __init__(self{', ' + given if given else ''}) -> None: ..."]
@@ -322,7 +323,7 @@ def stubs() -> Iterator[tuple[Path, str]]:
     for name in ("linalg", "fft", "special"):
         yield ROOT / f"autograd/{name}.pyi", namespace(getattr(autograd, name))
     yield ROOT / "nn/functional/__init__.pyi", nets()
-    for name in ("activations", "losses"):
+    for name in ("activations", "losses", "pooling"):
         yield ROOT / f"nn/{name}.pyi", modules_of_functions(importlib.import_module(f"nn.{name}"))
 
 

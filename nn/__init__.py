@@ -31,8 +31,11 @@ from .init import manual_seed as manual_seed
 from .layers import *
 from .losses import *
 from .module import *
+from .normalization import *
 from .optim import *
 from .optim.lr_scheduler import *
+from .padding import *
+from .pooling import *
 from .saving import *
 from .summary import *
 from .tensorboard import *

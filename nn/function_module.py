@@ -19,18 +19,21 @@ _UFUNC = {"where", "dtype"}  # keywords of every ufunc, not options of a layer
 
 
 @functools.cache
-def _signature(function: Callable[..., Any], inplace: bool) -> inspect.Signature:
-    given = inspect.signature(function).parameters.values()
-    options = [p for p in given if p.default is not p.empty and p.name not in _UFUNC]
+def _signature(function: Callable[..., Any], inplace: bool, inputs: int | None) -> inspect.Signature:
+    given = list(inspect.signature(function).parameters.values())
+    if inputs is None:
+        options = [p for p in given if p.default is not p.empty and p.name not in _UFUNC]
+    else:
+        options = given[inputs:]
     if inplace:
         options.append(inspect.Parameter("inplace", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False))
     return inspect.Signature(options)
 
 
 @functools.cache
-def _options(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of the arguments that have defaults."""
-    return tuple(_signature(function, False).parameters)
+def _options(function: Callable[..., Any], inputs: int | None) -> tuple[str, ...]:
+    """The names of the arguments that are attributes of the module."""
+    return tuple(_signature(function, False, inputs).parameters)
 
 
 class _Signature:
@@ -42,14 +45,14 @@ class _Signature:
     def __get__(self, module: Any, kind: type[FunctionModule]) -> inspect.Signature:
         if module is not None or kind.__init__ is not FunctionModule.__init__:
             raise AttributeError("__signature__")
-        return _signature(kind._function, kind._inplace)
+        return _signature(kind._function, kind._inplace, kind._inputs)
 
 
 class _Names:
     """The names of a class's options, kept in the class once they are known."""
 
     def __get__(self, module: Any, kind: type[FunctionModule]) -> tuple[str, ...]:
-        kind._names = names = _options(kind._function)
+        kind._names = names = _options(kind._function, kind._inputs)
         return names
 
 
@@ -57,19 +60,24 @@ class FunctionModule(Module):
     """Base of modules that call one function: `class ELU(FunctionModule, function=F.elu)` is a complete definition.
 
     The function's arguments with defaults become arguments of the class and attributes of the module; a call passes
-    the others.  Signature, docstring and repr come from the function.  With `inplace=True` the class accepts PyTorch's
-    argument of that name, which has no effect here: a recorded value never changes.
+    the others.  With `inputs=1` a call passes the first, and all others are the class's.  Signature, docstring and repr
+    come from the function.  With `inplace=True` the class accepts PyTorch's argument of that name, which has no effect
+    here: a recorded value never changes.
     """
 
     _function: Callable[..., Any]
     _inplace = False
+    _inputs: int | None = None
     _names: Any = _Names()
     __signature__ = _Signature()
 
-    def __init_subclass__(cls, function: Callable[..., Any] | None = None, inplace: bool = False) -> None:
+    def __init_subclass__(
+        cls, function: Callable[..., Any] | None = None, inplace: bool = False, inputs: int | None = None
+    ) -> None:
         super().__init_subclass__()
         if function is not None:
-            cls._function, cls._inplace, cls._names = staticmethod(function), inplace, _Names()
+            cls._function, cls._names = staticmethod(function), _Names()
+            cls._inplace, cls._inputs = inplace, inputs
             summary = cls.__doc__ or (inspect.getdoc(function) or "").partition("\n")[0]
             cls.__doc__ = f"{summary}\n\nA module that calls `nn.functional.{function.__name__}`."
 
@@ -78,13 +86,13 @@ class FunctionModule(Module):
 
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The attributes, from the arguments of the class."""
-        signature = _signature(self._function, self._inplace)
+        signature = _signature(self._function, self._inplace, self._inputs)
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{type(self).__name__}{signature}: {error}") from None
         bound.apply_defaults()
-        return {name: bound.arguments[name] for name in _options(self._function)}
+        return {name: bound.arguments[name] for name in _options(self._function, self._inputs)}
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
         if named or self._names:
@@ -94,9 +102,9 @@ class FunctionModule(Module):
     def describe(self) -> str:
         """The arguments that differ from their defaults; for an array, its shape."""
         changed = []
-        for name in _options(self._function):
-            value, usual = getattr(self, name), _signature(self._function, False).parameters[name].default
-            if np.ndim(value):
+        for name in _options(self._function, self._inputs):
+            value, usual = getattr(self, name), _signature(self._function, False, self._inputs).parameters[name].default
+            if np.ndim(value) and not isinstance(value, tuple | list):
                 changed.append(f"{name}: {'x'.join(map(str, np.shape(value)))}")
             elif value != usual:
                 changed.append(f"{name}={value!r}")

@@ -1,9 +1,8 @@
-"""Layers: dense, embedding, dropout, normalisation, and the activation that learns."""
+"""Layers: dense, embedding, dropout, and the activation that learns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from . import init
 from .module import Module, Parameter
 
 __all__ = [
-    "BatchNorm1d", "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear", "PReLU", "RMSNorm",
+    "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "Linear", "PReLU",
 ]  # fmt: skip
 
 
@@ -212,114 +211,3 @@ class Embedding(Module):
 
     def describe(self) -> str:
         return f"{self.num_embeddings} rows of {self.embedding_dim}"
-
-
-class BatchNorm1d(Module):
-    """Standardise each of `num_features` channels over the batch, then scale and shift it by learned numbers.
-
-    x is (n, channels) or (n, channels, length).  Training uses the batch's mean and variance and keeps running averages
-    of them for eval(); `momentum` is the weight of a new batch, or None for the plain average of all batches.
-    Ioffe and Szegedy 2015.
-    """
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        dtype: Any = np.float32,
-    ) -> None:
-        whole_numbers(self, num_features=num_features)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
-        self.running_mean: Tensor | None = None
-        self.running_var: Tensor | None = None
-        self.num_batches_tracked: Tensor | None = None
-        if track_running_stats:
-            self.register_buffer("running_mean", np.zeros(num_features, dtype))
-            self.register_buffer("running_var", np.ones(num_features, dtype))
-            self.register_buffer("num_batches_tracked", np.zeros((), np.int64))
-
-    def forward(self, x: Any) -> Tensor:
-        if np.ndim(x) not in (2, 3) or np.shape(x)[1] != self.num_features:
-            raise ValueError(
-                f"BatchNorm1d({self.describe()}) needs inputs of shape (n, {self.num_features}) or "
-                f"(n, {self.num_features}, length); got {np.shape(x)}"
-            )
-        share: Any = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.assign(self.num_batches_tracked.data + 1)
-            if self.momentum is None:
-                share = (1 / self.num_batches_tracked.data).astype(x.dtype)  # an array, so that it can be compiled
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            share,
-            self.eps,
-        )
-
-    def flops(self, shape: tuple[int, ...]) -> int:
-        return 5 * math.prod(shape)
-
-    def describe(self) -> str:
-        return f"{self.num_features}"
-
-
-class LayerNorm(Module):
-    """Standardise each sample over its last axes, then scale and shift it by learned numbers; Ba et al. 2016."""
-
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        *,
-        dtype: Any = np.float32,
-    ) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
-
-    def forward(self, x: Any) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
-
-    def flops(self, shape: tuple[int, ...]) -> int:
-        return 5 * math.prod(shape)
-
-    def describe(self) -> str:
-        return "x".join(map(str, self.normalized_shape))
-
-
-class RMSNorm(Module):
-    """Divide each sample by its root mean square, then scale it by learned numbers; Zhang and Sennrich 2019."""
-
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float | None = None,
-        elementwise_affine: bool = True,
-        *,
-        dtype: Any = np.float32,
-    ) -> None:
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.eps = eps
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-
-    def forward(self, x: Any) -> Tensor:
-        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
-
-    def flops(self, shape: tuple[int, ...]) -> int:
-        return 5 * math.prod(shape)
-
-    def describe(self) -> str:
-        return "x".join(map(str, self.normalized_shape))

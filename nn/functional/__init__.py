@@ -6,6 +6,7 @@ from .convolution import *
 from .dense import *
 from .entropy import *
 from .losses import *
+from .normalization import *
 from .padding import *
 from .pooling import *
 
@@ -17,6 +18,7 @@ __all__ = sorted(
         *dense.__all__,
         *entropy.__all__,
         *losses.__all__,
+        *normalization.__all__,
         *padding.__all__,
         *pooling.__all__,
     ]
