@@ -36,7 +36,9 @@ from .optim import *
 from .optim.lr_scheduler import *
 from .padding import *
 from .pooling import *
+from .recurrent import *
 from .saving import *
+from .sequences import *
 from .summary import *
 from .tensorboard import *
 from .training import *
