@@ -16,6 +16,7 @@ from . import functional as functional
 from . import init as init
 from . import optim as optim
 from .activations import *
+from .attention import *
 from .callbacks import *
 from .checkpoint import *
 from .containers import *
@@ -42,6 +43,7 @@ from .sequences import *
 from .summary import *
 from .tensorboard import *
 from .training import *
+from .transformer import *
 
 _MODULES = {"functional", "init", "optim"}
 __all__ = sorted(

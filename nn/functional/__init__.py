@@ -2,6 +2,7 @@
 
 from .activations import *
 from .adaptive import *
+from .attention import *
 from .convolution import *
 from .dense import *
 from .entropy import *
@@ -14,6 +15,7 @@ __all__ = sorted(
     [
         *activations.__all__,
         *adaptive.__all__,
+        *attention.__all__,
         *convolution.__all__,
         *dense.__all__,
         *entropy.__all__,

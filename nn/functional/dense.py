@@ -15,19 +15,25 @@ __all__ = ["bilinear", "dropout", "embedding", "linear"]
 
 
 def _linear(x: Any, weight: Any, bias: Any) -> Any:
-    y = np.dot(x, weight.T) if x.ndim == 2 else x @ weight.T  # for two matrices, dot takes 0.3 us less
+    y = _times(x, weight.T)
     y += bias  # in place on an array; on a Tensor `+=` makes a new one
     return y
 
 
+def _times(x: Any, matrix: Any) -> Any:
+    """x @ matrix as one product of two matrices: two to four times as fast as one for each layer of x."""
+    if x.ndim == 2:
+        return np.dot(x, matrix)  # 0.3 us less than @
+    return x @ matrix if x.ndim < 2 else np.reshape(_rows(x) @ matrix, (*x.shape[:-1], matrix.shape[1]))
+
+
 def _rows(a: Any) -> Any:
-    """All samples as rows of one matrix; a -1 in the shape would not do where there are none."""
     return np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
 def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:
     """`g @ weight`"""
-    return np.dot(g, weight) if g.ndim == 2 else g @ weight
+    return _times(g, weight)
 
 
 def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
@@ -39,7 +45,7 @@ def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
 
 def _bias_rule(g: Any, *_: Any) -> Any:
     """`g`, summed over the samples, here or by backward()."""
-    return sum_of_rows(g) if g.ndim == 2 else g
+    return sum_of_rows(_rows(g)) if g.ndim > 1 else g
 
 
 _fused_linear = differentiable(_linear, _input_rule, _weight_rule, _bias_rule, name="linear")
@@ -51,7 +57,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(np.array([1.0, 2.0]), np.array([[1.0, 1.0]]), np.array([0.5]))
     array([3.5])
     """
-    return x @ weight.T if bias is None else _fused_linear(x, weight, bias)
+    return _times(x, weight.T) if bias is None else _fused_linear(x, weight, bias)
 
 
 def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:

@@ -255,7 +255,7 @@ def _back(cell: Cell, reverse: bool, counts: Counts, g: Any, out: Any, *arrays: 
 
 
 def _rule(g: Any, out: Any, *inputs: Any, cell: Cell, reverse: bool, counts: Counts) -> Callable[[int], Any]:
-    """All gradients at once: on arrays by `Cell.back`, on Tensors by ops."""
+    """`back through all steps`, for all inputs at once: on arrays by `Cell.back`, on Tensors by ops."""
     if any(isinstance(x, Tensor) for x in (g, out, *inputs)):
         _, pull = vjp(lambda *own: _composed(cell, reverse, counts, *own), *inputs)
         found = pull(g)
