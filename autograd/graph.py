@@ -16,6 +16,7 @@ import numpy as np
 
 from .errors import GraphError, explain_rule, refuse
 from .ownership import is_ours
+from .parts import Part
 
 # Every node, and every change of a leaf, takes the next number, so "newer" is "larger" throughout.
 next_number = itertools.count(1).__next__
@@ -120,7 +121,7 @@ def walk(
         kept, edges, op, params = node.kept, node.edges, node.op, node.params
         if kept is None or edges is None:
             refuse("walked", op.name, error=GraphError)
-        if node.hooks:
+        if node.hooks or g.__class__ is Part:
             g = hooked(node, g)
         if lift is not None:
             kept = lift(node)
@@ -157,14 +158,15 @@ def walk(
             node.kept = node.edges = None
     if wanted is not None:
         pending = {node: g for node, g in pending.items() if node in ends}
-    for node in pending:
-        if node.hooks:
-            pending[node] = hooked(node, pending[node])
+    for node, g in pending.items():
+        if node.hooks or g.__class__ is Part:
+            pending[node] = hooked(node, g)
     return pending
 
 
 def hooked(node: Any, gradient: Any) -> Any:
-    """The gradient of a node or leaf after its hooks have run."""
-    for hook in tuple(node.hooks):
+    """The gradient of a node or leaf as an array, after its hooks have run."""
+    gradient = gradient.whole() if gradient.__class__ is Part else gradient
+    for hook in tuple(node.hooks or ()):
         gradient = hook(gradient)
     return gradient

@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from ..numpy_calls import NUMPY
 from ..op import differentiable
+from ..parts import Part
 from ..registry import Operation
 from ..tensor import Tensor
 from .register import CASES, Case, composite, methods
@@ -50,9 +51,16 @@ def _item(x, index):
     return getitem(x, index=own(index))
 
 
+def _item_rule(g, _y, _x, *, index):
+    """`g` at the index, and zeros elsewhere"""
+    if g.__class__ is np.ndarray and g.dtype is _x.dtype and _is_basic(index):
+        return Part(g, _x.shape, index)
+    return scatter(g, shape=_x.shape, index=index)
+
+
 getitem: Operation = differentiable(
     lambda x, index: x[index],
-    lambda g, _y, _x, *, index: scatter(g, shape=_x.shape, index=index),
+    _item_rule,
     methods=methods(__getitem__=_item),
     name="getitem",
     view=True,

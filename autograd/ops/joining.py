@@ -186,9 +186,12 @@ hsplit = composite(
 vsplit = composite(lambda ary, indices_or_sections: _split(ary, indices_or_sections, 0), np.vsplit)
 dsplit = composite(lambda ary, indices_or_sections: _split(ary, indices_or_sections, 2), np.dsplit)
 if hasattr(np, "unstack"):  # NumPy 2.1
-    unstack = composite(
-        lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)[i] for i in range(x.shape[axis])), np.unstack
-    )
+
+    def _unstack(x, /, *, axis: int = 0):
+        layers = np.moveaxis(x, axis, 0)
+        return tuple(layers[i] for i in range(len(layers)))
+
+    unstack = composite(_unstack, np.unstack)
 
 # ---- padding
 
