@@ -26,10 +26,12 @@ class Part(np.lib.mixins.NDArrayOperatorsMixin):
         return whole
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        if out is not None and out[0].__class__ is Part:
+            out = None  # `part += x` binds the sum
         if ufunc is np.add and method == "__call__" and not options:
             total, part = inputs if inputs[1].__class__ is Part else inputs[::-1]
             total = total.whole() if total.__class__ is Part else total if out else np.array(total)
-            if total.shape == part.shape and (out is None or out[0] is total):
+            if (total.shape, total.dtype) == (part.shape, part.dtype) and (out is None or out[0] is total):
                 total[part.index] += part.gradient
                 return total
         arrays = [x.whole() if x.__class__ is Part else x for x in inputs]

@@ -53,7 +53,7 @@ def _item(x, index):
 
 def _item_rule(g, _y, _x, *, index):
     """`g` at the index, and zeros elsewhere"""
-    if g.__class__ is np.ndarray and g.dtype is _x.dtype and _is_basic(index):
+    if (type(g) is np.ndarray or isinstance(g, np.generic)) and g.dtype is _x.dtype and _is_basic(index):
         return Part(g, _x.shape, index)
     return scatter(g, shape=_x.shape, index=index)
 
