@@ -162,8 +162,9 @@ class MultiheadAttention(Module):
         return added[0] if len(added) == 1 else added[0] + added[1]
 
     def flops(self, shape: tuple[int, ...]) -> int:
-        rows = math.prod(shape[:-1])
-        return 2 * rows * (2 * self.embed_dim + self.kdim + self.vdim) * self.embed_dim
+        """Of the three products with weights, and of attention to as many keys as queries; not of `out_proj`."""
+        rows, keys = math.prod(shape[:-1]), shape[1 if self.batch_first and len(shape) > 2 else 0]
+        return 2 * rows * self.embed_dim * (self.embed_dim + self.kdim + self.vdim + 2 * keys)
 
     def describe(self) -> str:
         return f"{self.embed_dim}, {self.num_heads} heads"

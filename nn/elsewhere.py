@@ -10,18 +10,19 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _CPU = "leave it out: parameters are NumPy's arrays, in memory"
-_DENSE = "there are dense layers only; write forward() with NumPy's functions in a Module of your own"
-_AXES = ("Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "InstanceNorm")
-_OTHER_LAYERS = """
-    LSTM GRU RNN LSTMCell GRUCell RNNCell MultiheadAttention Transformer TransformerEncoder TransformerEncoderLayer
-    BatchNorm2d BatchNorm3d GroupNorm Dropout1d Dropout2d Dropout3d
+_OWN = "it is not here; write forward() with NumPy's functions in a Module of your own"
+_ABSENT = """
+    AdaptiveLogSoftmaxWithLoss CosineSimilarity CrossMapLRN2d EmbeddingBag FractionalMaxPool2d FractionalMaxPool3d
+    LPPool1d LPPool2d LPPool3d LocalResponseNorm MaxUnpool1d MaxUnpool2d MaxUnpool3d PairwiseDistance SyncBatchNorm
 """.split()
+_LAZY = "give the layer without Lazy its sizes, which this one would read from the first batch"
+_SIZED = [f"Lazy{kind}{n}d" for kind in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)]
 _FUNCTIONS = "relu sigmoid softmax log_softmax gelu dropout linear cross_entropy mse_loss one_hot".split()
 
 # Names tried on `nn`.
 NAMES = {
-    **{f"{kind}{n}d": _DENSE for kind in _AXES for n in (1, 2, 3)},
-    **dict.fromkeys(_OTHER_LAYERS, _DENSE),
+    **dict.fromkeys(_ABSENT, _OWN),
+    **dict.fromkeys(["LazyLinear", *_SIZED], _LAZY),
     **{name: f"use nn.functional.{name}" for name in _FUNCTIONS},
     **dict.fromkeys(("device", "cuda", "DataParallel", "parallel"), _CPU),
     "Dense": "use nn.Linear(in_features, out_features)",

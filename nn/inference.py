@@ -71,7 +71,7 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 class LayerCall(NamedTuple):
-    """A call of a module without inner modules."""
+    """A call of a module without inner modules, or with parameters of its own beside them."""
 
     name: str
     module: Module
@@ -86,7 +86,8 @@ def layer_calls(model: Module, *inputs: Any) -> list[LayerCall]:
     def note(name: str) -> Callable[[Module, tuple[Any, ...], Any], None]:
         return lambda module, inputs, output: calls.append(LayerCall(name, module, inputs, output))
 
-    layers = [(name, module) for name, module in model.named_modules() if not [*module.children()]]
+    own = {name.rpartition(".")[0] for name, _ in model.named_parameters()}
+    layers = [(name, module) for name, module in model.named_modules() if name in own or not [*module.children()]]
     handles = [module.register_forward_hook(note(name)) for name, module in layers]
     try:
         model(*inputs)

@@ -19,7 +19,7 @@ __all__ = ["Summary", "summary"]
 
 @dataclass
 class Layer:
-    """One call of a module without inner modules: its output's shape, parameters, operations and held bytes."""
+    """One call of a layer: the shape of its (first) output, its parameters, operations and held bytes."""
 
     name: str
     kind: str
@@ -111,16 +111,22 @@ def summary(model: Module, *inputs: Any) -> Summary:
     for name, module, given, output in calls:
         own = [p for p in module.parameters() if id(p) not in counted]
         counted.update(map(id, own))
-        shape, size = np.shape(output), sum(p.size for p in own)
-        held = _held(output, given, seen)
+        outputs = _parts(output)
+        shape, size = np.shape(outputs[0]) if outputs else (), sum(p.size for p in own)
+        held = _held(outputs, given, seen)
         found.append(Layer(name, type(module).__name__, shape, size, module.flops(shape), held))
     return found
 
 
-def _held(output: Any, inputs: tuple[Any, ...], seen: set[int]) -> int:
-    """The bytes of the arrays, not counted before, that the nodes between the inputs and the output keep."""
+def _parts(output: Any) -> list[Any]:
+    """The arrays of what a layer returned, which may be a tuple of tuples."""
+    return [x for part in output for x in _parts(part)] if isinstance(output, tuple | list) else [output]
+
+
+def _held(outputs: list[Any], inputs: tuple[Any, ...], seen: set[int]) -> int:
+    """The bytes of the arrays, not counted before, that the nodes between the inputs and the outputs keep."""
     stops = {id(x.node) for x in inputs if isinstance(x, Tensor)}
-    waiting = [output.node] if isinstance(output, Tensor) else []
+    waiting = [output.node for output in outputs if isinstance(output, Tensor)]
     total, visited = 0, set[int]()
     while waiting:
         node = waiting.pop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def _times(x: Any, matrix: Any) -> Any:
 
 
 def _rows(a: Any) -> Any:
-    return np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+    return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
 
 
 def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:

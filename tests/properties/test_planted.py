@@ -140,6 +140,11 @@ def check_walk():
     noted = autograd.differentiable(lambda a: a * 1.0, lambda g, _z, _a: note(g * 1.0, fresh), name="noted")
     assert grads((noted(x) + noted(x)).sum(), x) == [[2, 2]]
     assert id(x.grad.data) == fresh[0]  # the second gradient was added to the first, which has no other owner
+    kinds = []
+    typed = autograd.differentiable(lambda a: a * 1.0, lambda g, _z, _a: kinds.append(type(g)) or g, name="typed")
+    assert grads(typed(x)[0], x) == [[1, 0]] and grads(x[1], x) == [[0, 1]]  # parts of an array become whole
+    _, pull = autograd.vjp(lambda t: t[1], np.ones(2))
+    assert {*kinds, type(x.grad.data), type(pull(np.ones(())))} == {np.ndarray}
     a = leaf(1.0)
     long = a
     for _ in range(3000):
@@ -237,7 +242,7 @@ def test_an_error_in_the_walk_is_noticed(mutant, monkeypatch):
 
 
 def forget_ops():
-    for name in ("counted", "bad", "noted"):
+    for name in ("counted", "bad", "noted", "typed"):
         autograd.OPS.pop(name, None)
 
 
