@@ -218,6 +218,8 @@ def mean_of_windows(
     name: str, x: Any, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count_pad: bool, divisor: int | None
 ) -> Any:
     batch, windows, pads = _pool(name, x, kernel, stride, padding, 1, ceil_mode)
+    if divisor == 0:
+        raise ValueError(f"{name}: divisor_override is not 0; leave it out to divide by the size of a window")
     share = 1.0 / (divisor or _counts(windows, pads if count_pad else ((0, 0),) * len(pads)))
     if isinstance(share, np.ndarray):
         share = share.astype(batch.dtype)
