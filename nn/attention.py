@@ -125,7 +125,7 @@ class MultiheadAttention(Module):
         return [self._heads(F.linear(x, weight, bias)) for x, weight, bias in given]
 
     def _heads(self, x: Any) -> Any:
-        return np.swapaxes(np.reshape(x, (*np.shape(x)[:2], self.num_heads, -1)), 1, 2)
+        return np.swapaxes(np.reshape(x, (*np.shape(x)[:2], self.num_heads, self.embed_dim // self.num_heads)), 1, 2)
 
     def _attend(
         self, query: Any, key: Any, value: Any, padding: Any, need_weights: bool, attn_mask: Any, is_causal: bool

@@ -67,10 +67,11 @@ def along_axis(x: Any, matrix: Any, axis: int) -> Any:
 def _adaptive_max_pool(name: str, x: Any, output_size: Any, return_indices: bool) -> Any:
     outputs, parts = _adaptive(name, x, output_size)
     axes, shape = len(outputs), np.shape(x)
-    flat = np.reshape(x, (*shape[:-axes], -1))
-    places = outside(_largest, array_of(x), parts).reshape(*shape[:-axes], -1)
-    y = np.take_along_axis(flat, places, -1).reshape(*shape[:-axes], *outputs)
-    return (y, places.reshape(y.shape)) if return_indices else y
+    flat = np.reshape(x, (*shape[:-axes], math.prod(shape[-axes:])))
+    places = outside(_largest, array_of(x), parts)
+    rows = places.reshape(*shape[:-axes], math.prod(outputs))
+    y = np.take_along_axis(flat, rows, -1).reshape(places.shape)
+    return (y, places) if return_indices else y
 
 
 def _largest(x: Any, parts: list[list[slice]]) -> Any:
@@ -80,8 +81,8 @@ def _largest(x: Any, parts: list[list[slice]]) -> Any:
     found = np.empty((*x.shape[:-axes], *map(len, parts)), np.int64)
     for place in np.ndindex(*map(len, parts)):
         part = tuple(of_axis[i] for of_axis, i in zip(parts, place, strict=True))
-        cut = x[..., *part].reshape(*x.shape[:-axes], -1)
-        found[..., *place] = numbers[part].reshape(-1)[cut.argmax(-1)]
+        within = numbers[part].reshape(-1)
+        found[..., *place] = within[x[..., *part].reshape(*x.shape[:-axes], len(within)).argmax(-1)]
     return found
 
 

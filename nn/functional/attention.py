@@ -74,6 +74,9 @@ def attention_weights(
     if mask is None:
         return softmax(scores)
     plain = mask.data if isinstance(mask, Tensor) else np.asarray(mask)
+    fits = zip(np.shape(scores)[::-1], plain.shape[::-1], strict=False)
+    if plain.ndim > np.ndim(scores) or any(n not in (1, m) for m, n in fits):
+        raise ValueError(f"attention needs an attn_mask that broadcasts to {np.shape(scores)}; got {plain.shape}")
     seen = plain if plain.dtype == bool else plain != -np.inf
     if not seen.any(-1).all():
         raise ValueError("attention: the mask hides all keys from a query; let it see one, and ignore its result")

@@ -133,7 +133,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     shape = np.shape(x)
     if len(shape) < 2 or num_groups < 1 or shape[1] % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups do not divide the channels (axis 1) of shape {shape}")
-    parts = np.reshape(x, (shape[0], num_groups, -1))
+    parts = np.reshape(x, (shape[0], num_groups, math.prod(shape[1:]) // num_groups))
     return _by_channel(np.reshape(standardize(parts, axis=-1, eps=eps), shape), weight, bias)
 
 
@@ -157,6 +157,8 @@ def instance_norm(
     """
     axes = tuple(range(2, np.ndim(x)))
     if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ValueError("instance_norm with use_input_stats=False needs running_mean and running_var")
         return batch_norm(x, running_mean, running_var, weight, bias, eps=eps)
     if not axes or math.prod(np.shape(x)[2:]) < 2:
         raise ValueError(f"instance_norm needs more than one value per channel of a sample; got shape {np.shape(x)}")
@@ -170,6 +172,9 @@ def instance_norm(
 
 def _by_channel(y: Any, weight: Any, bias: Any) -> Any:
     column = (1, -1, *(1,) * (np.ndim(y) - 2))
+    for name, w in (("weight", weight), ("bias", bias)):
+        if w is not None and np.shape(w) != np.shape(y)[1:2]:
+            raise ValueError(f"{name} has a number for each channel, {np.shape(y)[1:2]}; got shape {np.shape(w)}")
     return _affine(y, *(w if w is None else np.reshape(w, column) for w in (weight, bias)))
 
 

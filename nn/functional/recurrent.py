@@ -174,7 +174,7 @@ class Way:
 
     def rows(self, a: Any) -> Any:
         """`a` with its blocks one after the other, as in the rows of the weights."""
-        return a.reshape(*a.shape[:2], -1)
+        return a.reshape(*a.shape[:2], a.shape[2] * a.shape[3])
 
     def add_sums(self, da: Any, g: Any, t: int, n: int) -> None:
         """Add the gradients that reach the sums themselves; samples that have ended get 0."""
@@ -210,7 +210,7 @@ def _split(cell: Cell, inputs: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, 
 
 
 def _sums_of_inputs(x: Any, weight: Any, bias: Any) -> Any:
-    return np.reshape(_product(np.reshape(x, (-1, x.shape[-1])), weight, bias), (*x.shape[:2], -1))
+    return np.reshape(_product(np.reshape(x, (-1, x.shape[-1])), weight, bias), (*x.shape[:2], weight.shape[0]))
 
 
 def _run(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> Any:
@@ -248,7 +248,7 @@ def _back(cell: Cell, reverse: bool, counts: Counts, g: Any, out: Any, *arrays: 
     found = [
         np.dot(da, weight_in).reshape(x.shape),
         np.dot(da.T, x.reshape(-1, x.shape[-1])),
-        np.dot(db.T, way.before[0].reshape(len(db), -1)),
+        np.dot(db.T, way.before[0].reshape(len(db), weight.shape[1])),
     ]
     biases = [] if bias is None else [da.sum(0), db.sum(0)]
     return [*found, *biases, *of_first]

@@ -178,3 +178,20 @@ def test_the_input_stays_as_it_was(name):
     gradients(name, layer, inputs)
     for x, y in zip(inputs, before, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+STEPS_FIRST = {"RNN", "LSTM", "GRU", "MultiheadAttention"}
+
+
+def test_an_empty_batch_gives_an_empty_result(name):
+    layer = KINDS[name].layer().eval()
+    first = name in STEPS_FIRST or name.startswith("Transformer")
+    if name.startswith("InstanceNorm"):
+        pytest.skip("needs values of a sample")
+    inputs = [Tensor(x[:, :0] if first or x.ndim == 3 and name == "LSTM" else x[:0], requires_grad=True) for x in KINDS[name].inputs()]
+    full = call(name, KINDS[name].layer().eval(), KINDS[name].inputs())
+    outputs = call(name, layer, inputs)
+    assert [y.ndim for y in outputs] == [y.ndim for y in full] and all(y.size == 0 for y in outputs)
+    sum(np.sum(y) for y in outputs).backward()
+    assert all(x.grad.shape == x.shape for x in inputs)
+    assert all(p.grad is None or not p.grad.data.any() for p in layer.parameters())
