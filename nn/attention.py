@@ -24,7 +24,8 @@ class MultiheadAttention(Module):
     A call returns the result (L, n, embed_dim) and the weights (n, L, S), averaged over the heads unless
     `average_attn_weights=False`, or None with `need_weights=False`.  With `batch_first` n is the first axis; without a
     batch it may be missing.  Masks say what is hidden, True for hidden, or are added: `key_padding_mask` (n, S) and
-    `attn_mask` (L, S) or (n * num_heads, L, S).  Vaswani et al. 2017.  Raises ValueError for shapes that do not fit.
+    `attn_mask` (L, S) or (n * num_heads, L, S); `is_causal` hides the keys behind the query's own place, unless there
+    is an `attn_mask`.  Vaswani et al. 2017.  Raises ValueError for shapes that do not fit.
 
     >>> attend = MultiheadAttention(8, num_heads=2, batch_first=True)
     >>> x = np.zeros((3, 5, 8), np.float32)
@@ -49,6 +50,8 @@ class MultiheadAttention(Module):
         whole_numbers(self, embed_dim=embed_dim, num_heads=num_heads)
         if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads do not divide embed_dim {embed_dim}")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout is a probability, from 0 to 1; got {dropout!r}")
         self.embed_dim, self.num_heads, self.dropout, self.batch_first = embed_dim, num_heads, dropout, batch_first
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
         self.generator = generator
@@ -83,7 +86,7 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         self._check(query, key, value)
         if np.ndim(query) == 2:
-            padding = None if key_padding_mask is None else key_padding_mask[None]
+            padding = None if key_padding_mask is None else np.reshape(key_padding_mask, (1, -1))
             y, weights = self._attend(query[None], key[None], value[None], padding, need_weights, attn_mask, is_causal)
         elif self.batch_first:
             y, weights = self._attend(query, key, value, key_padding_mask, need_weights, attn_mask, is_causal)
@@ -104,10 +107,11 @@ class MultiheadAttention(Module):
             {len(shape) for shape in shapes} not in ({2}, {3})
             or [shape[-1] for shape in shapes] != widths
             or shapes[1][:-1] != shapes[2][:-1]
+            or (len(shapes[0]) == 3 and shapes[0][1 - self.batch_first] != shapes[1][1 - self.batch_first])
         ):
             raise ValueError(
                 f"MultiheadAttention({self.describe()}) needs query, key and value with last axes "
-                f"{', '.join(map(str, widths))}, and as many keys as values; got {', '.join(map(str, shapes))}"
+                f"{', '.join(map(str, widths))}, one batch, and as many keys as values; got {', '.join(map(str, shapes))}"
             )
 
     def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:
@@ -130,9 +134,11 @@ class MultiheadAttention(Module):
     def _attend(
         self, query: Any, key: Any, value: Any, padding: Any, need_weights: bool, attn_mask: Any, is_causal: bool
     ) -> tuple[Any, Any]:
+        if is_causal and attn_mask is None:
+            attn_mask = ~np.tri(np.shape(query)[1], np.shape(key)[1], dtype=bool)
         mask = self._mask(padding, attn_mask, np.shape(query), np.shape(key))
         q, k, v = self._projected(query, key, value)
-        weights = attention_weights(q, k, v, mask, is_causal and mask is None, None)
+        weights = attention_weights(q, k, v, mask, False, None)
         dropped = F.dropout(weights, self.dropout, self.training, self.generator)
         joined = np.reshape(np.swapaxes(dropped @ v, 1, 2), np.shape(query))
         return self.out_proj(joined), weights if need_weights else None
@@ -140,6 +146,7 @@ class MultiheadAttention(Module):
     def _mask(self, padding: Any, attn_mask: Any, of_query: tuple[int, ...], of_key: tuple[int, ...]) -> Any:
         """Both masks as one: of booleans, True where a key may be seen, or numbers to add."""
         n, length, keys = of_query[0], of_query[1], of_key[1]
+        padding, attn_mask = (np.asarray(m) if isinstance(m, list | tuple) else m for m in (padding, attn_mask))
         masks = []
         if padding is not None:
             if np.shape(padding) != (n, keys):

@@ -12,17 +12,13 @@ from autograd import Tensor
 
 from . import functional as F
 from . import init
-from .functional.windows import pads_of
+from .functional.windows import pads_of, per_axis
 from .layers import whole_numbers
 from .module import Module, Parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 _MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
-
-
-def _tuple(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int | np.integer) else tuple(value)
 
 
 class _Convolution(Module):
@@ -45,33 +41,37 @@ class _Convolution(Module):
         generator: Any,
     ) -> None:
         whole_numbers(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        name = type(self).__name__
-        if min(in_channels, out_channels, groups, *_tuple(kernel_size, self.axes)) < 1:
-            raise ValueError(f"{name}: channels, kernel_size and groups are at least 1")
+        name, axes = type(self).__name__, self.axes
+        if min(in_channels, out_channels, groups) < 1:
+            raise ValueError(f"{name}: channels and groups are at least 1")
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups={groups} must divide both numbers of channels; got {in_channels} and {out_channels}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = _tuple(kernel_size, self.axes), _tuple(stride, self.axes)
-        self.padding: Any = padding if isinstance(padding, str) else _tuple(padding, self.axes)
-        self.dilation = _tuple(dilation, self.axes)
-        fan_in = shape[1] * math.prod(self.kernel_size)
-        bound = 1 / math.sqrt(fan_in)
-        # the weight lies in memory as the matrix (kernel * channels, out) that the product needs
-        moved = np.empty((*self.kernel_size, shape[1], shape[0]), dtype)
-        self.weight = Parameter(np.moveaxis(moved, (-1, -2), (0, 1)))
+        self.kernel_size = per_axis(name, kernel_size, axes, "kernel_size", 1)
+        self.stride = per_axis(name, stride, axes, "stride", 1)
+        self.dilation = per_axis(name, dilation, axes, "dilation", 1)
+        pads_of(name, padding, self.kernel_size, self.stride, self.dilation)
+        self.padding: Any = padding if isinstance(padding, str) else per_axis(name, padding, axes, "padding", 0)
+        bound = 1 / math.sqrt(shape[1] * math.prod(self.kernel_size))
+        self.weight = Parameter(np.empty((*shape, *self.kernel_size), dtype))
         init.uniform_(self.weight, -bound, bound, generator)
+        # it lies in memory as the matrix (kernel * channels, out) that the product needs
+        matrix = np.ascontiguousarray(np.moveaxis(self.weight.data, (0, 1), (-1, -2)))
+        self.weight.data = np.moveaxis(matrix, (-1, -2), (0, 1))
         self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound, generator)
 
-    def _call(self, function: Any, x: Any, *args: Any) -> Tensor:
+    def forward(self, x: Any, *args: Any) -> Tensor:
         try:
-            made: Tensor = function(x, self.weight, self.bias, *args)
-            return made
+            return self._convolve(x, *args)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{type(self).__name__}({self.describe()}): {error}") from error
+
+    def _convolve(self, x: Any, *args: Any) -> Tensor:
+        raise NotImplementedError
 
     def describe(self) -> str:
         words = [f"{self.in_channels} -> {self.out_channels}", "x".join(map(str, self.kernel_size))]
@@ -85,7 +85,7 @@ class _Convolution(Module):
         return ", ".join(words)
 
     def flops(self, shape: tuple[int, ...]) -> int:
-        each = 2 * math.prod(self.weight.shape[1:]) - 1 + (self.bias is not None)
+        each = 2 * self.in_channels // self.groups * math.prod(self.kernel_size) - 1 + (self.bias is not None)
         return math.prod(shape) * each
 
 
@@ -108,19 +108,20 @@ class _Conv(_Convolution):
         if padding_mode not in _MODES:
             raise ValueError(f"{type(self).__name__}: padding_mode is one of {', '.join(_MODES)}; got {padding_mode!r}")
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // (groups or 1), 0)
+        shape = (out_channels, in_channels // (groups or 1))
         self._begin(
             shape, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, generator
         )
 
-    def forward(self, x: Any) -> Tensor:
+    def _convolve(self, x: Any) -> Tensor:  # type: ignore[override]  # a call has no other arguments
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             pads = pads_of(type(self).__name__, padding, self.kernel_size, self.stride, self.dilation)
             x = F.pad(x, [n for pair in reversed(pads) for n in pair], _MODES[self.padding_mode])
             padding = 0
         function = getattr(F, f"conv{self.axes}d")
-        return self._call(function, x, self.stride, padding, self.dilation, self.groups)
+        made: Tensor = function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return made
 
     def describe(self) -> str:
         return super().describe() + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
@@ -145,25 +146,38 @@ class _ConvTranspose(_Convolution):
     ) -> None:
         if padding_mode != "zeros":
             raise ValueError(f"{type(self).__name__} pads with zeros only; got padding_mode={padding_mode!r}")
-        self.output_padding = _tuple(output_padding, self.axes)
+        self.output_padding = per_axis(type(self).__name__, output_padding, self.axes, "output_padding", 0)
+        if isinstance(padding, str):
+            raise ValueError(f"{type(self).__name__}: padding is whole numbers; got {padding!r}")
         shape = (in_channels, out_channels // (groups or 1))
         self._begin(
             shape, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, generator
         )
 
     def forward(self, x: Any, output_size: Sequence[int] | None = None) -> Tensor:
-        extra = self.output_padding
-        if output_size is not None:
-            wanted = tuple(output_size)[-self.axes :]
-            least = [
-                (n - 1) * s - 2 * p + d * (k - 1) + 1
-                for n, s, p, d, k in zip(
-                    np.shape(x)[-self.axes :], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
-                )
-            ]
-            extra = tuple(n - m for n, m in zip(wanted, least, strict=True))
+        return super().forward(x, output_size)
+
+    def _convolve(self, x: Any, output_size: Any) -> Tensor:  # type: ignore[override]
+        extra = self.output_padding if output_size is None else self._extra(np.shape(x)[-self.axes :], output_size)
         function = getattr(F, f"conv_transpose{self.axes}d")
-        return self._call(function, x, self.stride, self.padding, extra, self.groups, self.dilation)
+        made: Tensor = function(
+            x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )  # fmt: skip
+        return made
+
+    def _extra(self, sizes: tuple[int, ...], output_size: Sequence[int]) -> tuple[int, ...]:
+        """The output_padding with which inputs of these sizes give outputs of `output_size`."""
+        options = zip(sizes, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        least = tuple((n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in options)
+        most = tuple(n + max(s, d) - 1 for n, s, d in zip(least, self.stride, self.dilation, strict=True))
+        wanted = tuple(output_size)[-self.axes :]
+        if len(wanted) < self.axes or any(not a <= n <= b for a, n, b in zip(least, wanted, most, strict=True)):
+            raise ValueError(f"output_size {wanted} is not from {least} to {most}")
+        return tuple(n - a for n, a in zip(wanted, least, strict=True))
+
+    def flops(self, shape: tuple[int, ...]) -> int:
+        each = 2 * self.in_channels // self.groups * math.prod(self.kernel_size) / math.prod(self.stride)
+        return round(math.prod(shape) * (each - 1 + (self.bias is not None)))
 
 
 class Conv1d(_Conv):

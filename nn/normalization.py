@@ -36,6 +36,8 @@ class _ChannelNorm(Module):
         dtype: Any = np.float32,
     ) -> None:
         whole_numbers(self, num_features=num_features)
+        if num_features < 1:
+            raise ValueError(f"{type(self).__name__}: num_features is at least 1; got {num_features}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
         self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None

@@ -29,7 +29,10 @@ class _Pad(Module):
             raise ValueError(f"{type(self).__name__}: padding is one number or {2 * self.axes}; got {padding!r}")
 
     def forward(self, x: Any) -> Tensor:
-        made: Tensor = F.pad(x, self.padding, self.mode, self.value)
+        try:
+            made: Tensor = F.pad(x, self.padding, self.mode, self.value)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}({self.describe()}): {error}") from error
         return made
 
     def flops(self, shape: tuple[int, ...]) -> int:

@@ -74,24 +74,15 @@ class _Recurrent(Module):
         shape = (self.num_layers * (1 + self.bidirectional), np.shape(x)[1], self.hidden_size)
         if given is None:
             return [np.zeros(shape, x.dtype)] * self.cell.states
-        states = list(given) if self.cell.states > 1 else [given]
-        if len(states) != self.cell.states or any(np.shape(state) != shape for state in states):
-            got = ", ".join(str(np.shape(state)) for state in states)
-            raise ValueError(f"{type(self).__name__} needs first states of shape {shape}; got {got}")
-        return states
+        return _states(self, given, shape, "first states")
 
     def forward(self, x: Any, state: Any = None) -> Any:
         """The last layer's h at every step, and the last states of all layers (layers * directions, n, hidden_size)."""
+        self._check(x)
         if isinstance(x, PackedSequence):
             own = None if state is None else _each(state, lambda s: s[:, x.sorted_indices])
             y, last = self._through(unpacked(x), own, x.batch_sizes)
             return packed_like(y, x), _each(last, lambda s: s[:, x.unsorted_indices])
-        if np.ndim(x) not in (2, 3) or np.shape(x)[-1] != self.input_size:
-            order = "(n, T, {})" if self.batch_first else "(T, n, {})"
-            raise ValueError(
-                f"{type(self).__name__}({self.describe()}) needs inputs of shape {order.format(self.input_size)} or "
-                f"(T, {self.input_size}); got {np.shape(x)}"
-            )
         if np.ndim(x) == 2:  # one sequence
             y, last = self._through(x[:, None], None if state is None else _each(state, lambda s: s[:, None]), None)
             return y[:, 0], _each(last, lambda s: s[:, 0])
@@ -99,6 +90,17 @@ class _Recurrent(Module):
             y, last = self._through(np.swapaxes(x, 0, 1), state, None)
             return np.swapaxes(y, 0, 1), last
         return self._through(x, state, None)
+
+    def _check(self, x: Any) -> None:
+        """Raise ValueError for a shape that does not fit."""
+        packed = isinstance(x, PackedSequence)
+        shape = np.shape(x.data if packed else x)
+        if len(shape) not in ((2,) if packed else (2, 3)) or shape[-1] != self.input_size:
+            order = "(n, T, {0})" if self.batch_first else "(T, n, {0})"
+            wanted = ("packed (steps, {0})" if packed else f"{order} or (T, {{0}})").format(self.input_size)
+            raise ValueError(f"{type(self).__name__}({self.describe()}) needs inputs of shape {wanted}; got {shape}")
+        if shape[1 if self.batch_first and len(shape) == 3 else 0] < 1:
+            raise ValueError(f"{type(self).__name__}({self.describe()}) needs at least one step; got shape {shape}")
 
     def _through(self, x: Any, state: Any, counts: Any) -> tuple[Any, Any]:
         first = self._first(state, x)
@@ -126,10 +128,22 @@ class _Recurrent(Module):
     def describe(self) -> str:
         words = [f"{self.input_size} -> {self.hidden_size}"]
         words += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
+        words += [self.nonlinearity] if getattr(self, "nonlinearity", "tanh") != "tanh" else []
         words += [name for name in ("batch_first", "bidirectional") if getattr(self, name)]
         words += [f"dropout={self.dropout}"] if self.dropout else []
         words += [] if self.bias else ["bias=False"]
         return ", ".join(words)
+
+
+def _states(module: Any, given: Any, shape: tuple[int, ...], what: str) -> list[Any]:
+    """The states that a call was given, one for each that the cell has; ValueError for others."""
+    pair = module.cell.states > 1
+    states = [*given] if isinstance(given, tuple | list) and pair else [given]
+    if len(states) != module.cell.states or any(np.shape(state) != shape for state in states):
+        got = " and ".join(str(np.shape(state)) for state in states)
+        needed = f"(h, c), each of shape {shape}" if pair else f"of shape {shape}"
+        raise ValueError(f"{type(module).__name__}({module.describe()}) needs {what} {needed}; got {got}")
+    return states
 
 
 def _last(counts: Any, steps: int) -> Any:
@@ -258,6 +272,8 @@ class _SingleCell(Module):
 
     def _begin(self, input_size: int, hidden_size: int, bias: bool, dtype: Any, generator: Any) -> None:
         whole_numbers(self, input_size=input_size, hidden_size=hidden_size)
+        if hidden_size < 1 or input_size < 0:
+            raise ValueError(f"{type(self).__name__}: hidden_size is at least 1; got {hidden_size}")
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         _weights(self, "", self.cell.gates * hidden_size, input_size, hidden_size, bias, dtype, generator)
 
@@ -268,10 +284,7 @@ class _SingleCell(Module):
                 f"{np.shape(x)}"
             )
         shape = (*np.shape(x)[:-1], self.hidden_size)
-        if state is None:
-            state = [np.zeros(shape, x.dtype)] * self.cell.states
-        elif self.cell.states == 1:
-            state = [state]
+        state = [np.zeros(shape, x.dtype)] * self.cell.states if state is None else _states(self, state, shape, "a state")
         bias_ih, bias_hh = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
         a = F.linear(x, self.weight_ih, bias_ih)
         if np.ndim(x) == 1:
@@ -282,7 +295,8 @@ class _SingleCell(Module):
         return made if len(made) > 1 else made[0]
 
     def describe(self) -> str:
-        return f"{self.input_size} -> {self.hidden_size}{'' if self.bias else ', bias=False'}"
+        relu = ", relu" if getattr(self, "nonlinearity", "tanh") == "relu" else ""
+        return f"{self.input_size} -> {self.hidden_size}{relu}{'' if self.bias else ', bias=False'}"
 
 
 class RNNCell(_SingleCell):

@@ -26,12 +26,18 @@ class PackedSequence(NamedTuple):
 def pad_sequence(sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0) -> Any:
     """Join sequences (length_i, ...) to one array (T, n, ...), or (n, T, ...) with `batch_first`.
 
-    Shorter ones end with `padding_value`.
+    Shorter ones end with `padding_value`.  Raises ValueError for shapes that do not fit.
 
     >>> pad_sequence([np.array([1.0, 2.0]), np.array([3.0])], batch_first=True)
     array([[1., 2.],
            [3., 0.]])
     """
+    shapes = {np.shape(x)[1:] for x in sequences}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"pad_sequence needs at least one sequence, and equal shapes behind the first axis; got "
+            f"{', '.join(map(str, sorted(shapes))) or 'none'}"
+        )
     longest = max(len(x) for x in sequences)
     padded = [
         np.pad(x, [(0, longest - len(x)), *((0, 0),) * (np.ndim(x) - 1)], constant_values=padding_value)
@@ -52,6 +58,8 @@ def pack_padded_sequence(
     >>> packed.data, packed.batch_sizes
     (array([1., 3., 2.]), (2, 1))
     """
+    if np.ndim(input) < 2:
+        raise ValueError(f"pack_padded_sequence needs an array (T, n, ...); got {np.shape(input)}")
     x = np.swapaxes(input, 0, 1) if batch_first else input
     counts = np.asarray(lengths)
     if counts.shape != np.shape(x)[1:2] or counts.dtype.kind not in "iu":

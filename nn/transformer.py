@@ -14,7 +14,7 @@ from . import functional as F
 from . import init
 from .attention import MultiheadAttention
 from .containers import ModuleList
-from .layers import Dropout, Linear
+from .layers import Dropout, Linear, whole_numbers
 from .module import Module
 from .normalization import LayerNorm
 
@@ -176,6 +176,9 @@ class _Layers(Module):
     """Copies of a layer, one after the other, and a norm after the last."""
 
     def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        whole_numbers(self, num_layers=num_layers)
+        if num_layers < 1:
+            raise ValueError(f"{type(self).__name__}: num_layers is at least 1; got {num_layers}")
         self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
         self.num_layers, self.norm = num_layers, norm
 
@@ -257,10 +260,14 @@ class Transformer(Module):
         src_key_padding_mask: Any = None,
         tgt_key_padding_mask: Any = None,
         memory_key_padding_mask: Any = None,
+        src_is_causal: bool = False,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
     ) -> Tensor:
-        memory = self.encoder(src, src_mask, src_key_padding_mask)
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         made: Tensor = self.decoder(
-            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask
+            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal, memory_is_causal=memory_is_causal,
         )  # fmt: skip
         return made
 

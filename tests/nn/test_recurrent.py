@@ -102,12 +102,12 @@ def test_dropout_is_between_layers_and_off_in_eval():
 
 
 def test_shown_are_the_options_that_were_chosen():
-    assert repr(nn.LSTM(3, 4)) == "LSTM(3 -> 4)"
+    assert repr(nn.LSTM(3, 4)) == "LSTM(3 -> 4): 144 parameters"
     layer = nn.RNN(3, 4, 2, "relu", batch_first=True, bidirectional=True, dropout=0.1, bias=False)
     shown = repr(layer)
     for word in ("num_layers=2", "relu", "batch_first", "bidirectional", "dropout=0.1", "bias=False"):
         assert word in shown
-    assert repr(nn.RNNCell(3, 4, nonlinearity="relu")) == "RNNCell(3 -> 4, relu)"
+    assert nn.RNNCell(3, 4, nonlinearity="relu").describe() == "3 -> 4, relu"
 
 
 S = np.zeros((1, 3, 2))
