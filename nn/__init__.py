@@ -24,6 +24,7 @@ from .convolution import *
 from .data import *
 from .drawing import Film as Film
 from .drawing import draw as draw
+from .dropping import *
 from .elsewhere import NAMES as _NAMES
 from .function_module import *
 from .history import *
@@ -38,6 +39,7 @@ from .optim.lr_scheduler import *
 from .padding import *
 from .pooling import *
 from .recurrent import *
+from .resampling import *
 from .saving import *
 from .sequences import *
 from .summary import *

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor
+
 from . import functional as F
 from .function_module import FunctionModule
 
 __all__ = [
-    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardtanh", "LeakyReLU", "LogSoftmax", "Mish", "ReLU", "SiLU", "Sigmoid",
-    "Softmax", "Softplus", "Tanh",
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
+    "LogSigmoid", "LogSoftmax", "Mish", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin",
+    "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
 
@@ -54,3 +61,45 @@ class LogSoftmax(FunctionModule, function=F.log_softmax): ...
 
 
 class GLU(FunctionModule, function=F.glu): ...
+
+
+class ReLU6(FunctionModule, function=F.relu6, inplace=True): ...
+
+
+class Hardsigmoid(FunctionModule, function=F.hardsigmoid, inplace=True): ...
+
+
+class Hardswish(FunctionModule, function=F.hardswish, inplace=True): ...
+
+
+class Hardshrink(FunctionModule, function=F.hardshrink): ...
+
+
+class Softshrink(FunctionModule, function=F.softshrink): ...
+
+
+class Tanhshrink(FunctionModule, function=F.tanhshrink): ...
+
+
+class Threshold(FunctionModule, function=F.threshold, inplace=True, inputs=1): ...
+
+
+class LogSigmoid(FunctionModule, function=F.logsigmoid): ...
+
+
+class Softsign(FunctionModule, function=F.softsign): ...
+
+
+class Softmin(FunctionModule, function=F.softmin): ...
+
+
+class Softmax2d(FunctionModule, function=F.softmax):
+    """The softmax over the channels at every place: x is (n, channels, height, width) or (channels, height, width)."""
+
+    def __init__(self) -> None:
+        super().__init__(dim=-3)
+
+    def forward(self, *inputs: Any, **named: Any) -> Tensor:
+        if np.ndim(inputs[0]) not in (3, 4):
+            raise ValueError(f"Softmax2d needs inputs of shape (n, channels, height, width); got {np.shape(inputs[0])}")
+        return super().forward(*inputs, **named)

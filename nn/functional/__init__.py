@@ -5,11 +5,16 @@ from .adaptive import *
 from .attention import *
 from .convolution import *
 from .dense import *
+from .dropping import *
 from .entropy import *
+from .grids import *
 from .losses import *
 from .normalization import *
 from .padding import *
+from .piecewise import *
 from .pooling import *
+from .resampling import *
+from .unfolding import *
 
 __all__ = sorted(
     [
@@ -18,11 +23,16 @@ __all__ = sorted(
         *attention.__all__,
         *convolution.__all__,
         *dense.__all__,
+        *dropping.__all__,
         *entropy.__all__,
+        *grids.__all__,
         *losses.__all__,
         *normalization.__all__,
         *padding.__all__,
+        *piecewise.__all__,
         *pooling.__all__,
+        *resampling.__all__,
+        *unfolding.__all__,
     ]
 )
 

@@ -104,11 +104,16 @@ def dropout(x: Any, p: float = 0.5, training: bool = True, generator: np.random.
     >>> dropout(np.ones(3), p=0.5, training=False)
     array([1., 1., 1.])
     """
+    return drop("dropout", x, np.shape(x), p, training, generator)
+
+
+def drop(name: str, x: Any, shape: tuple[int, ...], p: float, training: bool, generator: Any) -> Any:
+    """`dropout`, with a draw for each element of an array of `shape`, which broadcasts to that of x."""
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p!r}")
+        raise ValueError(f"{name}: p is a probability, from 0 to 1; got {p!r}")
     if not training or p == 0:
         return x
-    kept = outside(default_generator(generator).random, np.shape(x), np.float32) >= p
+    kept = outside(default_generator(generator).random, shape, np.float32) >= p
     return np.where(kept, x * (1 / (1 - p) if p < 1 else 1.0), 0.0)
 
 

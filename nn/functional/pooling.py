@@ -17,7 +17,7 @@ from .windows import Pads, Windows, pads_of, per_axis
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
 
-def _taps(x: Any, windows: Windows) -> Iterator[Any]:
+def parts_under(x: Any, windows: Windows) -> Iterator[Any]:
     """For each place in the kernel, the part (n, channels, *outputs) of the padded x that lies under it."""
     for tap in np.ndindex(*windows.kernel):
         starts = [t * d for t, d in zip(tap, windows.dilation, strict=True)]
@@ -25,22 +25,22 @@ def _taps(x: Any, windows: Windows) -> Iterator[Any]:
         yield x[:, :, *(slice(a, a + s * (n - 1) + 1, s) for a, s, n in ends)]
 
 
-def _padded(x: Any, windows: Windows, fill: Any) -> Any:
+def padded(x: Any, windows: Windows, fill: Any) -> Any:
     if not any(map(any, windows.padding)):
         return x
     sizes = [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)]
-    made = _like(x, sizes)
+    made = sized_like(x, sizes)
     made[...] = fill
     made[:, :, *(slice(a, a + n) for n, (a, _) in zip(windows.sizes, windows.padding, strict=True))] = x
     return made
 
 
-def _like(x: Any, sizes: Sequence[int], dtype: Any = None) -> Any:
+def sized_like(x: Any, sizes: Sequence[int], dtype: Any = None) -> Any:
     """An array of other sizes whose axes have the order in memory that those of x have."""
     return np.empty_like(x, dtype, shape=(*x.shape[:2], *sizes))
 
 
-def _unpadded(x: Any, windows: Windows) -> Any:
+def unpadded(x: Any, windows: Windows) -> Any:
     return x[:, :, *(slice(a, a + n) for n, (a, _) in zip(windows.sizes, windows.padding, strict=True))]
 
 
@@ -48,7 +48,7 @@ def _unpadded(x: Any, windows: Windows) -> Any:
 
 
 def _sum(x: Any, windows: Windows) -> Any:
-    taps = _taps(_padded(x, windows, 0), windows)
+    taps = parts_under(padded(x, windows, 0), windows)
     total = next(taps).copy("K")
     for part in taps:
         total += part
@@ -56,11 +56,11 @@ def _sum(x: Any, windows: Windows) -> Any:
 
 
 def _spread(g: Any, windows: Windows) -> Any:
-    x = _like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
+    x = sized_like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
     x[...] = 0
-    for part in _taps(x, windows):
+    for part in parts_under(x, windows):
         part += g
-    return _unpadded(x, windows)
+    return unpadded(x, windows)
 
 
 window_sum: Any = differentiable(
@@ -78,7 +78,7 @@ window_spread: Any = differentiable(
 
 
 def _maximum(x: Any, windows: Windows) -> Any:
-    taps = _taps(_padded(x, windows, _lowest(x.dtype)), windows)
+    taps = parts_under(padded(x, windows, _lowest(x.dtype)), windows)
     largest = next(taps).copy("K")
     for part in taps:
         np.maximum(largest, part, out=largest)
@@ -93,7 +93,8 @@ def _winners(x: Any, y: Any, windows: Windows) -> Any:
     """The number of the first tap that holds the largest number (or NaN) of each window."""
     winners, open_ = np.zeros_like(y, np.int16), np.ones_like(y, bool)
     undefined = bool((y != y).any())
-    for part in itertools.islice(_taps(_padded(x, windows, _lowest(x.dtype)), windows), math.prod(windows.kernel) - 1):
+    taps = parts_under(padded(x, windows, _lowest(x.dtype)), windows)
+    for part in itertools.islice(taps, math.prod(windows.kernel) - 1):
         open_ &= part != y
         if undefined:
             open_ &= part == part
@@ -109,17 +110,17 @@ def _selected(x: Any, mask: Any) -> Any:
 
 def _pick(x: Any, winners: Any, windows: Windows) -> Any:
     picked = np.zeros_like(winners, x.dtype)
-    for i, part in enumerate(_taps(_padded(x, windows, 0), windows)):
+    for i, part in enumerate(parts_under(padded(x, windows, 0), windows)):
         picked += _selected(part, winners == i)
     return picked
 
 
 def _place(g: Any, winners: Any, windows: Windows) -> Any:
-    x = _like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
+    x = sized_like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
     x[...] = 0
-    for i, part in enumerate(_taps(x, windows)):
+    for i, part in enumerate(parts_under(x, windows)):
         part += _selected(g, winners == i)
-    return _unpadded(x, windows)
+    return unpadded(x, windows)
 
 
 window_pick: Any = differentiable(
@@ -166,7 +167,7 @@ def _pool(
         raise ValueError(f"{name}: padding {padding} is at most half of the kernel {kernel}")
     x = x if np.ndim(x) == axes + 2 else x[None]
     sizes = np.shape(x)[2:]
-    padded = tuple(n + sum(pad) for n, pad in zip(sizes, pads, strict=True))
+    around = tuple(n + sum(pad) for n, pad in zip(sizes, pads, strict=True))
     more = [
         _beyond(size, k, s, pad, d) if ceil_mode else 0
         for size, k, s, pad, d in zip(sizes, kernel, stride, pads, dilation, strict=True)
@@ -174,7 +175,7 @@ def _pool(
     completed = tuple((a, b + n) for (a, b), n in zip(pads, more, strict=True))
     windows = Windows(sizes, kernel, stride, completed, dilation)
     if min(windows.outputs) < 1:
-        raise ValueError(f"{name}: the kernel {kernel} is larger than the padded input {padded}")
+        raise ValueError(f"{name}: the kernel {kernel} is larger than the padded input {around}")
     return x, windows, pads
 
 
@@ -204,14 +205,15 @@ def _max_pool(
 
 
 def _places(x: Any, y: Any, windows: Windows) -> Any:
-    """Where the largest number of each window is in the flattened sizes of x."""
-    places = np.zeros(y.shape, np.int64)
+    """Where the largest number of each window is in the flattened sizes of x; -1 in a window of padding only."""
+    places, inside = np.zeros(y.shape, np.int64), np.ones(y.shape, bool)
     taps = np.unravel_index(_winners(x, y, windows), windows.kernel)
     for axis, (size, tap) in enumerate(zip(windows.sizes, taps, strict=True)):
         begin = np.arange(windows.outputs[axis]) * windows.stride[axis] - windows.padding[axis][0]
-        along = begin.reshape(-1, *(1,) * (len(windows.sizes) - axis - 1))
-        places = places * size + along + tap * windows.dilation[axis]
-    return places
+        at = begin.reshape(-1, *(1,) * (len(windows.sizes) - axis - 1)) + tap * windows.dilation[axis]
+        places = places * size + at
+        inside &= (at >= 0) & (at < size)
+    return np.where(inside, places, -1)
 
 
 def mean_of_windows(

@@ -39,7 +39,9 @@ def agree(mine, theirs, inputs, call=lambda layer, *x: layer(*x)):
     of_torch = [torch.tensor(x, requires_grad=True) for x in inputs]
     try:
         expected = flat(call(theirs, *of_torch))
-    except RuntimeError:
+    except RuntimeError as error:
+        if "smaller than kernel size" in str(error):  # AvgPool3d forgets the padding
+            return False
         with pytest.raises(ValueError):  # noqa: PT011 (each refusal has a test of its own)
             call(mine, *leaves)
         return False
@@ -94,7 +96,7 @@ def test_pooling():
         kernel = sizes(rng, 1, 4, axes) if rng.random() < 0.5 else int(rng.integers(1, 4))
         stride, padding = option(rng, None, 1, 2, 3, sizes(rng, 1, 4, axes)), int(rng.integers(2))
         options = {"kernel_size": kernel, "stride": stride, "padding": padding, "ceil_mode": bool(rng.random() < 0.5)}
-        more = {"dilation": int(rng.integers(1, 3)), "return_indices": True}
+        more = {"dilation": 1 if padding else int(rng.integers(1, 3)), "return_indices": True}
         size = sizes(rng, 1, 5, axes)
         for name, given in (
             ("MaxPool", options | more),

@@ -55,6 +55,9 @@ def test_max_pooling_is_the_largest_of_each_window(problem, dtype):
     gradient = np.zeros_like(x)
     for i, c, *at in np.ndindex(y.shape):
         window = [p for p in itertools.product(*(a[k] for a, k in zip(of_axes, at, strict=True))) if inside(p, sizes)]
+        if not window:
+            assert y.data[(i, c, *at)] == -np.inf and places[(i, c, *at)] == -1
+            continue
         best = max(window, key=lambda p: x[(i, c, *p)])
         assert y.data[(i, c, *at)] == x[(i, c, *best)]
         assert np.unravel_index(places[(i, c, *at)], sizes) == best
@@ -99,6 +102,11 @@ def test_derivatives_of_every_order(problem):
     for name in ("max_pool", "avg_pool"):
         pool = getattr(F, f"{name}{len(sizes)}d")
         assert autograd.gradcheck(lambda a, f=pool: f(a, **options) ** 3, [x], order=2)
+
+
+def test_a_window_of_padding_only():
+    y, places = F.max_pool1d(np.array([[[1.0, 2.0]]]), 2, 1, 1, dilation=3, return_indices=True)
+    assert y.tolist() == [[[-np.inf]]] and places.tolist() == [[[-1]]]
 
 
 def test_ties_go_to_the_first():
