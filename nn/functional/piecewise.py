@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd import outside
+from autograd import CASES, Case, elementwise, outside
 
 from ..init import default_generator
-from .activations import softmax
+from .activations import sigmoid, softmax
 
 __all__ = [
     "hardshrink", "hardsigmoid", "hardswish", "logsigmoid", "relu6", "rrelu", "softmin", "softshrink", "softsign",
@@ -83,13 +83,16 @@ def threshold(x: Any, threshold: float, value: float) -> Any:
     return np.where(x <= threshold, value, x)
 
 
-def logsigmoid(x: Any) -> Any:
+def _logsigmoid(x: Any) -> Any:
     """The logarithm of the sigmoid function, without overflow or cancellation.
 
     >>> logsigmoid(np.array([-100.0, 100.0])).round(3)
     array([-100.,   -0.])
     """
-    return -np.logaddexp(0.0, -x)
+    return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
+
+
+logsigmoid = elementwise(_logsigmoid, lambda g, _y, x: g * sigmoid(-x), name="logsigmoid")
 
 
 def softsign(x: Any) -> Any:
@@ -130,3 +133,8 @@ def rrelu(
     if training:
         slope = outside(default_generator(generator).uniform, lower, upper, np.shape(x)).astype(x.dtype)
     return np.where(x > 0, x, x * slope)
+
+
+# ---- test data
+
+CASES[logsigmoid] = [Case((2, 3)), Case(()), Case((0, 2))]

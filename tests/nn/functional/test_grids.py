@@ -68,6 +68,7 @@ def test_beside_pytorch(mode, padding_mode, align_corners):
             np.testing.assert_allclose(b.grad.data, d.grad.numpy(), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore:Since version")  # PyTorch's, of sizes of 1
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("size", [(2, 1, 3, 4), (2, 1, 1, 2), (2, 1, 2, 3, 1)])
 def test_affine_grids_beside_pytorch(size, align_corners):

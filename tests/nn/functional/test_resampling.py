@@ -21,7 +21,7 @@ def test_a_constant_stays_constant(axes, mode):
     np.testing.assert_allclose(y, np.full((1, 2, *(7,) * axes), 3.5))
 
 
-@pytest.mark.parametrize(("axes", "mode"), [(a, m) for a, m in ALL if m in MODES[a]])
+@pytest.mark.parametrize(("axes", "mode"), [(1, "linear"), (2, "bilinear"), (3, "trilinear")])
 def test_straight_lines_stay_straight(axes, mode):
     line = np.arange(9.0)
     x = np.broadcast_to(line, (1, 1, *(9,) * axes))
