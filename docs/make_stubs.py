@@ -323,7 +323,7 @@ def stubs() -> Iterator[tuple[Path, str]]:
     for name in ("linalg", "fft", "special"):
         yield ROOT / f"autograd/{name}.pyi", namespace(getattr(autograd, name))
     yield ROOT / "nn/functional/__init__.pyi", nets()
-    for name in ("activations", "losses", "pooling"):
+    for name in ("activations", "losses", "pooling", "resampling"):
         yield ROOT / f"nn/{name}.pyi", modules_of_functions(importlib.import_module(f"nn.{name}"))
 
 

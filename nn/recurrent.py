@@ -284,7 +284,9 @@ class _SingleCell(Module):
                 f"{np.shape(x)}"
             )
         shape = (*np.shape(x)[:-1], self.hidden_size)
-        state = [np.zeros(shape, x.dtype)] * self.cell.states if state is None else _states(self, state, shape, "a state")
+        state = (
+            [np.zeros(shape, x.dtype)] * self.cell.states if state is None else _states(self, state, shape, "a state")
+        )
         bias_ih, bias_hh = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
         a = F.linear(x, self.weight_ih, bias_ih)
         if np.ndim(x) == 1:

@@ -116,5 +116,3 @@ def _new_sizes(sizes: Ints, size: Any, factor: Any, recompute: bool) -> tuple[In
     if recompute:
         return new, [old / n for old, n in zip(sizes, new, strict=True)]
     return new, [1 / float(f) for f in factors]
-
-

@@ -57,7 +57,9 @@ def test_attention_to_itself_is_one_product_with_equal_results():
     np.testing.assert_allclose(layer(Q, Q, Q)[0].data, layer(Q, Q.copy(), Q.copy())[0].data)
 
 
-@pytest.mark.parametrize("kind", ["padding", "attention", "both", "heads", "added", "added and padding", "causal", "causal and padding"])
+@pytest.mark.parametrize(
+    "kind", ["padding", "attention", "both", "heads", "added", "added and padding", "causal", "causal and padding"]
+)
 def test_masks_hide_keys(kind):
     layer = nn.MultiheadAttention(8, 2, batch_first=True, dtype=float)
     q, k = Q.swapaxes(0, 1), K.swapaxes(0, 1)
@@ -105,7 +107,10 @@ HIDDEN[1] = True
         (lambda: LAYER(Q, K[:, 0], K[:, 0]), "needs query, key and value"),
         (lambda: LAYER(Q, K, K, key_padding_mask=HIDDEN), "hides all keys from a query"),
         (lambda: LAYER(Q, K, K, key_padding_mask=HIDDEN.T), r"key_padding_mask is \(3, 5\); got \(5, 3\)"),
-        (lambda: LAYER(Q, K, K, attn_mask=np.zeros((5, 4), bool)), r"attn_mask is \(4, 5\) or \(6, 4, 5\); got \(5, 4\)"),
+        (
+            lambda: LAYER(Q, K, K, attn_mask=np.zeros((5, 4), bool)),
+            r"attn_mask is \(4, 5\) or \(6, 4, 5\); got \(5, 4\)",
+        ),
         (lambda: nn.MultiheadAttention(8, 2, dropout=2.0), "dropout is a probability"),
     ],
 )
@@ -118,7 +123,9 @@ def test_masks_may_be_lists():
     x = Tensor(Q)
     padding = [[False, False, False, True]] * 3
     np.testing.assert_array_equal(LAYER(x, x, x, padding)[0].data, LAYER(x, x, x, np.array(padding))[0].data)
-    np.testing.assert_array_equal(LAYER(x[:, 0], x[:, 0], x[:, 0], padding[0])[0].data, LAYER(x, x, x, padding)[0].data[:, 0])
+    np.testing.assert_array_equal(
+        LAYER(x[:, 0], x[:, 0], x[:, 0], padding[0])[0].data, LAYER(x, x, x, padding)[0].data[:, 0]
+    )
     mask = [[0.0, 1.0, 0.0, 0.0]] * 4
     np.testing.assert_array_equal(
         LAYER(x, x, x, attn_mask=mask)[0].data, LAYER(x, x, x, attn_mask=np.array(mask))[0].data

@@ -58,7 +58,10 @@ def test_group_norm_learns_a_scale_and_a_shift_for_each_channel():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nn.BatchNorm2d(3)(np.zeros((2, 4, 5, 5))), r"BatchNorm2d\(3\) needs.*\(n, 3, height, width\); got \(2, 4"),
+        (
+            lambda: nn.BatchNorm2d(3)(np.zeros((2, 4, 5, 5))),
+            r"BatchNorm2d\(3\) needs.*\(n, 3, height, width\); got \(2, 4",
+        ),
         (lambda: nn.BatchNorm2d(3)(np.zeros((2, 3, 5))), r"BatchNorm2d\(3\) needs"),
         (lambda: nn.BatchNorm1d(3)(np.zeros(3)), r"\(n, 3\) or \(n, 3, length\); got \(3,\)"),
         (lambda: nn.BatchNorm2d(3)(np.zeros((1, 3, 1, 1))), "more than one value per channel"),

@@ -20,7 +20,9 @@ def test_modules_pass_their_options_on():
     ]:
         np.testing.assert_array_equal(module(X), expected)
     y, places = nn.MaxPool2d(2, return_indices=True)(X)
-    np.testing.assert_array_equal(y, X.reshape(2, 3, -1)[np.arange(2)[:, None, None, None], np.arange(3)[:, None, None], places])
+    np.testing.assert_array_equal(
+        y, X.reshape(2, 3, -1)[np.arange(2)[:, None, None, None], np.arange(3)[:, None, None], places]
+    )
 
 
 def test_shown_are_the_options_that_were_chosen():

@@ -35,7 +35,9 @@ def test_a_decoder_layer_is_its_parts():
 
 
 def test_copies_begin_equal_and_learn_apart():
-    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, 0.0, dtype=float), 2, nn.LayerNorm(8, dtype=float))
+    encoder = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, 16, 0.0, dtype=float), 2, nn.LayerNorm(8, dtype=float)
+    )
     a, b = encoder.layers
     assert a.linear1.weight is not b.linear1.weight
     np.testing.assert_array_equal(a.linear1.weight.data, b.linear1.weight.data)

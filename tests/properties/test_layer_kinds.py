@@ -188,7 +188,10 @@ def test_an_empty_batch_gives_an_empty_result(name):
     first = name in STEPS_FIRST or name.startswith("Transformer")
     if name.startswith("InstanceNorm"):
         pytest.skip("needs values of a sample")
-    inputs = [Tensor(x[:, :0] if first or x.ndim == 3 and name == "LSTM" else x[:0], requires_grad=True) for x in KINDS[name].inputs()]
+    inputs = [
+        Tensor(x[:, :0] if first or x.ndim == 3 and name == "LSTM" else x[:0], requires_grad=True)
+        for x in KINDS[name].inputs()
+    ]
     full = call(name, KINDS[name].layer().eval(), KINDS[name].inputs())
     outputs = call(name, layer, inputs)
     assert [y.ndim for y in outputs] == [y.ndim for y in full] and all(y.size == 0 for y in outputs)

@@ -113,7 +113,9 @@ def test_pooling():
 def test_norms(axes):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 4, *(5, 2, 3)[:axes]))
-    for affine, tracked, momentum, training in itertools.product([True, False], [True, False], [0.1, None], [True, False]):
+    for affine, tracked, momentum, training in itertools.product(
+        [True, False], [True, False], [0.1, None], [True, False]
+    ):
         for name in (f"BatchNorm{axes}d", f"InstanceNorm{axes}d"):
             if momentum is None and "Instance" in name:
                 continue
@@ -171,7 +173,11 @@ def test_attention():
         }
 
         def call(layer, *x, masks=masks, average=bool(average)):
-            made = masks if isinstance(x[0], Tensor) else {k: v if v is None else torch.tensor(v) for k, v in masks.items()}
+            made = (
+                masks
+                if isinstance(x[0], Tensor)
+                else {k: v if v is None else torch.tensor(v) for k, v in masks.items()}
+            )
             return layer(*x, **made, average_attn_weights=average)
 
         assert agree(mine, theirs, inputs, call)
@@ -196,7 +202,11 @@ def test_functions():
     for mask, shared in itertools.product([None, "bool", "number"], [False, True]):
         heads = 2 if shared else 4
         q, k, v = rng.normal(size=(2, 4, 5, 3)), rng.normal(size=(2, heads, 6, 3)), rng.normal(size=(2, heads, 6, 7))
-        m = {None: None, "bool": (rng.random((5, 6)) < 0.7) | np.eye(5, 6, dtype=bool), "number": rng.normal(size=(5, 6))}[mask]
+        m = {
+            None: None,
+            "bool": (rng.random((5, 6)) < 0.7) | np.eye(5, 6, dtype=bool),
+            "number": rng.normal(size=(5, 6)),
+        }[mask]
         found = F.scaled_dot_product_attention(q, k, v, m, enable_gqa=shared)
         expected = torch.nn.functional.scaled_dot_product_attention(
             to(q), to(k), to(v), None if m is None else to(m), enable_gqa=shared

@@ -33,7 +33,9 @@ def problems(draw):
     seen[:, rng.integers(keys)] = True
     if kind == "causal":
         return q, k, v, np.tri(length, keys, dtype=bool), {"is_causal": True}
-    mask = {None: None, "bool": seen, "number": rng.normal(size=(length, keys)), "hidden": np.where(seen, 0, -np.inf)}[kind]
+    mask = {None: None, "bool": seen, "number": rng.normal(size=(length, keys)), "hidden": np.where(seen, 0, -np.inf)}[
+        kind
+    ]
     return q, k, v, mask, {"attn_mask": mask, "scale": draw(st.sampled_from([None, 0.3]))}
 
 

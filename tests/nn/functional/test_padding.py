@@ -59,7 +59,11 @@ def test_normalize_divides_by_the_norm_or_by_eps():
     x = np.random.default_rng(0).normal(size=(3, 4, 2))
     for p in (1.0, 2.0, 3.0, np.inf):
         for dim in (0, 1, -1):
-            size = np.max(abs(x), axis=dim, keepdims=True) if p == np.inf else (abs(x) ** p).sum(dim, keepdims=True) ** (1 / p)
+            size = (
+                np.max(abs(x), axis=dim, keepdims=True)
+                if p == np.inf
+                else (abs(x) ** p).sum(dim, keepdims=True) ** (1 / p)
+            )
             np.testing.assert_allclose(F.normalize(x, p, dim), x / size)
     np.testing.assert_array_equal(F.normalize(np.zeros((1, 2))), 0)
     assert F.normalize(x.astype(np.float32)).dtype == np.float32

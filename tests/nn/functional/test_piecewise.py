@@ -18,7 +18,11 @@ FORMULAS = {
     "hardshrink": (F.hardshrink, nn.Hardshrink, lambda x: np.where(abs(x) > 0.5, x, 0)),
     "softshrink": (F.softshrink, nn.Softshrink, lambda x: np.sign(x) * np.maximum(abs(x) - 0.5, 0)),
     "tanhshrink": (F.tanhshrink, nn.Tanhshrink, lambda x: x - np.tanh(x)),
-    "threshold": (lambda x: F.threshold(x, 0.4, 2.0), lambda: nn.Threshold(0.4, 2.0), lambda x: np.where(x > 0.4, x, 2.0)),
+    "threshold": (
+        lambda x: F.threshold(x, 0.4, 2.0),
+        lambda: nn.Threshold(0.4, 2.0),
+        lambda x: np.where(x > 0.4, x, 2.0),
+    ),
     "logsigmoid": (F.logsigmoid, nn.LogSigmoid, lambda x: -np.logaddexp(0, -x)),
     "softsign": (F.softsign, nn.Softsign, lambda x: x / (1 + abs(x))),
     "softmin": (F.softmin, nn.Softmin, lambda x: np.exp(x.min() - x) / np.exp(x.min() - x).sum()),

@@ -23,7 +23,11 @@ def problems(draw):
         max(1, d * (k - 1) + 1 - 2 * p) + draw(st.integers(0, 4 if axes < 3 else 1))
         for k, d, p in zip(kernel, dilation, padding, strict=True)
     ]
-    return sizes, {"kernel_size": kernel, "stride": stride, "padding": padding, "ceil_mode": draw(st.booleans())}, dilation
+    return (
+        sizes,
+        {"kernel_size": kernel, "stride": stride, "padding": padding, "ceil_mode": draw(st.booleans())},
+        dilation,
+    )
 
 
 def windows_of(sizes, kernel_size, stride, padding, ceil_mode, dilation):

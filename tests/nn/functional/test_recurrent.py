@@ -77,7 +77,9 @@ def test_a_layer_is_a_loop_of_steps(problem, dtype):
     found = recurrent(*(a.astype(dtype) for a in arrays), cell=CELLS[kind], **options)
     states = found[: CELLS[kind].states]
     assert states.dtype == dtype
-    np.testing.assert_allclose(states, loop(kind, arrays, **options), rtol=1e-3, atol=1e-5 if dtype == np.float32 else 1e-10)
+    np.testing.assert_allclose(
+        states, loop(kind, arrays, **options), rtol=1e-3, atol=1e-5 if dtype == np.float32 else 1e-10
+    )
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     composed = module._composed(CELLS[kind], options["reverse"], options["counts"], *tensors)
     np.testing.assert_allclose(composed.data, recurrent(*arrays, cell=CELLS[kind], **options), rtol=1e-10, atol=1e-12)

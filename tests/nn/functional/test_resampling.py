@@ -81,7 +81,10 @@ X = np.zeros((1, 2, 4, 4))
         (lambda: F.interpolate(X), "either size or scale_factor; got None and None"),
         (lambda: F.interpolate(X, 2, 2), "either size or scale_factor"),
         (lambda: F.interpolate(X, 2, mode="cubic"), "mode is one of.*got 'cubic'"),
-        (lambda: F.interpolate(X, 2, mode="linear"), r"'linear' needs n, channels and 1 axes; got shape \(1, 2, 4, 4\)"),
+        (
+            lambda: F.interpolate(X, 2, mode="linear"),
+            r"'linear' needs n, channels and 1 axes; got shape \(1, 2, 4, 4\)",
+        ),
         (lambda: F.interpolate(X[0, 0], 2), "needs n, channels"),
         (lambda: F.interpolate(X, 0), "size is a whole number from 1.*got 0"),
         (lambda: F.interpolate(X, (1, 2, 3)), "size.*2 of them"),
