@@ -159,8 +159,7 @@ def walk(
     if wanted is not None:
         pending = {node: g for node, g in pending.items() if node in ends}
     for node, g in pending.items():
-        if node.hooks or g.__class__ is Part:
-            pending[node] = hooked(node, g)
+        pending[node] = hooked(node, g)
     return pending
 
 

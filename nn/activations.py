@@ -10,6 +10,7 @@ from autograd import Tensor
 
 from . import functional as F
 from .function_module import FunctionModule
+from .module import Module
 
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
@@ -93,13 +94,11 @@ class Softsign(FunctionModule, function=F.softsign): ...
 class Softmin(FunctionModule, function=F.softmin): ...
 
 
-class Softmax2d(FunctionModule, function=F.softmax):
+class Softmax2d(Module):
     """The softmax over the channels at every place: x is (n, channels, height, width) or (channels, height, width)."""
 
-    def __init__(self) -> None:
-        super().__init__(dim=-3)
-
-    def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        if np.ndim(inputs[0]) not in (3, 4):
-            raise ValueError(f"Softmax2d needs inputs of shape (n, channels, height, width); got {np.shape(inputs[0])}")
-        return super().forward(*inputs, **named)
+    def forward(self, x: Any) -> Tensor:
+        if np.ndim(x) not in (3, 4):
+            raise ValueError(f"Softmax2d needs inputs of shape (n, channels, height, width); got {np.shape(x)}")
+        made: Tensor = F.softmax(x, dim=-3)
+        return made

@@ -111,7 +111,8 @@ class MultiheadAttention(Module):
         ):
             raise ValueError(
                 f"MultiheadAttention({self.describe()}) needs query, key and value with last axes "
-                f"{', '.join(map(str, widths))}, one batch, and as many keys as values; got {', '.join(map(str, shapes))}"
+                f"{', '.join(map(str, widths))}, one batch, and as many keys as values; got "
+                f"{', '.join(map(str, shapes))}"
             )
 
     def _projected(self, query: Any, key: Any, value: Any) -> list[Any]:

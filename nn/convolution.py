@@ -113,7 +113,7 @@ class _Conv(_Convolution):
             shape, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, dtype, generator
         )
 
-    def _convolve(self, x: Any) -> Tensor:  # type: ignore[override]  # a call has no other arguments
+    def _convolve(self, x: Any) -> Tensor:
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             pads = pads_of(type(self).__name__, padding, self.kernel_size, self.stride, self.dilation)
@@ -157,7 +157,7 @@ class _ConvTranspose(_Convolution):
     def forward(self, x: Any, output_size: Sequence[int] | None = None) -> Tensor:
         return super().forward(x, output_size)
 
-    def _convolve(self, x: Any, output_size: Any) -> Tensor:  # type: ignore[override]
+    def _convolve(self, x: Any, output_size: Any) -> Tensor:
         extra = self.output_padding if output_size is None else self._extra(np.shape(x)[-self.axes :], output_size)
         function = getattr(F, f"conv_transpose{self.axes}d")
         made: Tensor = function(

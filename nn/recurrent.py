@@ -34,6 +34,7 @@ class _Recurrent(Module):
     """Layers of one kind of cell, in one or both directions."""
 
     cell: Cell
+    nonlinearity = "tanh"
 
     def _begin(
         self,
@@ -128,7 +129,7 @@ class _Recurrent(Module):
     def describe(self) -> str:
         words = [f"{self.input_size} -> {self.hidden_size}"]
         words += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
-        words += [self.nonlinearity] if getattr(self, "nonlinearity", "tanh") != "tanh" else []
+        words += [self.nonlinearity] if self.nonlinearity != "tanh" else []
         words += [name for name in ("batch_first", "bidirectional") if getattr(self, name)]
         words += [f"dropout={self.dropout}"] if self.dropout else []
         words += [] if self.bias else ["bias=False"]

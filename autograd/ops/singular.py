@@ -73,6 +73,7 @@ CHOICES = [
     ),
     Choice("xlogy xlog1py", "at x1 = 0, with respect to x2", "0", "the limit"),
     Choice("relu", "at 0", "0", "an inactive unit sends nothing back"),
+    Choice("window_max", "at several equal extremes of a window", "to the first", "as in PyTorch's max_pool"),
     Choice(
         "sqrt",
         "at 0",

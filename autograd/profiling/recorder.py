@@ -242,7 +242,10 @@ def _title(kind: str, owner: Any) -> str:
     """The name of a row in the table."""
     if kind == "op":
         return str(owner.name)
-    return f"{type(owner).__name__}.step" if kind == "step" else f"{getattr(owner, '__name__', 'function')} (compiled)"
+    if kind == "step":
+        return f"{type(owner).__name__}.step"
+    name = getattr(owner, "__name__", "function")
+    return name.strip("_") if kind == "outside" else f"{name} (compiled)"
 
 
 def _describe(span: Span, data: Any, arrays: Sequence[Any]) -> None:

@@ -44,7 +44,7 @@ def _of_one_dtype(a: Any, b: Any) -> tuple[Any, Any]:
 # ---- on arrays
 
 
-def _forward(x: Any, weight: Any, groups: int, windows: Windows) -> Any:
+def _convolve(x: Any, weight: Any, groups: int, windows: Windows) -> Any:
     x, weight = _of_one_dtype(last(x), weight)
     out, channels = weight.shape[0], x.shape[-1]
     y = np.zeros((len(x), *windows.outputs, out), x.dtype)
@@ -72,7 +72,7 @@ def _repeated(tile: Any, times: int) -> Any:
 
 def _to_input(g: Any, weight: Any, groups: int, windows: Windows) -> Any:
     if set(windows.stride) == {1}:  # an input is a window of outputs then, and gathering is faster than adding
-        return _forward(g, _turned(weight, groups), groups, _turned_windows(windows))
+        return _convolve(g, _turned(weight, groups), groups, _turned_windows(windows))
     g, weight = _of_one_dtype(last(g), weight)
     out, channels = weight.shape[0], weight.shape[1] * groups
     x = np.zeros((len(g), *windows.sizes, channels), g.dtype)
@@ -128,7 +128,7 @@ def _to_weight(x: Any, g: Any, groups: int, windows: Windows) -> Any:
 
 def _convolution(x: Any, weight: Any, *, stride: Ints, padding: Pads, dilation: Ints, groups: int) -> Any:
     windows = Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return outside(_forward, x, weight, groups, windows)
+    return outside(_convolve, x, weight, groups, windows)
 
 
 def _input_gradient(

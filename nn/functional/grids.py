@@ -24,9 +24,10 @@ def grid_sample(
     """The numbers of images (n, channels, h, w) at places `grid` (n, h', w', 2) -> (n, channels, h', w').
 
     A place is (x, y), from -1 at the left or top edge to 1 at the right or bottom edge; with `align_corners`, at the
-    middle of the outermost pixels.  Volumes (n, channels, d, h, w) take places (n, d', h', w', 3).  Modes are "bilinear",
-    "nearest" and, for images, "bicubic".  Outside, there are "zeros", the numbers of the "border", or the image's
-    "reflection".  Gradients go to both; that of the grid is 0 with "nearest".  Raises ValueError for what does not fit.
+    middle of the outermost pixels.  Volumes (n, channels, d, h, w) take places (n, d', h', w', 3).  Modes are
+    "bilinear", "nearest" and, for images, "bicubic".  Outside, there are "zeros", the numbers of the "border", or the
+    image's "reflection".  Gradients go to both; that of the grid is 0 with "nearest".  Raises ValueError for what does
+    not fit.
 
     >>> image = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
     >>> grid_sample(image, np.array([[[[0.0, 0.0], [1.0, 1.0]]]]), align_corners=True)
@@ -41,8 +42,8 @@ def grid_sample(
         )
     if axes not in (2, 3) or len(of_grid) != axes + 2 or of_grid[-1] != axes or of_grid[0] != shape[0]:
         raise ValueError(
-            f"grid_sample needs images (n, channels, h, w) and a grid (n, h', w', 2), or volumes and (n, d', h', w', 3); "
-            f"got {shape} and {of_grid}"
+            f"grid_sample needs images (n, channels, h, w) and a grid (n, h', w', 2), or volumes and "
+            f"(n, d', h', w', 3); got {shape} and {of_grid}"
         )
     if mode == "bicubic" and axes == 3:
         raise ValueError("grid_sample: mode 'bicubic' is for images; got volumes")
@@ -56,7 +57,8 @@ def grid_sample(
     begin = (np.arange(shape[0]) * math.prod(shape[2:])).reshape(-1, *(1,) * axes)
     total: Any = 0
     for taps in itertools.product(*of_axes):
-        place, weight = 0, 1.0
+        place: Any = 0
+        weight: Any = 1.0
         for (index, part), size in zip(taps, shape[2:], strict=True):
             place, weight = place * size + index, weight * part
         total = total + rows[begin + place] * weight[..., None]

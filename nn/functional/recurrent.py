@@ -213,7 +213,7 @@ def _sums_of_inputs(x: Any, weight: Any, bias: Any) -> Any:
     return np.reshape(_product(np.reshape(x, (-1, x.shape[-1])), weight, bias), (*x.shape[:2], weight.shape[0]))
 
 
-def _run(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> Any:
+def _steps_forward(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> Any:
     x, weight_in, weight, bias_in, bias, first = _split(cell, arrays)
     states = [state.copy() for state in first]
     a = _sums_of_inputs(x, weight_in, bias_in)
@@ -228,7 +228,7 @@ def _run(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> Any:
 
 
 def _composed(cell: Cell, reverse: bool, counts: Counts, *inputs: Any) -> Any:
-    """`_run`, of ops."""
+    """`_steps_forward`, of ops."""
     x, weight_in, weight, bias_in, bias, states = _split(cell, inputs)
     rows: list[Any] = [None] * x.shape[0]
     a = _sums_of_inputs(x, weight_in, bias_in)
@@ -240,7 +240,7 @@ def _composed(cell: Cell, reverse: bool, counts: Counts, *inputs: Any) -> Any:
     return np.stack(rows, axis=1)
 
 
-def _back(cell: Cell, reverse: bool, counts: Counts, g: Any, out: Any, *arrays: Any) -> list[Any]:
+def _steps_back(cell: Cell, reverse: bool, counts: Counts, g: Any, out: Any, *arrays: Any) -> list[Any]:
     x, weight_in, weight, _, bias, first = _split(cell, arrays)
     way = Way(cell, g, out, weight, first, reverse, counts)
     da, db, of_first = cell.back(way, g)
@@ -260,12 +260,12 @@ def _rule(g: Any, out: Any, *inputs: Any, cell: Cell, reverse: bool, counts: Cou
         _, pull = vjp(lambda *own: _composed(cell, reverse, counts, *own), *inputs)
         found = pull(g)
     else:
-        found = outside(_back, cell, reverse, counts, g, out, *inputs)
+        found = outside(_steps_back, cell, reverse, counts, g, out, *inputs)
     return lambda i: found[i]
 
 
 recurrent: Any = differentiable(
-    lambda *arrays, cell, reverse, counts: outside(_run, cell, reverse, counts, *arrays),
+    lambda *arrays, cell, reverse, counts: outside(_steps_forward, cell, reverse, counts, *arrays),
     every=_rule,
     call=lambda *inputs, cell, reverse=False, counts=None: (
         inputs,

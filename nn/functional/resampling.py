@@ -36,8 +36,6 @@ def _places(size: int, new: int, scale: float, align_corners: bool) -> Any:
 def _matrix(mode: str, size: int, new: int, scale: float, align_corners: bool) -> Any:
     """The matrix (new, size) that resamples an axis."""
     places, matrix, rows = _places(size, new, scale, align_corners), np.zeros((new, size)), np.arange(new)
-    if mode != "bicubic":
-        places = np.maximum(places, 0.0)
     first = np.floor(places).astype(int)
     t = places - first
     weights = cubic_weights(t) if mode == "bicubic" else [1 - t, t]
@@ -76,7 +74,8 @@ def interpolate(
     _check(mode, np.shape(input), align_corners)
     new, scales = _new_sizes(sizes, size, scale_factor, bool(recompute_scale_factor))
     if mode == "area":
-        return _AREA[axes](input, new if axes > 1 else new[0])
+        area: Any = _AREA[axes]
+        return area(input, new if axes > 1 else new[0])
     for axis, (old, n, scale) in enumerate(zip(sizes, new, scales, strict=True)):
         if mode.startswith("nearest"):
             found = _nearest(old, n, scale, 0.5 if mode == "nearest-exact" else 0.0)

@@ -31,7 +31,7 @@ def test_shown_are_the_options_that_were_chosen():
 
 
 def test_an_option_is_missing_or_unknown():
-    with pytest.raises(TypeError, match="MaxPool2d.*missing a required argument: 'kernel_size'"):
+    with pytest.raises(TypeError, match=r"MaxPool2d.*missing a required argument: 'kernel_size'"):
         nn.MaxPool2d()
-    with pytest.raises(TypeError, match="AvgPool2d.*unexpected keyword argument 'size'"):
+    with pytest.raises(TypeError, match=r"AvgPool2d.*unexpected keyword argument 'size'"):
         nn.AvgPool2d(2, size=3)

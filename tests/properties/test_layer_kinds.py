@@ -189,7 +189,7 @@ def test_an_empty_batch_gives_an_empty_result(name):
     if name.startswith("InstanceNorm"):
         pytest.skip("needs values of a sample")
     inputs = [
-        Tensor(x[:, :0] if first or x.ndim == 3 and name == "LSTM" else x[:0], requires_grad=True)
+        Tensor(x[:, :0] if first or (x.ndim == 3 and name == "LSTM") else x[:0], requires_grad=True)
         for x in KINDS[name].inputs()
     ]
     full = call(name, KINDS[name].layer().eval(), KINDS[name].inputs())

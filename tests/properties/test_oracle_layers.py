@@ -1,4 +1,4 @@
-"""Layers beside PyTorch's, with the same state: names and shapes of states, values and gradients, for random options."""
+"""Layers beside PyTorch's, with the same state: names and shapes, values and gradients, for random options."""
 
 from __future__ import annotations
 

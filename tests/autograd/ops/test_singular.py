@@ -27,6 +27,7 @@ from leaves import leaf
         (lambda x: np.arctan2(x, 0.0), [0.0], [0.0]),
         (lambda x: np.copysign(2.0, x), [1.0], [0.0]),
         (nn.functional.relu, [0.0], [0.0]),
+        (lambda x: nn.functional.max_pool1d(x[None, None], 3), [1.0, 2.0, 2.0], [0, 1, 0]),
         (lambda x: np.fmax(x, 1.0), [1.0], [0.5]),
         (np.ptp, [1.0, 1.0], [0.0, 0.0]),
         (np.sign, [0.0], [0.0]),

@@ -418,3 +418,11 @@ def test_the_trace_file_is_well_formed(tmp_path):
     starts, ends = ({e["id"]: e for e in events if e["ph"] == ph} for ph in "sf")
     assert starts.keys() == ends.keys() and all(starts[i]["ts"] < ends[i]["ts"] for i in starts)
     assert len(starts) == sum(e["cat"] == "op backward" and e["name"].endswith("backward") for e in slices)
+
+
+def test_calls_that_are_repeated_as_they_are_have_the_name_of_their_function():
+    layer = nn.Conv2d(1, 2, 3)
+    with autograd.profile() as found:
+        layer(np.zeros((1, 1, 4, 4), np.float32)).sum().backward()
+    names = str(found)
+    assert "convolution" in names and "to_weight" in names and "(compiled)" not in names

@@ -135,7 +135,7 @@ def test_transposed_convolutions_have_derivatives():
     rng = np.random.default_rng(0)
     for options in [{}, {"stride": 2, "padding": 1, "output_padding": 1}, {"dilation": 2, "groups": 2}]:
         w = rng.normal(size=(2, 1 if "groups" in options else 2, 3))
-        conv = lambda x, w, o=options: F.conv_transpose1d(x, w, **o)  # noqa: E731
+        conv = lambda x, w, o=options: F.conv_transpose1d(x, w, **o)
         assert autograd.gradcheck(conv, [rng.normal(size=(2, 2, 4)), w], order=2)
 
 

@@ -41,7 +41,7 @@ def test_the_grid_of_the_identity_samples_the_image(mode, padding_mode, align_co
 @pytest.mark.parametrize(("mode", "padding_mode", "align_corners"), OPTIONS)
 def test_derivatives_and_dtypes(mode, padding_mode, align_corners):
     grid = RNG.uniform(-1.4, 1.4, size=(1, 2, 2, 2))
-    sample = lambda x, g: F.grid_sample(x, g, mode, padding_mode, align_corners)  # noqa: E731
+    sample = lambda x, g: F.grid_sample(x, g, mode, padding_mode, align_corners)
     assert autograd.gradcheck(sample, [IMAGES[:1, :1], grid], order=2)
     x, g = (Tensor(a.astype(np.float32), requires_grad=True) for a in (IMAGES[:1], grid))
     y = sample(x, g)

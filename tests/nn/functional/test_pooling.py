@@ -120,11 +120,11 @@ def test_ties_go_to_the_first():
 
 
 def test_numbers_that_are_not_finite():
-    x = Tensor(np.array([[[-np.inf, -np.inf, np.nan, 5.0, np.inf, 1.0]]]), requires_grad=True)
+    x = Tensor(np.array([[[-np.inf, -np.inf, np.nan, 5.0, np.inf, 1.0, 5.0, np.nan]]]), requires_grad=True)
     y = F.max_pool1d(x, 2)
-    np.testing.assert_array_equal(y.data, [[[-np.inf, np.nan, np.inf]]])
-    y.backward(np.array([[[np.inf, 2.0, np.nan]]]))
-    np.testing.assert_array_equal(x.grad.data, [[[np.inf, 0, 2, 0, np.nan, 0]]])
+    np.testing.assert_array_equal(y.data, [[[-np.inf, np.nan, np.inf, np.nan]]])
+    y.backward(np.array([[[np.inf, 2.0, np.nan, 3.0]]]))
+    np.testing.assert_array_equal(x.grad.data, [[[np.inf, 0, 2, 0, np.nan, 0, 0, 3]]])
 
 
 def test_whole_numbers_and_layouts():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd
@@ -94,6 +94,7 @@ def test_derivatives_of_every_order(problem):
     assert autograd.gradcheck(lambda *a: recurrent(*a, cell=CELLS[kind], **options), arrays, order=2)
 
 
+@settings(max_examples=150)
 @given(problems(), st.booleans())
 def test_the_written_rule_is_that_of_the_composition(problem, of_states):
     kind, arrays, options = problem
