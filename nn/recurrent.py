@@ -113,7 +113,7 @@ class _Recurrent(Module):
             for way, ending in enumerate(self._endings(layer)):
                 own = [states[layer * (1 + self.bidirectional) + way] for states in first]
                 made = recurrent(x, *self._layer(ending), *own, cell=self.cell, reverse=bool(way), counts=counts)
-                states = made[: self.cell.states]
+                states = [made[k] for k in range(self.cell.states)]
                 ways.append(states[0])
                 for end, of_all in zip(ends, states, strict=True):
                     end.append(of_all[0] if way else of_all[_last(counts, len(made[0]))])

@@ -252,3 +252,16 @@ def test_a_png_is_read_back():
         image = np.random.default_rng(0).random(shape)
         content = base64.b64decode(re.sub("^data:image/png;base64,", "", png(image)))
         assert np.array_equal(np.asarray(pillow.open(io.BytesIO(content))), (image * 255).round().astype(np.uint8))
+
+
+def test_a_convolutional_network_shows_its_dense_layers():
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3), nn.Tanh(), nn.Linear(3, 2)
+    )
+    assert repr(nn.draw(model, np.ones((1, 6, 6), np.float32))) == "<picture of a network: 8 -> 3 -> 2 nodes>"
+    with watch():
+        loss = model(np.ones((1, 1, 6, 6), np.float32)).sum()
+        loss.backward()
+    text = draw(loss, names=model).source
+    for word in ("convolution", "window_max", "0.weight", "2x1x3x3", "MaxPool2d(kernel_size=2)"):
+        assert word in text
