@@ -1,4 +1,4 @@
-"""Dense networks, built on the engine's public names: layers, losses, initial values, optimisers, training, saving."""
+"""Networks, built on the engine's public names: layers, losses, initial values, optimisers, training, saving."""
 
 from types import ModuleType as _ModuleType
 from typing import Any as _Any
