@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
-from autograd import Tensor
-
 from . import functional as F
 from .function_module import FunctionModule
-from .module import Module
 
 __all__ = [
     "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
-    "LogSigmoid", "LogSoftmax", "Mish", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softmax2d", "Softmin",
+    "LogSigmoid", "LogSoftmax", "Mish", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax", "Softmin",
     "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
 ]  # fmt: skip
 
@@ -92,13 +85,3 @@ class Softsign(FunctionModule, function=F.softsign): ...
 
 
 class Softmin(FunctionModule, function=F.softmin): ...
-
-
-class Softmax2d(Module):
-    """The softmax over the channels at every place: x is (n, channels, height, width) or (channels, height, width)."""
-
-    def forward(self, x: Any) -> Tensor:
-        if np.ndim(x) not in (3, 4):
-            raise ValueError(f"Softmax2d needs inputs of shape (n, channels, height, width); got {np.shape(x)}")
-        made: Tensor = F.softmax(x, dim=-3)
-        return made

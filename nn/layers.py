@@ -14,7 +14,7 @@ from . import init
 from .module import Module, Parameter
 
 __all__ = [
-    "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "Linear", "PReLU",
+    "Bilinear", "Dropout", "Embedding", "Flatten", "Identity", "Linear", "PReLU", "Softmax2d",
 ]  # fmt: skip
 
 
@@ -211,3 +211,13 @@ class Embedding(Module):
 
     def describe(self) -> str:
         return f"{self.num_embeddings} rows of {self.embedding_dim}"
+
+
+class Softmax2d(Module):
+    """The softmax over the channels at every place: x is (n, channels, height, width) or (channels, height, width)."""
+
+    def forward(self, x: Any) -> Tensor:
+        if np.ndim(x) not in (3, 4):
+            raise ValueError(f"Softmax2d needs inputs of shape (n, channels, height, width); got {np.shape(x)}")
+        made: Tensor = F.softmax(x, dim=-3)
+        return made

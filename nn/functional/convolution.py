@@ -19,7 +19,7 @@ import numpy as np
 
 from autograd import CASES, Case, differentiable, outside
 
-from .windows import Ints, Pads, Windows, first, last, pads_of, per_axis
+from .windows import Ints, Pads, Windows, first, last, pads_of, per_axis, same_shape
 
 __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
@@ -126,19 +126,32 @@ def _to_weight(x: Any, g: Any, groups: int, windows: Windows) -> Any:
 # ---- the three ops
 
 
+def _check_weight(shape: tuple[int, ...], groups: int) -> None:
+    if min(shape) < 1 or shape[0] % groups:
+        raise ValueError(f"a convolution's weight has numbers on every axis, and outputs for each group; got {shape}")
+
+
 def _convolution(x: Any, weight: Any, *, stride: Ints, padding: Pads, dilation: Ints, groups: int) -> Any:
     windows = Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    _check_weight(weight.shape, groups)
+    same_shape("the channels of a convolution's input", x.shape[1:2], (weight.shape[1] * groups,))
     return outside(_convolve, x, weight, groups, windows)
 
 
 def _input_gradient(
     g: Any, weight: Any, *, sizes: Ints, stride: Ints, padding: Pads, dilation: Ints, groups: int
 ) -> Any:
-    return outside(_to_input, g, weight, groups, Windows(sizes, weight.shape[2:], stride, padding, dilation))
+    windows = Windows(sizes, weight.shape[2:], stride, padding, dilation)
+    _check_weight(weight.shape, groups)
+    same_shape("the output of a convolution, from its channels on,", g.shape[1:], (len(weight), *windows.outputs))
+    return outside(_to_input, g, weight, groups, windows)
 
 
 def _weight_gradient(x: Any, g: Any, *, kernel: Ints, stride: Ints, padding: Pads, dilation: Ints, groups: int) -> Any:
-    return outside(_to_weight, x, g, groups, Windows(x.shape[2:], kernel, stride, padding, dilation))
+    windows = Windows(x.shape[2:], kernel, stride, padding, dilation)
+    _check_weight((g.shape[1], x.shape[1] // groups, *kernel), groups)
+    same_shape("the output of a convolution", g.shape, (len(x), g.shape[1], *windows.outputs))
+    return outside(_to_weight, x, g, groups, windows)
 
 
 convolution: Any = differentiable(

@@ -12,7 +12,7 @@ import numpy as np
 from autograd import CASES, Case, differentiable, outside
 
 from .arrays import array_of
-from .windows import Pads, Windows, pads_of, per_axis
+from .windows import Pads, Windows, pads_of, per_axis, same_shape
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
@@ -26,6 +26,7 @@ def parts_under(x: Any, windows: Windows) -> Iterator[Any]:
 
 
 def padded(x: Any, windows: Windows, fill: Any) -> Any:
+    same_shape("what windows are taken of, behind its channels,", x.shape[2:], windows.sizes)
     if not any(map(any, windows.padding)):
         return x
     sizes = [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)]
@@ -56,6 +57,7 @@ def _sum(x: Any, windows: Windows) -> Any:
 
 
 def _spread(g: Any, windows: Windows) -> Any:
+    same_shape("what windows give, behind its channels,", g.shape[2:], windows.outputs)
     x = sized_like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
     x[...] = 0
     for part in parts_under(x, windows):
@@ -109,6 +111,7 @@ def _selected(x: Any, mask: Any) -> Any:
 
 
 def _pick(x: Any, winners: Any, windows: Windows) -> Any:
+    same_shape("the numbers of winners", winners.shape, (*x.shape[:2], *windows.outputs))
     picked = np.zeros_like(winners, x.dtype)
     for i, part in enumerate(parts_under(padded(x, windows, 0), windows)):
         picked += _selected(part, winners == i)
@@ -116,6 +119,7 @@ def _pick(x: Any, winners: Any, windows: Windows) -> Any:
 
 
 def _place(g: Any, winners: Any, windows: Windows) -> Any:
+    same_shape("what windows give", g.shape, (*winners.shape[:2], *windows.outputs))
     x = sized_like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
     x[...] = 0
     for i, part in enumerate(parts_under(x, windows)):

@@ -17,6 +17,8 @@ import numpy as np
 
 from autograd import CASES, Case, Tensor, differentiable, outside, vjp
 
+from .windows import same_shape
+
 Counts = tuple[int, ...] | None  # how many samples each step has, the longest first; None: always all
 Made = tuple[tuple[Any, ...], tuple[Any, ...]]  # new states, and sums
 
@@ -213,8 +215,23 @@ def _sums_of_inputs(x: Any, weight: Any, bias: Any) -> Any:
     return np.reshape(_product(np.reshape(x, (-1, x.shape[-1])), weight, bias), (*x.shape[:2], weight.shape[0]))
 
 
+def _check(cell: Cell, x: Any, weight_in: Any, weight: Any, bias_in: Any, bias: Any, first: Sequence[Any]) -> None:
+    """Raise ValueError for shapes that do not fit, before NumPy stretches them."""
+    size = weight.shape[-1]
+    if len(x) < 1:
+        raise ValueError(f"recurrent needs at least one step; got inputs of shape {x.shape}")
+    same_shape("the weight of inputs", weight_in.shape, (cell.gates * size, x.shape[-1]))
+    same_shape("the weight of states", weight.shape, (cell.gates * size, size))
+    for vector in (bias_in, bias):
+        if vector is not None:
+            same_shape("a bias", vector.shape, (cell.gates * size,))
+    for state in first:
+        same_shape("a first state", state.shape, (x.shape[1], size))
+
+
 def _steps_forward(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> Any:
     x, weight_in, weight, bias_in, bias, first = _split(cell, arrays)
+    _check(cell, x, weight_in, weight, bias_in, bias, first)
     states = [state.copy() for state in first]
     a = _sums_of_inputs(x, weight_in, bias_in)
     out = np.zeros((cell.states + cell.sums, *x.shape[:2], states[0].shape[-1]), a.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 from autograd import CASES, Case, differentiable, outside
 
 from .pooling import padded, parts_under, sized_like, unpadded
-from .windows import Ints, Windows, pads_of, per_axis
+from .windows import Ints, Windows, pads_of, per_axis, same_shape
 
 __all__ = ["fold", "unfold"]
 
@@ -26,6 +26,7 @@ def _gather(x: Any, windows: Windows) -> Any:
 
 def _add(columns: Any, windows: Windows) -> Any:
     """Each number of the columns added to the place from which `_gather` takes it."""
+    same_shape("the columns, behind their channels,", columns.shape[2:], (math.prod(windows.kernel), *windows.outputs))
     x = sized_like(columns[:, :, 0], [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
     x[...] = 0
     for i, part in enumerate(parts_under(x, windows)):

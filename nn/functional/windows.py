@@ -131,6 +131,12 @@ def first(x: Any) -> Any:
 # ---- arguments
 
 
+def same_shape(what: str, given: Sequence[int], needed: Sequence[int]) -> None:
+    """Raise ValueError for a shape, or part of one, that NumPy would stretch to another."""
+    if tuple(given) != tuple(needed):
+        raise ValueError(f"{what} has shape {tuple(needed)}; got {tuple(given)}")
+
+
 def per_axis(name: str, value: int | Sequence[int], axes: int, what: str, least: int) -> Ints:
     """One whole number per axis."""
     given = tuple(value) if isinstance(value, Sequence | np.ndarray) else (value,) * axes
