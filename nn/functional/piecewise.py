@@ -10,6 +10,7 @@ from autograd import CASES, Case, elementwise, outside
 
 from ..init import default_generator
 from .activations import sigmoid, softmax
+from .arrays import only_real
 
 __all__ = [
     "hardshrink", "hardsigmoid", "hardswish", "logsigmoid", "relu6", "rrelu", "softmin", "softshrink", "softsign",
@@ -89,6 +90,7 @@ def _logsigmoid(x: Any) -> Any:
     >>> logsigmoid(np.array([-100.0, 100.0])).round(3)
     array([-100.,   -0.])
     """
+    only_real("logsigmoid", x)
     return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 

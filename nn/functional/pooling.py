@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd import CASES, Case, differentiable, outside
 
-from .arrays import array_of
+from .arrays import array_of, only_real
 from .windows import Pads, Windows, pads_of, per_axis, same_shape
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d", "max_pool1d", "max_pool2d", "max_pool3d"]
@@ -80,6 +80,7 @@ window_spread: Any = differentiable(
 
 
 def _maximum(x: Any, windows: Windows) -> Any:
+    only_real("max_pool", x)
     taps = parts_under(padded(x, windows, _lowest(x.dtype)), windows)
     largest = next(taps).copy("K")
     for part in taps:

@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd import CASES, Case, Tensor, differentiable, outside, vjp
 
+from .arrays import only_real
 from .windows import same_shape
 
 Counts = tuple[int, ...] | None  # how many samples each step has, the longest first; None: always all
@@ -217,6 +218,8 @@ def _sums_of_inputs(x: Any, weight: Any, bias: Any) -> Any:
 
 def _check(cell: Cell, x: Any, weight_in: Any, weight: Any, bias_in: Any, bias: Any, first: Sequence[Any]) -> None:
     """Raise ValueError for shapes that do not fit, before NumPy stretches them."""
+    for array in (x, weight_in, weight, bias_in, bias, *first):
+        only_real("recurrent", array)
     size = weight.shape[-1]
     if len(x) < 1:
         raise ValueError(f"recurrent needs at least one step; got inputs of shape {x.shape}")
