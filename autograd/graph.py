@@ -158,9 +158,7 @@ def walk(
             node.kept = node.edges = None
     if wanted is not None:
         pending = {node: g for node, g in pending.items() if node in ends}
-    for node, g in pending.items():
-        pending[node] = hooked(node, g)
-    return pending
+    return {node: hooked(node, g) for node, g in pending.items()}
 
 
 def hooked(node: Any, gradient: Any) -> Any:
