@@ -94,7 +94,12 @@ def _logsigmoid(x: Any) -> Any:
     return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
-logsigmoid = elementwise(_logsigmoid, lambda g, _y, x: g * sigmoid(-x), name="logsigmoid")
+def _logsigmoid_rule(g: Any, _y: Any, x: Any) -> Any:
+    """`g * sigmoid(-x)`"""
+    return g * sigmoid(-x)
+
+
+logsigmoid = elementwise(_logsigmoid, _logsigmoid_rule, name="logsigmoid")
 
 
 def softsign(x: Any) -> Any:

@@ -128,15 +128,25 @@ def _place(g: Any, winners: Any, windows: Windows) -> Any:
     return unpadded(x, windows)
 
 
+def _pick_rule(g: Any, _y: Any, _x: Any, winners: Any, *, windows: Windows) -> Any:
+    """`window_place(g, winners)`"""
+    return window_place(g, winners, windows=windows)
+
+
+def _place_rule(x: Any, _y: Any, _g: Any, winners: Any, *, windows: Windows) -> Any:
+    """`window_pick(g, winners)`"""
+    return window_pick(x, winners, windows=windows)
+
+
 window_pick: Any = differentiable(
     lambda x, winners, *, windows: outside(_pick, x, winners, windows),
-    lambda g, _y, _x, winners, *, windows: window_place(g, winners, windows=windows),
+    _pick_rule,
     None,
     name="window_pick",
 )
 window_place: Any = differentiable(
     lambda g, winners, *, windows: outside(_place, g, winners, windows),
-    lambda x, _y, _g, winners, *, windows: window_pick(x, winners, windows=windows),
+    _place_rule,
     None,
     name="window_place",
 )

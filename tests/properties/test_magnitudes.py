@@ -98,6 +98,7 @@ SLOPES = {
     "sech2": lambda x: -2 * np.tanh(x) / np.cosh(x) ** 2, "logistic": lambda x: sigmoid(x) * sigmoid(-x),
     "sigmoid_slope": lambda x: -sigmoid(x) * sigmoid(-x) * np.tanh(x / 2),
     "sigmoid": lambda x: sigmoid(x) * sigmoid(-x), "softplus": sigmoid,
+    "logsigmoid": lambda x: sigmoid(-x),
     "silu": lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), "mish": mish_slope,
     "gelu": lambda x: cdf(x) + x * density(x),
 }  # fmt: skip
