@@ -103,7 +103,10 @@ SLOPES = {
     "gelu": lambda x: cdf(x) + x * density(x),
 }  # fmt: skip
 # sinc reads pi x, which is off by eps |pi x|; SciPy's functions lose a few digits of their own
-ELSEWHERE = {"sinc", "gamma", "gammaln", "digamma", "j0", "j1", "i0e", "i1e", "erfcx"}
+ELSEWHERE = {
+    "sinc", "gamma", "gammaln", "gammasgn", "rgamma", "digamma", "erfcinv", "erfcx",
+    "j0", "j1", "y0", "y1", "i1", "i0e", "i1e", "bessel_i0",
+}  # fmt: skip
 UNARY = [name for name, op in OPS.items() if op.elementwise and len(op.rules) == 1]
 
 
