@@ -2,11 +2,13 @@
 
 from . import lr_scheduler
 from .clipping import clip_grad_norm_, clip_grad_value_
-from .first_order import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop
+from .first_order import ASGD, SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop, Rprop
 from .lbfgs import LBFGS
+from .matrices import Adafactor, Muon
+from .moments import Adamax, NAdam, RAdam
 from .optimizer import Optimizer
 
 __all__ = [
-    "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "clip_grad_norm_",
-    "clip_grad_value_", "lr_scheduler",
+    "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer",
+    "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler",
 ]  # fmt: skip

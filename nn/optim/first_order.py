@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .optimizer import Optimizer, State, blend
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop"]
+__all__ = ["ASGD", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "RMSprop", "Rprop"]
 
 
 class SGD(Optimizer):
@@ -52,7 +52,7 @@ class SGD(Optimizer):
             new = g * -group["lr"]
         else:
             new = g * (1 - group["dampening"])
-            v = blend(state["velocity"], m, new) if state else g.copy()
+            v = blend(state["velocity"], m, new) if state else g.copy("K")
             if group["nesterov"]:
                 np.multiply(v, m, out=new)
                 new += g
@@ -65,10 +65,11 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about lr in every parameter: the mean of recent gradients divided by the root of their mean square.
 
-    Kingma and Ba 2015; `amsgrad` keeps the largest mean square (Reddi et al. 2018).
+    Kingma and Ba 2015; `amsgrad` keeps the largest mean square (Reddi et al. 2018).  With `decoupled_weight_decay`,
+    weight decay shrinks the weights directly, as in AdamW.
     """
 
-    by_parts, decoupled = True, False
+    by_parts = True
 
     def __init__(
         self,
@@ -80,10 +81,11 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         super().__init__(
             params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize,
-            decoupled=self.decoupled,
+            decoupled_weight_decay=decoupled_weight_decay,
         )  # fmt: skip
 
     def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
@@ -102,14 +104,12 @@ class Adam(Optimizer):
         new += group["eps"] * scale
         np.divide(mean, new, out=new)
         new *= -lr * scale / (1 - b1**t)
-        new += w * (1 - lr * group["weight_decay"]) if group["decoupled"] else w
+        new += w * (1 - lr * group["weight_decay"]) if group["decoupled_weight_decay"] else w
         return new, new_state
 
 
 class AdamW(Adam):
     """Adam with a weight decay that shrinks the weights directly: Loshchilov and Hutter 2019."""
-
-    decoupled = True
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
 
 
 class RMSprop(Optimizer):
@@ -235,3 +235,76 @@ class Adadelta(Optimizer):
         change *= change
         change *= 1 - rho
         return new, {"square": square, "moved": blend(moved, rho, change)}
+
+
+class Rprop(Optimizer):
+    """Steps that depend on the sign of the gradient alone: Riedmiller and Braun 1993, without weight backtracking.
+
+    Every number has a step size of its own, at first `lr`: it grows by the factor etas[1] while the sign stays, shrinks
+    by etas[0] when the sign changes, in a step that leaves the number where it is, and stays within `step_sizes`.
+    """
+
+    by_parts = True
+    others = (*Optimizer.others, "etas", "step_sizes")
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        super()._check(options)
+        etas, sizes = options["etas"], options["step_sizes"]
+        if not isinstance(etas, tuple | list) or len(etas) != 2 or not 0 < etas[0] < 1 < etas[1]:
+            raise ValueError(f"etas are two factors, one between 0 and 1 and one above 1; got {etas!r}")
+        if not isinstance(sizes, tuple | list) or len(sizes) != 2 or not 0 <= sizes[0] <= sizes[1]:
+            raise ValueError(f"step_sizes are the smallest and the largest step; got {sizes!r}")
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        (down, up), (least, most) = group["etas"], group["step_sizes"]
+        size = state["step_size"] if state else np.zeros_like(w) + group["lr"]
+        turned = np.sign(g * state["prev"]) if state else np.zeros_like(g)
+        size = np.clip(np.where(turned > 0, size * up, np.where(turned < 0, size * down, size)), least, most)
+        g = np.where(turned < 0, 0.0, g)
+        return w - np.sign(g) * size, {"step": state.get("step", 0) + 1, "prev": g, "step_size": size}
+
+
+class ASGD(Optimizer):
+    """Stochastic gradient descent with a falling rate, and the average of the weights: Polyak and Juditsky 1992.
+
+    The rate of step t is lr / (1 + lambd lr t)**alpha, and each step also shrinks the weights by `lambd` times it.
+    `state[i]["ax"]` is the mean of parameter i since step `t0`, for you to assign at the end.
+    """
+
+    by_parts = True
+    shares = ()
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
+
+    def update(self, w: Any, g: Any, state: State, group: dict[str, Any]) -> tuple[Any, State]:
+        lambd, lr, t = group["lambd"], group["lr"], state.get("step", 0) + 1
+        eta = state.get("eta", lr)
+        new = w * (1 - lambd * eta)
+        new -= g * eta
+        share = 1 / np.maximum(t - 1 - group["t0"], 1.0)  # of the new weight in the mean; PyTorch's state has it as mu
+        mean = new - state.get("ax", 0.0)
+        mean *= share
+        mean += state.get("ax", 0.0)
+        return new, {"step": t, "eta": lr / (1 + lambd * lr * t) ** group["alpha"], "ax": mean}

@@ -17,6 +17,7 @@ import numpy as np
 from autograd import Tensor, assign_all, clear_gradients, current_mode, enable_grad, use_gradients
 
 from ..missing import Missing
+from ..module import Parameter
 
 __all__ = ["Optimizer"]
 
@@ -26,7 +27,7 @@ State = dict[str, Any]
 def blend(old: Any, share: float, new: Any) -> Any:
     """`old * share + new`, with only one new array; a copy of `new` if `old` is None."""
     if old is None:
-        return new.copy()
+        return new.copy("K")  # as the weight lies: across its rows, the root of 512x512 takes ten times as long
     blend = old * share
     blend += new
     return blend
@@ -47,12 +48,16 @@ def observed(step: Callable[..., Any]) -> Callable[..., Any]:
 class Optimizer:
     """Base of optimisers: groups of parameters with their own options, and the state of each parameter.
 
-    `params` are the parameters, or groups: dicts with "params" and options that differ from the arguments.  `state` is
+    `params` are the parameters, or groups: dicts with "params" and options that differ from the arguments.  A frozen
+    parameter is skipped, with its state, until it is freed, whatever gradient it holds.  `state` is
     a list parallel to `self.params`; `groups` are dicts whose options, such as the learning rate "lr", may be changed
     at any time.
     """
 
     by_parts = False  # whether `update` moves the real and imaginary parts of complex weights apart, and needs float32
+    decoupled = False  # whether `update` shrinks weights itself; otherwise weight_decay is added to the gradients
+    shares: tuple[str, ...] = ("momentum", "alpha", "rho")  # options that are at least 0 and below 1
+    others: tuple[str, ...] = ("params", "betas", "line_search_fn")  # options that are not numbers
 
     params: list[Tensor] = Missing()  # type: ignore[assignment]
     groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
@@ -105,8 +110,9 @@ class Optimizer:
         params = group["params"]
         added = [params] if isinstance(params, Tensor) else list(params)
         for i, p in enumerate(added, len(self.params)):
-            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
+            if not isinstance(p, Tensor) or not p.is_leaf or not (p.requires_grad or isinstance(p, Parameter)):
                 raise TypeError(f"parameter {i} is not a leaf Tensor with requires_grad=True: {_instead(p)}")
+            self._check_parameter(i, p)
         if len({id(p) for p in [*self.params, *added]}) != len(self.params) + len(added):
             raise ValueError(f"{name} was given the same parameter twice; it would move twice as far")
         self.groups.append({**options, **group, "params": added})
@@ -115,22 +121,25 @@ class Optimizer:
     def _check(self, options: Mapping[str, Any]) -> None:
         """Raise an error for options that no optimiser can use."""
         for key, value in options.items():
-            if key not in ("params", "betas", "line_search_fn") and not isinstance(value, Real):
+            if key not in self.others and not isinstance(value, Real):
                 raise TypeError(f"{key} is a number; got {_shown(value)}")
         betas = options.get("betas", (0, 0))
         if not isinstance(betas, tuple | list) or len(betas) != 2:
             raise ValueError(f"betas are two numbers; got {betas!r}")
         if not 0 <= options["lr"] < np.inf:
             raise ValueError(f"the learning rate must be at least 0, and finite; got {options['lr']!r}")
-        for name in ("weight_decay", "eps", "lr_decay"):
-            if not options.get(name, 0.0) >= 0:
+        for name in {"weight_decay", "eps", "lr_decay", "momentum_decay", "lambd"} & options.keys() - {*self.others}:
+            if not options[name] >= 0:
                 raise ValueError(f"{name} must be at least 0; got {options[name]!r}")
-        for name in ("momentum", "alpha", "rho"):
+        for name in self.shares:
             if not 0 <= options.get(name, 0.0) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1; got {options[name]!r}")
         for beta in options.get("betas", ()):
             if not 0 <= beta < 1:
                 raise ValueError(f"betas must be at least 0 and below 1; got {options['betas']!r}")
+
+    def _check_parameter(self, i: int, p: Tensor) -> None:
+        """Raise an error for parameter number i if this kind of optimiser cannot move it."""
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -190,9 +199,11 @@ class Optimizer:
         """The parameters that have a gradient, their new values, and the new state of all."""
         moving, news, states, olds = [], [], [], iter(self.state)
         for group in self.groups:
-            maximize, decay = group.get("maximize"), not group.get("decoupled") and group.get("weight_decay")
+            maximize, decay = group.get("maximize"), group.get("weight_decay")
+            if group.get("decoupled_weight_decay", self.decoupled):
+                decay = 0
             for p, state in zip(group["params"], olds):  # noqa: B905 (the states of all groups are in one list)
-                if (grad := p.grad) is not None:
+                if (grad := p.grad) is not None and p.requires_grad:
                     w, g = p.data, grad.data
                     if maximize:
                         g = -g
@@ -220,6 +231,10 @@ class Optimizer:
     def _state_dtype(self, w: Any) -> Any:
         """The dtype of the arrays in a weight's state: its own, but squares and eps do not fit float16."""
         return np.dtype(np.float32) if self.by_parts and w.dtype == np.float16 else w.dtype
+
+    def _state_shape(self, key: str, p: Tensor) -> tuple[int, ...]:
+        """The shape of this array in the state of a parameter."""
+        return p.shape
 
     def _try_on(self, states: Sequence[State], groups: Sequence[dict[str, Any]]) -> None:
         """Raise ValueError for a state that makes a step fail."""
@@ -278,7 +293,7 @@ class Optimizer:
             for key, value in own.items():
                 if np.asarray(value).dtype.kind not in "fciub":
                     raise ValueError(f"{key} of parameter {i} is {_shown(value)}, but must be numbers")
-                if np.ndim(value) and np.shape(value) != p.shape:
+                if np.ndim(value) and np.shape(value) != self._state_shape(key, p):
                     raise ValueError(
                         f"{key} of parameter {i} has shape {np.shape(value)}, but the parameter has {p.shape}"
                     )
@@ -330,7 +345,4 @@ def _instead(p: Any) -> str:
         return f"got {type(p).__name__}; model.parameters() is a list of them"
     if not p.is_leaf:
         return f"it is the result of {p.node.op.name}; make a leaf of its value, nn.Parameter(t.detach())"
-    return (
-        "requires_grad is False; pass [p for p in model.parameters() if p.requires_grad] if it is frozen, "
-        "or Tensor(value, requires_grad=True)"
-    )
+    return "requires_grad is False; make it Tensor(value, requires_grad=True), or an nn.Parameter, which may be frozen"

@@ -126,11 +126,27 @@ OPTIMISERS = {
     "RMSprop": lambda groups: nn.RMSprop(groups, lr=0.01, centered=True, momentum=0.5),
     "Adagrad": lambda groups: nn.Adagrad(groups, lr=0.1, lr_decay=0.1),
     "Adadelta": lambda groups: nn.Adadelta(groups),
+    "NAdam": lambda groups: nn.NAdam(groups, lr=0.01, decoupled_weight_decay=True, weight_decay=0.1),
+    "RAdam": lambda groups: nn.RAdam(groups, lr=0.01, betas=(0.8, 0.9)),
+    "Adamax": lambda groups: nn.Adamax(groups),
+    "Rprop": lambda groups: nn.Rprop(groups, etas=(0.4, 1.3), step_sizes=(1e-4, 1.0)),
+    "ASGD": lambda groups: nn.ASGD(groups, lr=0.05, lambd=0.1, t0=3),
+    "Adafactor": lambda groups: nn.Adafactor(groups, eps=(None, 0.1)),
+    "Muon": lambda groups: muon(groups),
     "LBFGS": lambda groups: nn.LBFGS([p for group in groups for p in group["params"]], lr=0.1, max_iter=3),
     "LBFGS, searching": lambda groups: nn.LBFGS(
         [p for group in groups for p in group["params"]], max_iter=3, history_size=2, line_search_fn="strong_wolfe"
     ),
 }
+
+
+def muon(groups):
+    """Muon for the matrices; the other parameters are frozen, for nobody would clear their gradients."""
+    for group in groups:
+        for p in group["params"]:
+            p.requires_grad = p.ndim == 2
+    matrices = [{"params": [p for p in group["params"] if p.requires_grad]} for group in groups]
+    return nn.Muon(matrices, adjust_lr_fn="match_rms_adamw")
 
 
 class Drifting(nn.Module):

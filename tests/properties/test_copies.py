@@ -11,6 +11,7 @@ import pytest
 import autograd
 import nn
 from autograd import Tensor
+from optimisers import NAMES, made, moves
 
 WAYS = {
     "deepcopy": copy.deepcopy,
@@ -42,12 +43,12 @@ def test_tensors(way, tensor):
 
 
 @every_way
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"])
+@pytest.mark.parametrize("name", NAMES)
 def test_an_optimiser_goes_on_with_its_model_as_if_nothing_had_been(way, name):
     nn.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.BatchNorm1d(4), nn.Linear(4, 2))
     options = {"momentum": 0.9} if name in ("SGD", "RMSprop") else {}
-    optimizer = getattr(nn, name)(model.parameters(), lr=0.05, **options)
+    optimizer = made(name, options, model.parameters(), lr=0.05)
     schedule = nn.StepLR(optimizer, 2, 0.5)
     x, y = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), np.array([0, 1, 1, 0, 1])
 
@@ -62,7 +63,8 @@ def test_an_optimiser_goes_on_with_its_model_as_if_nothing_had_been(way, name):
     train(model, optimizer, schedule)
     again = way((model, optimizer, schedule))
     assert again[2].optimizer is again[1]
-    assert {id(p) for p in again[0].parameters()} == {id(p) for p in again[1].params}
+    moved = [p for p in again[0].parameters() if moves(name, p.shape)]
+    assert {id(p) for p in moved} == {id(p) for p in again[1].params}
     found, expected = train(*again), train(model, optimizer, schedule)
     for key, array in expected.items():
         np.testing.assert_array_equal(found[key], array, strict=True)

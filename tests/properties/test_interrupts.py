@@ -13,6 +13,7 @@ import nn
 from autograd import Tensor
 from autograd.updating import accumulating
 from interrupting import Interrupt
+from optimisers import made
 
 
 def network():
@@ -72,6 +73,13 @@ OPTIMISERS = [
     ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.5}),
     ("Adagrad", {"lr": 0.1}),
     ("Adadelta", {"lr": 1.0}),
+    ("NAdam", {"lr": 0.01}),
+    ("RAdam", {"lr": 0.01}),
+    ("Adamax", {"lr": 0.01}),
+    ("Rprop", {"lr": 0.01}),
+    ("ASGD", {"lr": 0.01}),
+    ("Adafactor", {"lr": 0.01}),
+    ("Muon", {"lr": 0.01}),
     ("LBFGS", {"lr": 0.5, "max_iter": 3}),
     ("LBFGS", {"max_iter": 2, "line_search_fn": "strong_wolfe"}),
 ]
@@ -83,7 +91,7 @@ def test_training_goes_on_after_an_interrupt_at_any_point_of_a_step(name, option
 
     def begun():
         model = network()
-        return model, getattr(nn, name)(model.parameters(), **options)
+        return model, made(name, options, model.parameters())
 
     def step(model, optimizer):
         def closure():

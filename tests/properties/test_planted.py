@@ -18,7 +18,9 @@ import autograd.tensor
 import nn
 from autograd import GraphError, Tensor
 from mutants import ROOT, Mutant, mutants, right
+from optimisers import check_refusals, check_states
 from recorded import (
+    COMPLEX_OPTIMISERS,
     COMPLEX_START,
     FILE,
     METRICS,
@@ -26,8 +28,8 @@ from recorded import (
     OPTIMISERS,
     PLATEAUS,
     SCHEDULES,
-    START,
     rates,
+    start_of,
     trajectory,
 )  # fmt: skip
 from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
@@ -192,9 +194,13 @@ def check_walk():
 
 BAD = [None]
 WALK = functions("autograd/graph.py", "sum_to", "fit", "walk", "hooked", "_reads")
+FILES = {
+    "nn/optim/first_order.py": ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Rprop", "ASGD"),
+    "nn/optim/moments.py": ("NAdam", "RAdam", "Adamax"),
+    "nn/optim/matrices.py": ("Adafactor", "Muon"),
+}
 SOURCES = {
-    path: (ROOT / path).read_text().splitlines()
-    for path in ("autograd/graph.py", "nn/optim/first_order.py", "nn/optim/lr_scheduler.py")
+    path: (ROOT / path).read_text().splitlines() for path in ("autograd/graph.py", *FILES, "nn/optim/lr_scheduler.py")
 }
 # Errors without a visible effect, by the line and what was planted there; and why.
 EQUIVALENT = {
@@ -210,6 +216,23 @@ EQUIVALENT = {
     ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
     ("self.best, self.bad, self.resting = math.inf, 0, 0", "1"): "the first number is better than inf, which sets both",
     ("v = blend(", "blend(m"): "a product has no order",
+    ("squares = rows * (columns / np.maximum(", "np.maximum(least"): "a maximum has no order",
+    ("new = g / np.sqrt(np.maximum(", "np.maximum(least"): "a maximum has no order",
+    ("scale = np.maximum(", "np.m"): "neither has a minimum",
+    ("new *= scale / np.maximum(", "np.maximum(_root"): "a maximum has no order",
+    ("x = x / np.maximum(", "np.maximum(eps"): "a maximum has no order",
+    ("size = np.clip(", "np.clip(least"): "a maximum of the smaller has no order",
+    ("rho = np.where(enough", "5.0"): "not used",
+    ("wide = x.shape[0] <=", "x.shape[0] <"): "a square matrix can be transposed twice",
+    ("wide = x.shape[0] <=", "1"): "a tall matrix takes longer, with the same result",
+    ("share = 1 / np.maximum(", "np.maximum(1.0"): "a maximum has no order",
+    ("mean = new - state.get(", "0.001"): "the first mean is the weight, for its share is 1",
+    ('mean += state.get("ax"', "0.001"): "the same",
+    ("old = state.get(key, 0.0)", "0.001"): "the first mean is that of the squares, for its share is 1",
+    ("enough = np.greater(length", "5.0"): "no length is so near to 5",
+    ("factor = (rho - 4)", "1.001"): "not used, for a mean so short never counts",
+    ("if not isinstance(eps, tuple", "1"): "None is none of the numbers that are refused",
+    ("largest = np.maximum(", "np.maximum(new"): "a maximum has no order",
 }
 
 
@@ -255,30 +278,41 @@ def test_the_right_walk_passes():
 
 
 def near(a, b):
+    if np.ndim(a[0]):  # rows of several lengths
+        assert [len(row) for row in a] == [len(row) for row in b]
+        a, b = (np.concatenate(rows) for rows in (a, b))
     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
-RULES = functions("nn/optim/first_order.py", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
+HELPERS = ("moments", "orthogonal", "_mean", "_along", "_root_mean_square")
+RULES = [mutant for path, names in FILES.items() for mutant in functions(path, *names, *HELPERS)]
 
 
-def check_optimisers(library):
+def check_optimisers(library, path):
     for i, (name, options) in enumerate(OPTIMISERS):
-        params = [Tensor(np.array(x), requires_grad=True) for x in START]
-        near(trajectory(library, params, name, options), RECORDED["optimisers"][i])
-        params = [Tensor(np.array(x), requires_grad=True) for x in COMPLEX_START]
-        near(trajectory(library, params, name, options), RECORDED["complex"][i])
-    for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta"):
-        made = getattr(library, name)([Tensor(np.float32([1, 2]), requires_grad=True)])
+        if name in FILES[path]:
+            params = [Tensor(np.array(x), requires_grad=True) for x in start_of(name)]
+            near(trajectory(library, params, name, options), RECORDED["optimisers"][i])
+    for i, (name, options) in enumerate(COMPLEX_OPTIMISERS):
+        if name in FILES[path]:
+            params = [Tensor(np.array(x), requires_grad=True) for x in COMPLEX_START]
+            near(trajectory(library, params, name, options), RECORDED["complex"][i])
+    for name in FILES[path]:
+        made = getattr(library, name)([Tensor(np.float32([[1, 2]]), requires_grad=True)])
         theirs = RECORDED["defaults"][name]
         for key, value in made.groups[0].items():
             given = theirs.get(key, value)
-            assert key in ("params", "maximize", "decoupled") or value == (
+            assert key in ("params", "maximize", "decoupled_weight_decay") or value == (
                 tuple(given) if isinstance(given, list) else given
             )
-        made.params[0].grad = Tensor(np.float32([0, 3]))
+        check_refusals(library, name)
+        made.params[0].grad = Tensor(np.float32([[0, 3]]))
         made.step()
         made.step()
-        assert made.params[0].dtype == np.float32 and made.params[0].grad.tolist() == [0, 3]
+        assert made.params[0].dtype == np.float32 and made.params[0].grad.tolist() == [[0, 3]]
+        check_states(library, name)
+    if path != "nn/optim/first_order.py":
+        return
     for options in ({"momentum": 0.0}, {"momentum": 0.9, "dampening": 0.1}):
         with pytest.raises(ValueError, match="nesterov"):
             library.SGD([Tensor(1.0, requires_grad=True)], nesterov=True, **options)
@@ -288,7 +322,7 @@ def check_optimisers(library):
 @pytest.mark.parametrize("mutant", [m for m in RULES if not harmless(m)], ids=described)
 def test_an_error_in_an_optimiser_is_noticed(mutant):
     with pytest.raises(BaseException), np.errstate(all="ignore"):  # noqa: PT011, B017 (noticed, in whatever way)
-        check_optimisers(module(mutant, "nn.optim"))
+        check_optimisers(module(mutant, "nn.optim"), mutant.path)
 
 
 SCHEDULED = functions(
@@ -316,7 +350,8 @@ def check_schedules(library):
 
 def test_the_right_ones_pass():
     # rewritten like the files with errors: otherwise errors from the rewriting would count as noticed ones
-    check_optimisers(module(right("nn/optim/first_order.py"), "nn.optim"))
+    for path in FILES:
+        check_optimisers(module(right(path), "nn.optim"), path)
     check_schedules(module(right("nn/optim/lr_scheduler.py"), "nn.optim"))
 
 

@@ -51,10 +51,13 @@ TESTS = {
         "nn/optim/test_optimizer nn/optim/test_first_order wrong/test_errors wrong/test_training "
         "properties/test_interrupts",
     ),
-    "nn/optim/first_order.py": (
-        "properties/test_recorded",
-        "nn/optim/test_optimizer nn/optim/test_first_order wrong/test_errors wrong/test_training "
-        "properties/test_interrupts",
+    **dict.fromkeys(
+        ("nn/optim/first_order.py", "nn/optim/moments.py", "nn/optim/matrices.py"),
+        (
+            "properties/test_recorded",
+            "nn/optim/test_optimizer nn/optim/test_first_order wrong/test_errors wrong/test_training "
+            "properties/test_interrupts",
+        ),
     ),
     "nn/optim/lbfgs.py": ("nn/optim/test_lbfgs", "wrong/test_training properties/test_interrupts nn/test_checkpoint"),
     "nn/optim/lr_scheduler.py": ("properties/test_recorded", "nn/optim/test_lr_scheduler wrong/test_training"),

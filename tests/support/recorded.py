@@ -6,9 +6,11 @@ PyTorch's.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ FILE = Path(__file__).with_suffix(".json")
 STEPS = 12
 MIXTURES = 40
 START = [[1.0, -2.0, 0.5], [[0.3, -0.1], [2.0, 1.0]]]
+MATRICES: list[Any] = [[[1.0, -2.0], [0.5, 0.7], [-1.0, 0.2]], [[0.3, -0.1], [2.0, 1.0]]]
+REAL = {"Adafactor", "Muon"}  # they move no complex weights
 COMPLEX_START: list[Any] = [[1.0 - 1j, -2.0 + 0.5j, 0.5j], [[0.3 + 1j, -0.1], [2.0 - 2j, 1.0 + 0.1j]]]
 OPTIMISERS: list[tuple[str, dict[str, Any]]] = [
     ("SGD", {"lr": 0.1}),
@@ -31,7 +35,34 @@ OPTIMISERS: list[tuple[str, dict[str, Any]]] = [
     ("RMSprop", {"lr": 0.01, "alpha": 0.9, "momentum": 0.9, "centered": True, "weight_decay": 0.1, "eps": 1e-2}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5, "eps": 1e-2}),
     ("Adadelta", {"lr": 1.0, "rho": 0.8, "weight_decay": 0.1, "eps": 1e-3}),
+    ("NAdam", {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1, "momentum_decay": 0.1, "maximize": True}),
+    ("NAdam", {"lr": 0.05, "weight_decay": 0.1, "decoupled_weight_decay": True, "eps": 1e-2}),
+    ("RAdam", {"lr": 0.05, "betas": (0.8, 0.9), "weight_decay": 0.1, "eps": 1e-2, "maximize": True}),
+    ("RAdam", {"lr": 0.05, "betas": (0.5, 0.7), "weight_decay": 0.1, "decoupled_weight_decay": True}),
+    ("Adamax", {"lr": 0.05, "betas": (0.8, 0.5), "weight_decay": 0.1, "eps": 1e-2}),
+    ("Rprop", {"lr": 0.3, "etas": (0.3, 1.5), "step_sizes": (0.04, 0.4)}),
+    ("Rprop", {"lr": 0.3, "maximize": True}),
+    ("ASGD", {"lr": 0.05, "lambd": 0.1, "alpha": 0.5, "t0": 3, "weight_decay": 0.1}),
+    ("Adafactor", {"lr": 0.05}),
+    ("Adafactor", {"lr": 0.05, "d": 50.0, "eps": (0.3, 1e-3)}),
+    (
+        "Adafactor",
+        {"lr": 0.7, "beta2_decay": -0.5, "eps": (0.1, 0.8), "d": 1.2, "weight_decay": 0.1, "maximize": True},
+    ),
+    ("Muon", {"lr": 0.05}),
+    ("Muon", {"lr": 0.05, "nesterov": False, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 2, "momentum": 0.5}),
+    ("Muon", {"lr": 0.5, "adjust_lr_fn": "original", "ns_coefficients": (1.5, -0.5, 0.1), "ns_steps": 3, "eps": 0.5}),
 ]
+STATES = {  # whose names are PyTorch's
+    "NAdam": ("step", "mu_product", "exp_avg", "exp_avg_sq"),
+    "RAdam": ("step", "exp_avg", "exp_avg_sq"),
+    "Adamax": ("step", "exp_avg", "exp_inf"),
+    "Rprop": ("step", "prev", "step_size"),
+    "ASGD": ("step", "eta", "ax"),
+    "Adafactor": ("step", "row_var", "col_var", "variance"),
+    "Muon": ("momentum_buffer",),
+}
+COMPLEX_OPTIMISERS = [row for row in OPTIMISERS if row[0] not in REAL]
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}),
     ("MultiStepLR", {"milestones": [2, 5, 5], "gamma": 0.5}),
@@ -52,6 +83,24 @@ PLATEAUS: list[dict[str, Any]] = [
 ]
 
 
+def start_of(name: str) -> Any:
+    """Where an optimiser begins: Muon moves matrices only, and Adafactor treats rows and columns differently."""
+    return {"Muon": MATRICES, "Adafactor": [START[0], MATRICES[0]]}.get(name, START)
+
+
+@contextlib.contextmanager
+def in_float64(torch: Any) -> Iterator[None]:
+    """PyTorch with the numbers of its states and Muon's iteration in float64, not in float32 and bfloat16."""
+    before, narrow = torch.get_default_dtype(), torch.Tensor.bfloat16
+    torch.set_default_dtype(torch.float64)
+    torch.Tensor.bfloat16 = torch.Tensor.clone
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+        torch.Tensor.bfloat16 = narrow
+
+
 def loss(a: Any, b: Any) -> Any:
     """A loss of arrays, Tensors or torch's tensors: curved, and different in every direction."""
     return (a * a * a * a).sum() * 0.1 + (a * a).sum() + ((b - 0.7) * (b - 0.7)).sum() * 2 + (b[0] * a[0]).sum() * 0.3
@@ -63,7 +112,7 @@ def complex_loss(a: Any, b: Any) -> Any:
 
 
 def trajectory(library: Any, params: list[Any], name: str, options: dict[str, Any]) -> list[list[float]]:
-    """All numbers of all parameters after each step of the library's optimiser."""
+    """All numbers of all parameters after each step of the library's optimiser, and at last those of its state."""
     optimizer = getattr(library, name)(params, **options)
     sign = -1 if options.get("maximize") else 1
     rows = []
@@ -72,9 +121,17 @@ def trajectory(library: Any, params: list[Any], name: str, options: dict[str, An
         measure = complex_loss if "complex" in str(params[0].dtype) else loss
         (measure(*params) * sign).backward()
         optimizer.step()
-        numbers = [x for p in params for x in p.detach().reshape(-1).tolist()]
-        rows.append([float(x) for z in numbers for x in ((z.real, z.imag) if isinstance(z, complex) else (z,))])
+        rows.append(_numbers([p.detach() for p in params]))
+    if name in STATES:
+        states = optimizer.state if isinstance(optimizer.state, list) else [optimizer.state[p] for p in params]
+        rows.append(_numbers([state[key] for state in states for key in STATES[name] if key in state]))
     return rows
+
+
+def _numbers(arrays: list[Any]) -> list[float]:
+    """The numbers of arrays, tensors and numbers in a row, complex ones as two."""
+    numbers = [z for a in arrays for z in (a.reshape(-1).tolist() if hasattr(a, "reshape") else [a])]
+    return [float(x) for z in numbers for x in ((z.real, z.imag) if isinstance(z, complex) else (z,))]
 
 
 def rates(optimizer: Any, schedule: Any, groups: Any, metrics: Any = None) -> list[float]:
@@ -107,11 +164,15 @@ def record() -> dict[str, Any]:
             made, torch.optim.lr_scheduler.ReduceLROnPlateau(made, **options), made.param_groups, metrics=METRICS
         )
 
-    def complex_start() -> list[Any]:
+    def complex_start(_name: str) -> list[Any]:
         return [torch.tensor(x, dtype=torch.complex128, requires_grad=True) for x in COMPLEX_START]
 
-    def start() -> list[Any]:
-        return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in START]
+    def start(name: str) -> list[Any]:
+        return [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in start_of(name)]
+
+    def moved(start: Callable[[str], list[Any]], rows: list[Any]) -> list[Any]:
+        with in_float64(torch):
+            return [trajectory(torch.optim, start(name), name, options) for name, options in rows]
 
     def defaults(kind: Any) -> dict[str, Any]:
         arguments = inspect.signature(kind).parameters.values()
@@ -125,14 +186,14 @@ def record() -> dict[str, Any]:
             **{name: defaults(getattr(torch.optim, name)) for name in names},
             **{name: defaults(getattr(torch.optim.lr_scheduler, name)) for name in others},
         },
-        "optimisers": [trajectory(torch.optim, start(), *row) for row in OPTIMISERS],
+        "optimisers": moved(start, OPTIMISERS),
         "schedules": [scheduled(*row) for row in SCHEDULES],
         "plateaus": [plateau(options) for options in PLATEAUS],
         "mixtures": [
             rates_of(torch.optim, torch.optim.lr_scheduler, lambda: torch.zeros(1, requires_grad=True), mixture(seed))
             for seed in range(MIXTURES)
         ],
-        "complex": [trajectory(torch.optim, complex_start(), *row) for row in OPTIMISERS],
+        "complex": moved(complex_start, COMPLEX_OPTIMISERS),
     }
 
 

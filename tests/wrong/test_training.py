@@ -110,10 +110,10 @@ TABLE = [
     ),
     (lambda: nn.SGD([weight() * 2]), TypeError, "the result of multiply", lambda: nn.SGD([weight()])),
     (
-        lambda: nn.SGD(frozen().parameters()),
+        lambda: nn.SGD([Tensor(1.0)]),
         TypeError,
-        r"if p.requires_grad\]",
-        lambda: nn.SGD([p for p in frozen().parameters() if p.requires_grad]),
+        "make it Tensor\\(value, requires_grad=True\\), or an nn.Parameter, which may be frozen",
+        lambda: nn.SGD([*frozen().parameters(), nn.Parameter(1.0, requires_grad=False)]),
     ),
     (lambda: nn.SGD([]), ValueError, "nn.Parameters", lambda: nn.SGD(parameters())),
     (lambda: nn.SGD([{"lr": 1.0}]), TypeError, '"params"', lambda: nn.SGD([{"params": parameters(), "lr": 1.0}])),

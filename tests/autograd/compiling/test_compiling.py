@@ -11,6 +11,7 @@ import autograd
 import nn
 from autograd import AuditError, CompileError, Tensor, compile, no_grad
 from compiled_steps import MODES, close, deep_network, same
+from optimisers import made
 from programs import Program
 from samples import CALLS, IDS, closed
 
@@ -85,12 +86,19 @@ OPTIMISERS = [
     ("RMSprop", {"lr": 0.01, "centered": True, "momentum": 0.5}),
     ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
     ("Adadelta", {"lr": 1.0}),
+    ("NAdam", {"lr": 0.01}),
+    ("RAdam", {"lr": 0.01, "betas": (0.8, 0.9)}),  # the mean squares count after a few steps
+    ("Adamax", {"lr": 0.01}),
+    ("Rprop", {"lr": 0.01}),
+    ("ASGD", {"lr": 0.01, "t0": 3}),
+    ("Adafactor", {"lr": 0.01}),
+    ("Muon", {"lr": 0.01}),
 ]
 
 
 def trained(name, options, wrap=None, dropout=0.0):
     model = deep_network(dropout)
-    optimizer = getattr(nn, name)(model.parameters(), **options)
+    optimizer = made(name, options, model.parameters())
     loss_of = nn.CrossEntropyLoss()
     rng = np.random.default_rng(0)
 

@@ -8,28 +8,12 @@ import pytest
 import autograd
 import nn
 from autograd import Tensor, no_grad
+from optimisers import NAMES, check_refusals, check_states, every, made, moves, must_move
 
-EVERY = [
-    ("SGD", {}),
-    ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
-    ("Adam", {}),
-    ("Adam", {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
-    ("AdamW", {}),
-    ("RMSprop", {}),
-    ("RMSprop", {"centered": True, "momentum": 0.9}),
-    ("Adagrad", {"lr_decay": 0.1}),
-    ("Adadelta", {"weight_decay": 0.1}),
-]
-IDS = [f"{name}-{i}" for i, (name, _) in enumerate(EVERY)]
-every = pytest.mark.parametrize(("name", "options"), EVERY, ids=IDS)
 DTYPES = [np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.complex128]
 
 
-def made(name, options, params, **more):
-    return getattr(nn, name)(params, **{"lr": 0.01, **options, **more})
-
-
-def weight(shape=(3,), dtype=np.float64, seed=0):
+def weight(shape=(3, 2), dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=shape) + (1j * rng.normal(size=shape) if np.dtype(dtype).kind == "c" else 0)
     return Tensor(np.asarray(x, dtype), requires_grad=True)
@@ -53,6 +37,11 @@ def same(found, wanted):
         np.testing.assert_array_equal(a, b)
 
 
+def test_every_optimiser_is_tested_here():
+    kinds = [value for name in nn.optim.__all__ if isinstance(value := getattr(nn, name), type)]
+    assert {kind.__name__ for kind in kinds if issubclass(kind, nn.Optimizer)} == {*NAMES, "LBFGS", "Optimizer"}
+
+
 # ---- dtypes
 
 
@@ -60,7 +49,9 @@ def same(found, wanted):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [0.0, 1e-7, 1e-3, 1.0])
 def test_weights_stay_finite_and_of_their_dtype(name, options, dtype, size):
-    for shape in ((), (3,), (2, 2), (0,)):
+    for shape in ((), (3,), (2, 2), (0,), (0, 3), (2, 0), (3, 1, 2)):
+        if not moves(name, shape, dtype):
+            continue
         w = weight(shape, dtype)
         optimizer = made(name, options, [w])
         for _ in range(3):
@@ -68,8 +59,10 @@ def test_weights_stay_finite_and_of_their_dtype(name, options, dtype, size):
             with np.errstate(all="raise", under="ignore"):
                 optimizer.step()
             assert w.dtype == dtype and w.shape == shape and np.isfinite(w.data).all()
-        for value in optimizer.state[0].values():
-            assert np.ndim(value) == 0 or value.shape == shape
+        for key, value in optimizer.state[0].items():
+            expected = {"row_var": (*shape[:-1], 1), "col_var": (*shape[:-2], 1, *shape[-1:])}.get(key, shape)
+            assert np.ndim(value) == 0 or value.shape == expected
+        optimizer.load_state_dict(optimizer.state_dict())
 
 
 @every
@@ -77,8 +70,8 @@ def test_weights_stay_finite_and_of_their_dtype(name, options, dtype, size):
 def test_float16_weights_move_as_float32_ones_do(name, options, size):
     found = []
     for dtype in (np.float16, np.float32):
-        w = Tensor(np.float16([1.0, -2.0, 0.5]).astype(dtype), requires_grad=True)
-        w.grad = Tensor(np.full(3, np.float16(size)).astype(dtype))
+        w = Tensor(np.float16([[1.0, -2.0, 0.5], [0.5, 1.0, -2.0]]).astype(dtype), requires_grad=True)
+        w.grad = Tensor(np.full((2, 3), np.float16(size)).astype(dtype))
         made(name, options, [w], lr=0.125).step()
         found.append(w.data)
     np.testing.assert_allclose(found[0].astype(np.float32), found[1], rtol=2e-3)
@@ -88,6 +81,7 @@ def test_float16_weights_move_as_float32_ones_do(name, options, size):
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_real_and_imaginary_parts_move_as_weights_of_their_own(name, options, compiled, shape):
+    must_move(name, shape, np.complex128)
     w = weight(shape, np.complex128)
     parts = [Tensor(w.data.real.copy(), requires_grad=True), Tensor(w.data.imag.copy(), requires_grad=True)]
     whole, apart = made(name, options, [w]), made(name, options, parts)
@@ -151,6 +145,23 @@ def test_lbfgs_moves_complex_and_float16_weights():
             assert p.dtype == dtype and np.abs(p.data - 1).max() < near
 
 
+@every
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3), (4, 1), (3, 3)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_weights_and_states_keep_the_layout_of_the_weight(name, options, shape, order):
+    """Sums and products over another layout have other bits, so a resumed run would end elsewhere."""
+    w = Tensor(np.asarray(weight(shape).data, order=order), requires_grad=True)
+    optimizer = made(name, options, [w])
+    before = w.data.strides
+    for _ in range(3):
+        w.grad = Tensor(w.data * 0.5)
+        assert w.grad.data.strides == before
+        optimizer.step()
+        assert w.data.strides == before
+        for value in optimizer.state[0].values():
+            assert np.shape(value) != shape or shape == (4, 1) or value.strides == before
+
+
 # ---- PyTorch's calls
 
 
@@ -191,6 +202,59 @@ def test_a_group_can_be_added(name, options):
     stepped(again, again.params, 2)
     assert len(again.state) == len(again.params) == 2
     again.load_state_dict(again.state_dict())
+
+
+@every
+def test_a_frozen_parameter_is_skipped_with_its_state(name, options):
+    """Also if it holds a gradient, in a model that was frozen before the optimiser was made, or after."""
+    params, alone = [nn.Parameter(weight(seed=i).data, requires_grad=i != 1) for i in range(2)], weight(seed=0)
+    optimizer, other = made(name, options, params), made(name, options, [alone])
+    first = stepped(optimizer, params[:1], 2)
+    same(first, stepped(other, [alone], 2))
+    assert params[1].grad is None and optimizer.state[1] == {}
+    np.testing.assert_array_equal(params[1].data, weight(seed=1).data)
+    params[1].requires_grad = True
+    stepped(optimizer, params, 2)
+    loss_of(params[1]).backward()
+    params[1].requires_grad = False
+    kept, state = params[1].data, optimizer.state[1]
+    assert params[1].grad is not None
+    optimizer.step()
+    assert params[1].data is kept and optimizer.state[1] is state and not np.array_equal(kept, weight(seed=1).data)
+    again = made(name, options, [nn.Parameter(p.data, requires_grad=p.requires_grad) for p in params])
+    again.load_state_dict(optimizer.state_dict())
+
+
+@every
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_compiled_steps_are_eager_ones_bit_for_bit(name, options, dtype):
+    """With a rate that falls, and a parameter that is frozen and freed again."""
+    must_move(name, dtype=dtype)
+    found = []
+    for wrap in (lambda step: step, autograd.compile(exact=True)):
+        params = [nn.Parameter(weight((3, 2), dtype, seed=i).data) for i in range(2)]
+        optimizer = made(name, options, params)
+
+        def step(optimizer=optimizer, params=params):
+            optimizer.zero_grad()
+            (loss_of(params[0]) + loss_of(params[1])).backward()
+            optimizer.step()
+
+        step, numbers = wrap(step), []
+        for i in range(12):
+            params[1].requires_grad = i not in (5, 6, 7)
+            step()
+            numbers += [p.data for p in params]
+            optimizer.lr *= 0.9
+        found.append(numbers)
+    same(*found)
+    assert step.stats.eager == 0 and step.stats.compiles <= 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_and_options_that_an_optimiser_cannot_use_are_refused(name):
+    check_refusals(nn, name)
+    check_states(nn, name)
 
 
 @pytest.mark.parametrize(
