@@ -58,17 +58,19 @@ def _model(model: Any) -> str:
 
 def _optimizer(run: Any) -> str:
     """The options with which the run began: a schedule knows the rates before it changed them."""
-    groups = run.optimizer.groups
+    groups, changing = run.optimizer.groups, {"params", "lr", "initial_lr"}
     rates = [group.get("initial_lr", group["lr"]) for group in groups]
     for callback in run.callbacks:
         schedule = getattr(callback, "schedule", None)
         known = getattr(schedule, "base_lrs", ())
         if getattr(schedule, "optimizer", None) is run.optimizer and len(known) == len(groups):
             rates = list(known)
+            if getattr(schedule, "cycle_momentum", False):
+                changing |= {"momentum", "betas"}
             break
     parts = []
     for group, rate in zip(groups, rates, strict=True):
-        options = {k: v for k, v in group.items() if k not in ("params", "lr", "initial_lr")}
+        options = {k: v for k, v in group.items() if k not in changing}
         parts.append(f"{len(group['params'])} parameters, lr {rate!r}, {options}")
     return f"{type(run.optimizer).__name__}: {'; '.join(parts)}"
 

@@ -78,14 +78,14 @@ def test_defaults_are_pytorchs(name):
 def test_three_schedules_one_after_the_other():
     made = optimizer()
     parts = [nn.ExponentialLR(made, 0.5), nn.StepLR(made, 2, 0.1), nn.LinearLR(made, 0.5, total_iters=2)]
-    found = rates(made, nn.SequentialLR(made, parts, [2, 5]), made.groups)[:9]
+    found = rates(made, nn.SequentialLR(made, parts, [2, 5]), made.groups)[:18:2]
     near(found, [0.1, 0.05, 0.1, 0.1, 0.01, 0.05, 0.075, 0.1, 0.1])
 
 
 def test_one_schedule_after_the_other():
     made = optimizer()
     parts = [nn.LinearLR(made, 0.1, total_iters=3), nn.ExponentialLR(made, 0.5)]
-    near(rates(made, nn.SequentialLR(made, parts, [3]), made.groups)[:6], [0.01, 0.04, 0.07, 0.1, 0.05, 0.025])
+    near(rates(made, nn.SequentialLR(made, parts, [3]), made.groups)[:12:2], [0.01, 0.04, 0.07, 0.1, 0.05, 0.025])
 
 
 def test_the_record_is_pytorchs():

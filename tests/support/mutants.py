@@ -60,7 +60,10 @@ TESTS = {
         ),
     ),
     "nn/optim/lbfgs.py": ("nn/optim/test_lbfgs", "wrong/test_training properties/test_interrupts nn/test_checkpoint"),
-    "nn/optim/lr_scheduler.py": ("properties/test_recorded", "nn/optim/test_lr_scheduler wrong/test_training"),
+    **dict.fromkeys(
+        ("nn/optim/schedule.py", "nn/optim/cycles.py", "nn/optim/lr_scheduler.py"),
+        ("properties/test_recorded", "nn/optim/test_lr_scheduler wrong/test_training"),
+    ),
 }
 RULES = (
     "autograd/ops/test_ops",

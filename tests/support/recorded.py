@@ -70,8 +70,19 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
     ("LinearLR", {"start_factor": 1.0, "end_factor": 0.1, "total_iters": 7}),
     ("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.01}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 10.0}),
+    ("OneCycleLR", {"max_lr": [0.5], "epochs": 4, "steps_per_epoch": 3, "three_phase": True, "anneal_strategy": "linear"}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "three_phase": True, "pct_start": 0.4, "base_momentum": [0.3]}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "step_size_down": 2, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": [0.1], "max_lr": [0.5], "step_size_up": 2, "mode": "exp_range", "gamma": 0.8}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "base_momentum": 0.2, "max_momentum": 0.7}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2}),
+    ("ConstantLR", {"factor": 0.25, "total_iters": 4}),
+    ("PolynomialLR", {"total_iters": 6, "power": 2.0}),
+    ("PolynomialLR", {"total_iters": 4}),
 ]
 METRICS = [5.0, 4.0, 4.0, 3.99999, 4.0, 4.0, 4.0, 6.0, 7.0, 3.0, 3.0, 3.0, 3.0, 3.0, 8.0, 8.0, 8.0, 8.0, 8.0, 2.9998]
 METRICS += [2.9, 2.9, 2.9, 2.9, 2.65, 2.65, 2.5, 2.0, -1.0, -1.00005, -1.00005, -1.0, -1.0, -1.0, -0.99995, -0.9, -1.1]
@@ -138,7 +149,7 @@ def rates(optimizer: Any, schedule: Any, groups: Any, metrics: Any = None) -> li
     """The learning rate of every epoch."""
     found = []
     for epoch in range(11 if metrics is None else len(metrics)):
-        found.append(float(groups[0]["lr"]))
+        found += [float(groups[0]["lr"]), float(groups[0]["momentum"])]
         with warnings.catch_warnings():  # nothing moves, but PyTorch requires a step before that of the schedule
             warnings.filterwarnings("ignore", r"step\(\) found no gradient")
             optimizer.step()
@@ -154,9 +165,8 @@ def record() -> dict[str, Any]:
         return torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
 
     def scheduled(name: str, options: dict[str, Any]) -> list[float]:
-        extra = {"cycle_momentum": False} if name == "OneCycleLR" else {}
         made = zero()
-        return rates(made, getattr(torch.optim.lr_scheduler, name)(made, **options, **extra), made.param_groups)
+        return rates(made, getattr(torch.optim.lr_scheduler, name)(made, **options), made.param_groups)
 
     def plateau(options: dict[str, Any]) -> list[float]:
         made = zero()

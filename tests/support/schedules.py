@@ -187,7 +187,26 @@ KINDS = {
     "ExponentialLR": lambda r: {"gamma": 0.9},
     "LinearLR": lambda r: {"start_factor": 0.25, "end_factor": r.choice([1.0, 0.1]), "total_iters": r.randint(1, 5)},
     "CosineAnnealingLR": lambda r: {"T_max": r.randint(1, 6), "eta_min": 0.01},
-    "OneCycleLR": lambda r: {"max_lr": 0.5, "total_steps": 30, "pct_start": 0.3},
+    "OneCycleLR": lambda r: {
+        "max_lr": 0.5,
+        "total_steps": 30,
+        "pct_start": 0.3,
+        "cycle_momentum": r.random() < 0.5,
+        "three_phase": r.random() < 0.5,
+        "anneal_strategy": r.choice(["cos", "linear"]),
+    },
+    "CyclicLR": lambda r: {
+        "base_lr": 0.05,
+        "max_lr": 0.4,
+        "step_size_up": r.randint(1, 4),
+        "step_size_down": r.choice([None, 2]),
+        "mode": r.choice(["triangular", "triangular2", "exp_range"]),
+        "gamma": 0.9,
+        "cycle_momentum": r.random() < 0.5,
+    },
+    "CosineAnnealingWarmRestarts": lambda r: {"T_0": r.randint(1, 4), "T_mult": r.randint(1, 2), "eta_min": 0.01},
+    "ConstantLR": lambda r: {"factor": r.choice([0.25, 1.0]), "total_iters": r.randint(1, 5)},
+    "PolynomialLR": lambda r: {"total_iters": r.randint(1, 8), "power": r.choice([1.0, 2.0])},
     "ReduceLROnPlateau": lambda r: {
         "factor": 0.5,
         "patience": r.randint(0, 2),
@@ -214,6 +233,8 @@ def mixture(seed):
         parts = [described(single) for _ in range(r.randint(2, 3))]
         milestones = sorted(r.randint(0, 6) for _ in parts[1:])
         made.append(["SequentialLR", [parts, milestones]])
+    if r.random() < 0.3:
+        made.append(["ChainedScheduler", [described(single) for _ in range(r.randint(1, 3))]])
     does = []
     for _ in range(15):
         what = r.choice(["epoch", "epoch", "epoch", "one", "by hand", "loaded", "loaded last"])
@@ -227,8 +248,7 @@ def rates_of(optim, library, zero, mixture):
     found = []
 
     def single(one, name, options):
-        extra = {"cycle_momentum": False} if optim.__name__.startswith("torch") and name == "OneCycleLR" else {}
-        return getattr(library, name)(one, **options, **extra)
+        return getattr(library, name)(one, **options)
 
     def begin():
         one = optim.SGD([{"params": [zero()]}, {"params": [zero()], "lr": 0.3}], lr=0.1)
@@ -236,6 +256,8 @@ def rates_of(optim, library, zero, mixture):
         for name, options in descriptions:
             if name == "SequentialLR":
                 made = library.SequentialLR(one, [single(one, *part) for part in options[0]], options[1])
+            elif name == "ChainedScheduler":
+                made = library.ChainedScheduler([single(one, *part) for part in options])
             else:
                 made = single(one, name, options)
             schedules.append(made)
@@ -265,5 +287,5 @@ def rates_of(optim, library, zero, mixture):
                     schedule.load_state_dict(state)
                 if what == "loaded last":
                     one.load_state_dict(before.state_dict())
-            found.append([float(g["lr"]) for g in one.param_groups])
+            found.append([float(g[name]) for g in one.param_groups for name in ("lr", "momentum")])
     return found

@@ -23,6 +23,21 @@ SCHEDULES = [
     ("LinearLR", {"start_factor": 0.25, "total_iters": 4}),
     ("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.01}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "three_phase": True, "anneal_strategy": "linear"}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "step_size_down": 2, "mode": "triangular2"}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "scale_fn": lambda cycle: 0.5 + cycle}),
+    (
+        "CyclicLR",
+        {
+            "base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "scale_fn": lambda step: 0.9**step,
+            "scale_mode": "iterations",
+        },
+    ),
+    ("CosineAnnealingWarmRestarts", {"T_0": 6}),
+    ("ConstantLR", {"factor": 0.25, "total_iters": 4}),
+    ("PolynomialLR", {"total_iters": 9, "power": 2.0}),
+    ("LambdaLR", {"lr_lambda": lambda epoch: 1 / (1 + epoch)}),
+    ("MultiplicativeLR", {"lr_lambda": lambda epoch: 1 - 0.1 * epoch}),
 ]
 
 
@@ -31,11 +46,11 @@ def test_schedules_are_pytorchs(name, options):
     torch = pytest.importorskip("torch")
     ours = nn.SGD(leaves(), lr=0.1)
     theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-    extra = {"cycle_momentum": False} if name == "OneCycleLR" else {}
     mine = getattr(nn, name)(ours, **options)
-    other = getattr(torch.optim.lr_scheduler, name)(theirs, **options, **extra)
+    other = getattr(torch.optim.lr_scheduler, name)(theirs, **options)
     for _ in range(11):
         assert mine.get_last_lr() == pytest.approx(other.get_last_lr(), rel=1e-9)
+        assert ours.groups[0]["momentum"] == pytest.approx(theirs.param_groups[0]["momentum"], rel=1e-9)
         theirs.step()
         mine.step()
         other.step()
@@ -89,8 +104,8 @@ def test_a_schedule_made_for_a_later_epoch_is_pytorchs(name, options, last_epoch
         one = optim.SGD([{"params": [zero], "initial_lr": 0.4, "lr": 0.2}], lr=0.1)
         if name == "OneCycleLR" and optim is not nn.optim:
             one.param_groups[0].update(initial_lr=0.02, max_lr=0.5, min_lr=0.02 / 1e4)
-        extra = {"cycle_momentum": False} if name == "OneCycleLR" and optim is not nn.optim else {}
-        schedule = getattr(library, name)(one, **options, **extra, last_epoch=last_epoch)
+            one.param_groups[0].update(max_momentum=0.95, base_momentum=0.85)
+        schedule = getattr(library, name)(one, **options, last_epoch=last_epoch)
         rates = [one.param_groups[0]["lr"]]
         for _ in range(5):
             if optim is not nn.optim:
