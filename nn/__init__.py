@@ -31,6 +31,7 @@ from .history import *
 from .inference import *
 from .init import manual_seed as manual_seed
 from .layers import *
+from .linear_cross_entropy import *
 from .losses import *
 from .module import *
 from .normalization import *

@@ -15,8 +15,9 @@ import numpy as np
 from autograd import Tensor
 
 __all__ = [
-    "calculate_gain", "constant_", "default_generator", "kaiming_normal_", "kaiming_uniform_", "manual_seed",
-    "normal_", "ones_", "orthogonal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "default_generator", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_",
+    "manual_seed", "normal_", "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 _default = np.random.default_rng()
@@ -115,6 +116,106 @@ def normal_(
     (3.0, 0.1)
     """
     return _fill(tensor, lambda rng: rng.normal(mean, std, tensor.shape), generator)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Fill with normal numbers of this mean and standard deviation, those outside of a .. b drawn again.
+
+    Where nearly all would lie outside, uniform numbers are drawn and accepted by the density instead, as in PyTorch.
+    Raises ValueError unless a < b and std > 0.
+
+    >>> w = trunc_normal_(Tensor(np.zeros(10000)), std=0.5, a=-0.5, b=1.0)
+    >>> w.data.min() >= -0.5, w.data.max() <= 1.0, round(float(w.data.mean()), 1)
+    (np.True_, np.True_, 0.1)
+    """
+    if not a < b or not std > 0:
+        raise ValueError(f"trunc_normal_ needs a < b and std > 0; got a={a!r}, b={b!r}, std={std!r}")
+    below, above = (math.erf((x - mean) / std / math.sqrt(2.0)) for x in (a, b))
+    nearest = max(a, min(mean, b))
+
+    def propose(rng: np.random.Generator, n: int) -> tuple[Any, Any]:
+        if above - below > 0.6:  # the share of normal numbers inside is at least 30%
+            x = rng.normal(mean, std, n)
+            return x, (x >= a) & (x <= b)
+        x = rng.uniform(a, b, n)
+        density = ((nearest - mean) / std) ** 2 - ((x - mean) / std) ** 2
+        return x, np.log1p(-rng.random(n)) <= 0.5 * density
+
+    def draw(rng: np.random.Generator) -> Any:
+        numbers, missing = np.empty(tensor.shape), np.ones(tensor.shape, bool)
+        while missing.any():
+            proposed, good = propose(rng, int(missing.sum()))
+            where = np.flatnonzero(missing)[good]
+            numbers.flat[where], missing.flat[where] = proposed[good], False
+        low, high = (np.asarray(x, tensor.dtype) for x in (a, b))
+        low = np.nextafter(low, high) if float(low) < a else low  # rounding must not lead outside
+        high = np.nextafter(high, low) if float(high) > b else high
+        return np.clip(numbers.astype(tensor.dtype), low, high)
+
+    return _fill(tensor, draw, generator)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Set a matrix to the identity: ones on the diagonal, zeros elsewhere.
+
+    >>> eye_(Tensor(np.zeros((2, 3))))
+    Tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_ fills matrices; got shape {tensor.shape}")
+    rows, columns = (np.arange(n) for n in tensor.shape)
+    tensor.assign((rows[:, None] == columns).astype(tensor.dtype))
+    return tensor
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Set the weight of a convolution (out, in, ...) so that it passes as many channels on as there are, unchanged.
+
+    With `groups`, the channels of each group.  Raises ValueError for a weight without one to three axes of space, and
+    for a number of channels that `groups` does not divide.
+
+    >>> dirac_(Tensor(np.ones((2, 1, 3)))).tolist()
+    [[[0.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]]]
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_ fills weights (out, in, ...) with one to three more axes; got shape {tensor.shape}")
+    if tensor.shape[0] % groups:
+        raise ValueError(f"the {tensor.shape[0]} channels cannot be divided into {groups} groups")
+    new, each = np.zeros_like(tensor.data), tensor.shape[0] // groups
+    for channel in range(tensor.shape[0]):
+        if channel % each < tensor.shape[1]:
+            new[(channel, channel % each, *(n // 2 for n in tensor.shape[2:]))] = 1
+    tensor.assign(new)
+    return tensor
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: np.random.Generator | None = None) -> Tensor:
+    """Fill a matrix with normal numbers, with the share `sparsity` of each column set to 0: Martens 2010.
+
+    >>> w = sparse_(Tensor(np.zeros((10, 4))), 0.3)
+    >>> (w.data == 0).sum(axis=0).tolist()
+    [3, 3, 3, 3]
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_ fills matrices; got shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity is a share, from 0 to 1; got {sparsity!r}")
+    rows, columns = tensor.shape
+
+    def draw(rng: np.random.Generator) -> Any:
+        numbers = rng.normal(0.0, std, tensor.shape)
+        order = rng.permuted(np.tile(np.arange(rows)[:, None], (1, columns)), axis=0)
+        return np.where(order < math.ceil(sparsity * rows), 0.0, numbers)
+
+    return _fill(tensor, draw, generator)
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:

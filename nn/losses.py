@@ -15,8 +15,10 @@ from .function_module import FunctionModule
 from .functional.losses import REDUCTIONS
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
-    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss",
+    "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
+    "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss", "MarginRankingLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss", "NLLLoss2d", "PoissonNLLLoss",
+    "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
 
 
@@ -79,6 +81,33 @@ class HingeEmbeddingLoss(_Loss, function=F.hinge_embedding_loss): ...
 class CosineEmbeddingLoss(_Loss, function=F.cosine_embedding_loss): ...
 
 
+class PoissonNLLLoss(_Loss, function=F.poisson_nll_loss): ...
+
+
+class SoftMarginLoss(_Loss, function=F.soft_margin_loss): ...
+
+
+class MarginRankingLoss(_Loss, function=F.margin_ranking_loss): ...
+
+
+class MultiMarginLoss(_Loss, function=F.multi_margin_loss): ...
+
+
+class MultiLabelMarginLoss(_Loss, function=F.multilabel_margin_loss): ...
+
+
+class MultiLabelSoftMarginLoss(_Loss, function=F.multilabel_soft_margin_loss): ...
+
+
+class TripletMarginLoss(_Loss, function=F.triplet_margin_loss): ...
+
+
+class TripletMarginWithDistanceLoss(_Loss, function=F.triplet_margin_with_distance_loss): ...
+
+
+class CTCLoss(_Loss, function=F.ctc_loss): ...
+
+
 class CrossEntropyLoss(_Loss, function=F.cross_entropy):
     _looked = False
 
@@ -105,6 +134,10 @@ class NLLLoss(_Loss, function=F.nll_loss):
 
     def _look(self, log_probabilities: Any, target: Any) -> None:
         _look_at_logarithms("NLLLoss", _array(log_probabilities), "nn.functional.log_softmax(logits)")
+
+
+class NLLLoss2d(NLLLoss):
+    """PyTorch's old name for `NLLLoss`."""
 
 
 class KLDivLoss(_Loss, function=F.kl_div):

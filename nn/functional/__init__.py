@@ -2,6 +2,7 @@
 
 from .activations import *
 from .adaptive import *
+from .alignment import *
 from .attention import *
 from .convolution import *
 from .dense import *
@@ -9,6 +10,7 @@ from .dropping import *
 from .entropy import *
 from .grids import *
 from .losses import *
+from .margins import *
 from .normalization import *
 from .padding import *
 from .piecewise import *
@@ -20,6 +22,7 @@ __all__ = sorted(
     [
         *activations.__all__,
         *adaptive.__all__,
+        *alignment.__all__,
         *attention.__all__,
         *convolution.__all__,
         *dense.__all__,
@@ -27,6 +30,7 @@ __all__ = sorted(
         *entropy.__all__,
         *grids.__all__,
         *losses.__all__,
+        *margins.__all__,
         *normalization.__all__,
         *padding.__all__,
         *piecewise.__all__,

@@ -12,11 +12,12 @@ from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
 
 from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
 from .arrays import array_of, only_real, subtract_at, sum_of_rows
+from .dense import linear
 from .losses import reduce, same_shape
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "logistic_cross_entropy",
-    "nll_loss", "one_hot", "softmax_cross_entropy",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "linear_cross_entropy",
+    "logistic_cross_entropy", "nll_loss", "one_hot", "softmax_cross_entropy",
 ]  # fmt: skip
 
 # ---- classes
@@ -239,6 +240,39 @@ def nll_loss(
     rows, weights = _weighed(labels, scores, weight, ignore_index)
     losses = -np.sum(np.where(rows == 0, 0.0, scores * np.where(rows == 0, 1.0, rows)), axis=-1)
     return _weighted_mean(losses, weights, reduction)
+
+
+def linear_cross_entropy(
+    x: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """`cross_entropy` of x (batch, in) times `linear_weight` (classes, ..., in), with `linear_bias` (classes, ...).
+
+    >>> linear_cross_entropy(np.array([[2.0]]), np.array([[1.0], [1.0]]), [1]).round(4).item()
+    0.6931
+    """
+    shape = np.shape(linear_weight)
+    if len(np.shape(x)) != 2 or len(shape) < 2 or shape[-1] != np.shape(x)[-1]:
+        raise ValueError(
+            f"linear_cross_entropy: x is (batch, in) and its weight (classes, ..., in); got {np.shape(x)} and {shape}"
+        )
+    if linear_bias is not None and np.shape(linear_bias) != shape[:-1]:
+        raise ValueError(f"linear_cross_entropy: the bias is {shape[:-1]}; got {np.shape(linear_bias)}")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    logits = linear(x, linear_weight.reshape(-1, shape[-1]), bias).reshape((-1, *shape[:-1]))
+    if ignore_index is not None and np.shape(target) == logits.shape:
+        raise ValueError("linear_cross_entropy: probabilities have no ignore_index")
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        logits, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )
 
 
 # ---- yes or no

@@ -1,6 +1,6 @@
 """Optimisers, gradient clipping, and learning-rate schedules (`lr_scheduler`)."""
 
-from . import lr_scheduler
+from . import lr_scheduler, swa_utils
 from .clipping import clip_grad_norm_, clip_grad_value_
 from .first_order import ASGD, SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop, Rprop
 from .lbfgs import LBFGS
@@ -10,5 +10,5 @@ from .optimizer import Optimizer
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler",
+    "RAdam", "RMSprop", "Rprop", "clip_grad_norm_", "clip_grad_value_", "lr_scheduler", "swa_utils",
 ]  # fmt: skip

@@ -230,9 +230,8 @@ class CyclicLR(_Cycle):
         low = per_group("base_lr", base_lr, optimizer)
         self.max_lr = per_group("max_lr", max_lr, optimizer)
         self._cycle(cycle_momentum, base_momentum, max_momentum, optimizer)
-        if last_epoch < 0:
-            for group, rate in zip(optimizer.groups, low, strict=True):
-                group["lr"] = rate
+        for group, rate in zip(optimizer.groups, low if last_epoch < 0 else (), strict=False):
+            group["lr"] = rate
         # as in PyTorch, the first rate begins where an earlier schedule of this optimiser began
         self.low = [group.get("initial_lr", rate) for group, rate in zip(optimizer.groups, low, strict=True)]
         super().__init__(optimizer, last_epoch)

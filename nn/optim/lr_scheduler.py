@@ -170,7 +170,7 @@ class ChainedScheduler(Schedule):
     def __init__(self, schedulers: Sequence[Schedule], optimizer: Optimizer | None = None) -> None:
         if not schedulers:
             raise ValueError("ChainedScheduler needs at least one schedule")
-        self.optimizer = getattr(schedulers[0], "optimizer", None) if optimizer is None else optimizer
+        self.optimizer = optimizer or getattr(schedulers[0], "optimizer", None)  # type: ignore[assignment]  # see below
         must_be_optimizer(self, self.optimizer)
         for i, schedule in enumerate(schedulers):
             _must_be_of(self.optimizer, schedule, i)

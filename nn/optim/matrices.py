@@ -171,7 +171,7 @@ def orthogonal(x: Any, coefficients: tuple[float, float, float], steps: int, eps
 
     >>> x = orthogonal(np.diag([3.0, 1.0]), (3.4445, -4.775, 2.0315), 5, 1e-7)
     >>> x.round(2).tolist()
-    [[0.72, 0.0], [0.0, 1.16]]
+    [[0.75, 0.0], [0.0, 1.13]]
     """
     a, b, c = coefficients
     wide = x.shape[0] <= x.shape[1]

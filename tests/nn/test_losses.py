@@ -21,6 +21,25 @@ SIGMA = 1 / (1 + np.exp(-A))
 NEAR = np.abs(A - B)
 COSINE = (A * B).sum(axis=1) / np.sqrt((A * A).sum(axis=1) * (B * B).sum(axis=1))
 PICKED = -LOGS[np.arange(5), LABELS]
+COUNTS = np.random.default_rng(1).poisson(2.0, (5, 3)) + 0.25  # not 1, where the approximation begins
+SAFE = np.maximum(COUNTS, 1.0)
+STIRLING = np.where(COUNTS > 1, SAFE * np.log(SAFE) - SAFE + 0.5 * np.log(2 * np.pi * SAFE), 0.0)
+HINGES = np.maximum(0, 1 - A[np.arange(5), LABELS][:, None] + A) * (np.arange(3) != LABELS[:, None])
+LISTED = np.array([[0, 1, -1], [2, -1, 0], [-1, 0, 0], [0, 1, 2], [1, -1, -1]])  # the right classes, until -1
+
+
+def multilabel_margin(scores, listed):
+    right = listed[: [*listed, -1].index(-1)]
+    wrong = [j for j in range(len(scores)) if j not in right]
+    return sum(max(0.0, 1 - scores[i] + scores[j]) for i in right for j in wrong) / len(scores)
+
+
+MULTI = np.array([multilabel_margin(*rows) for rows in zip(A, LISTED, strict=True)])
+
+
+def far(x, y, p=2):
+    return (np.abs(x - y + 1e-6) ** p).sum(axis=1) ** (1 / p)
+
 
 # The loss, its options, its arguments, and its elements before the reduction.
 TABLE = [
@@ -60,6 +79,29 @@ TABLE = [
         -((0.7 * ROWS + 0.1) * LOGS).sum(axis=1),
     ),
     (nn.NLLLoss, {}, (LOGS, LABELS), PICKED),
+    (nn.NLLLoss2d, {}, (LOGS, LABELS), PICKED),
+    (nn.PoissonNLLLoss, {}, (A, COUNTS), np.exp(A) - COUNTS * A),
+    (nn.PoissonNLLLoss, {"log_input": False, "eps": 0.1}, (P, COUNTS), P - COUNTS * np.log(P + 0.1)),
+    (nn.PoissonNLLLoss, {"full": True}, (A, COUNTS), np.exp(A) - COUNTS * A + STIRLING),
+    (nn.SoftMarginLoss, {}, (A, SIGNS), np.log(1 + np.exp(-SIGNS * A))),
+    (nn.MarginRankingLoss, {"margin": 0.3}, (A, B, SIGNS), np.maximum(0, 0.3 - SIGNS * (A - B))),
+    (nn.MultiMarginLoss, {}, (A, LABELS), HINGES.sum(axis=1) / 3),
+    (nn.MultiMarginLoss, {"p": 2, "weight": WEIGHT}, (A, LABELS), (HINGES**2).sum(axis=1) * WEIGHT[LABELS] / 3),
+    (nn.MultiLabelMarginLoss, {}, (A, LISTED), MULTI),
+    (
+        nn.MultiLabelSoftMarginLoss,
+        {"weight": WEIGHT},
+        (A, Q),
+        -(WEIGHT * (Q * np.log(SIGMA) + (1 - Q) * np.log(1 - SIGMA))).mean(axis=1),
+    ),
+    (nn.TripletMarginLoss, {"margin": 0.7}, (A, B, P), np.maximum(0, far(A, B) - far(A, P) + 0.7)),
+    (
+        nn.TripletMarginLoss,
+        {"margin": 2.0, "p": 3.0, "swap": True},
+        (A, B, P),
+        np.maximum(0, far(A, B, 3) - np.minimum(far(A, P, 3), far(B, P, 3)) + 2),
+    ),
+    (nn.TripletMarginWithDistanceLoss, {"margin": 0.5}, (A, B, P), np.maximum(0, far(A, B) - far(A, P) + 0.5)),
 ]
 IDS = [f"{kind.__name__}-{i}" for i, (kind, *_) in enumerate(TABLE)]
 

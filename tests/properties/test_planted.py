@@ -33,6 +33,7 @@ from recorded import (
     start_of,
     trajectory,
 )  # fmt: skip
+from schedule_options import check_options
 from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
 
 RECORDED = json.loads(FILE.read_text())
@@ -201,9 +202,7 @@ FILES = {
     "nn/optim/matrices.py": ("Adafactor", "Muon"),
 }
 SCHEDULE_FILES = ("nn/optim/schedule.py", "nn/optim/cycles.py", "nn/optim/lr_scheduler.py")  # in order of import
-SOURCES = {
-    path: (ROOT / path).read_text().splitlines() for path in ("autograd/graph.py", *FILES, *SCHEDULE_FILES)
-}
+SOURCES = {path: (ROOT / path).read_text().splitlines() for path in ("autograd/graph.py", *FILES, *SCHEDULE_FILES)}
 # Errors without a visible effect, by the line and what was planted there; and why.
 EQUIVALENT = {
     ("if extra > 0:", "extra >= 0"): "a sum over no axes is the array itself",
@@ -215,7 +214,11 @@ EQUIVALENT = {
     ("if not edge.number and edge.stamp >", "edge.stamp >= -number"): "no two stamps and numbers are equal",
     ("owned.add(edge)", "pass"): "the sum is a new array instead of in place: the same result, later",
     ('new_state["largest"]', "np.maximum(square, state['largest'])"): "a maximum has no order",
-    ("if epoch <= self.up:", "epoch < self.up"): "the two halves meet there",
+    ("n = next(", "step < end"): "two phases meet there",
+    ("height = past /", "past < self.size_up"): "rise and fall meet there",
+    ("for group, rate in zip(optimizer.groups, low if", "last_epoch <= 0"): "a cycle sets the rate of its step at once",
+    ("for group, rate in zip(optimizer.groups, low if", "1"): "the same",
+    ("for group, rate in zip(optimizer.groups, low if", "low if not"): "the same, also in a copy",
     ("self.best, self.bad, self.resting = math.inf, 0, 0", "1"): "the first number is better than inf, which sets both",
     ("v = blend(", "blend(m"): "a product has no order",
     ("squares = rows * (columns / np.maximum(", "np.maximum(least"): "a maximum has no order",
@@ -350,7 +353,7 @@ def check_schedules(library):
     for i, (name, options) in enumerate(SCHEDULES):
         made = optimizer()
         near(rates(made, getattr(library, name)(made, **options), made.groups), RECORDED["schedules"][i])
-    for name in {name for name, _ in SCHEDULES} | {"ReduceLROnPlateau"}:
+    for name in {name for name, _ in SCHEDULES} | {"ReduceLROnPlateau", "LambdaLR", "MultiplicativeLR"}:
         for argument in inspect.signature(getattr(library, name)).parameters.values():
             if argument.default is not argument.empty:
                 assert argument.default == RECORDED["defaults"][name].get(argument.name, argument.default)
@@ -361,6 +364,7 @@ def check_schedules(library):
         made = optimizer()
         near(rates(made, library.ReduceLROnPlateau(made, **options), made.groups, METRICS), RECORDED["plateaus"][i])
     check_what_schedules_keep_and_refuse(library)
+    check_options(library)
 
 
 def test_the_right_ones_pass():

@@ -24,6 +24,7 @@ from recorded import (
     start_of,
     trajectory,
 )
+from schedule_options import check_options
 from schedules import check_what_schedules_keep_and_refuse, mixture, optimizer, rates_of
 
 RECORDED = json.loads(FILE.read_text())
@@ -109,3 +110,4 @@ def test_a_bare_optimizer_and_a_bare_schedule_say_what_is_missing():
 
 def test_what_schedules_keep_and_refuse():
     check_what_schedules_keep_and_refuse(nn.optim.lr_scheduler)
+    check_options(nn.optim.lr_scheduler)

@@ -72,7 +72,10 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("CosineAnnealingLR", {"T_max": 6, "eta_min": 0.01}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "cycle_momentum": False}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "pct_start": 0.5, "div_factor": 5.0, "final_div_factor": 10.0}),
-    ("OneCycleLR", {"max_lr": [0.5], "epochs": 4, "steps_per_epoch": 3, "three_phase": True, "anneal_strategy": "linear"}),
+    (
+        "OneCycleLR",
+        {"max_lr": [0.5], "epochs": 4, "steps_per_epoch": 3, "three_phase": True, "anneal_strategy": "linear"},
+    ),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 12, "three_phase": True, "pct_start": 0.4, "base_momentum": [0.3]}),
     ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3}),
     ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "step_size_down": 2, "mode": "triangular2"}),
@@ -189,7 +192,7 @@ def record() -> dict[str, Any]:
         return {a.name: a.default for a in arguments if isinstance(a.default, float | int | tuple | str)}
 
     names = sorted({name for name, _ in OPTIMISERS})
-    others = sorted({name for name, _ in SCHEDULES} | {"ReduceLROnPlateau"})
+    others = sorted({name for name, _ in SCHEDULES} | {"ReduceLROnPlateau", "LambdaLR", "MultiplicativeLR"})
     return {
         "torch": torch.__version__,
         "defaults": {

@@ -29,7 +29,10 @@ SCHEDULES = [
     (
         "CyclicLR",
         {
-            "base_lr": 0.1, "max_lr": 0.5, "step_size_up": 2, "scale_fn": lambda step: 0.9**step,
+            "base_lr": 0.1,
+            "max_lr": 0.5,
+            "step_size_up": 2,
+            "scale_fn": lambda step: 0.9**step,
             "scale_mode": "iterations",
         },
     ),
