@@ -106,7 +106,7 @@ class Muon(Optimizer):
     `momentum`) gradient.  Its singular values are brought near 1 by `ns_steps` of Newton and Schulz's iteration, a X +
     b (X X^T) X + c (X X^T)^2 X with `ns_coefficients` a, b, c.  With adjust_lr_fn="match_rms_adamw" the rate is 0.2
     sqrt(max(rows, columns)) lr, which suits an lr tuned for AdamW (Liu et al. 2025), otherwise sqrt(max(1, rows /
-    columns)) lr.  The iteration runs in the dtype of the weights, PyTorch's in bfloat16: the steps differ by about 1%.
+    columns)) lr.  The iteration runs in the dtype of the weights, PyTorch's in bfloat16, whose steps differ a little.
     Raises TypeError for complex weights and ValueError for weights that are not matrices.
     """
 
