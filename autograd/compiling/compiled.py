@@ -260,12 +260,10 @@ class Compiled:
             if isinstance(x := name.get(), np.ndarray) and type(x) is not np.ndarray:
                 raise CompileError(f"{name.name} is a {type(x).__name__}; use a plain array")
         keep = bool(self.grads) or (self.grads is None and not state.optimizers)
-        run = Trace(state, leaves).run(self.function, build, _argument_names(self.function, len(leaves)), keep)
-        program = run.tape.program
-        program.outputs = [x.at if hasattr(x, "at") else x for x in run.outputs]
-        replaces = [None if t.old is None else (t.name, t.old) for t in run.targets]
-        main = Main(rewritten(program, run, self.exact), replaces, self.exact, self.threads)
-        return Plan(main.executable(identifier(self.name, run.tape.names)), run, state, leaves, nest)
+        run = Trace(state, leaves)
+        run.run(self.function, build, _argument_names(self.function, len(leaves)), keep)
+        main = Main(rewritten(run, self.exact), run.outputs, self.exact, self.threads)
+        return Plan(main.executable(identifier(self.name, run.tape.names)), run, nest)
 
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""

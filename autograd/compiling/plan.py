@@ -21,9 +21,9 @@ from ..tree import flatten
 from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .observe import alike, is_array, same
-from .program import Input, Number
+from .program import Number
 from .schedule import Changed, Executable, update
-from .state import Output, Recall, Run, State, World
+from .state import Output, Trace, World
 
 MISS: Any = object()  # this program is not for this call
 GONE = (KeyError, IndexError, AttributeError, ValueError)  # a name, an item or a cell that is read is not there
@@ -42,10 +42,11 @@ ALONE = _count_alone()
 class Plan:
     """A program for arguments and surroundings like those of the run that was traced."""
 
-    def __init__(self, program: Executable, run: Run, state: State, leaves: Sequence[Any], nest: Any) -> None:
-        self.program, self.state, self.nest = program, state, nest
-        self.places = [x.place for x in run.tape.program.inputs]  # how each input is read
-        self.refs, self.tensors = state.refs(), state.of(leaves)
+    def __init__(self, program: Executable, run: Trace, nest: Any) -> None:
+        self.program, self.state, self.nest = program, run.state, nest
+        self.inputs = run.tape.program.inputs
+        self.places = [x.place for x in self.inputs]  # how each input is read
+        self.refs, self.tensors, state = run.refs, run.tensors, run.state
         self.recording = MODE.get().recording
         self.count, self.audit_at = 1, 3  # calls of this signature, and the next one that is audited
         self.lock, self.owner, self.running = Lock(), 0, False
@@ -54,12 +55,9 @@ class Plan:
         self.changed = ATTRIBUTES.number  # that of the last change of a module's attribute
         self.taken, self.arrays = state.values(), set[int]()  # `arrays` are the numbers of the names that are inputs
         self.watched: list[tuple[str, Any]] = []  # names in the space, and how to read what they were
-        self.outputs = [f"s{k}" if slot else f"found[{k}]" for slot, k in program.outputs]
-        self.kept = {t.place: x for t, x in zip(run.targets, self.outputs, strict=True) if t.kind == "grad"}
-        slots = [(k, t.old) for t, (in_slot, k) in zip(run.targets, program.outputs, strict=True) if in_slot]
-        self.replaced = [old for _, old in sorted(slots, key=lambda pair: pair[0])]  # the input behind each slot
-        self.own: list[Any] = [None] * len(slots)  # the arrays of the slots that this plan has made, and spare ones
-        self.spares: list[Any] = [None] * len(slots)
+        self.kept = {x.place: x.text for x in run.outputs if x.kind == "grad"}
+        self.own: list[Any] = [None for _ in program.slots]  # the arrays of the slots that this plan has made
+        self.spares = [*self.own]
         self.space: dict[str, Any] = {
             "MODE": MODE, "MISS": MISS, "update": update, "next_number": next_number, "program": program.run,
             "plan": self, "getrefcount": getrefcount, "tensor_of": _tensor_of, "asarray": asarray,
@@ -69,27 +67,24 @@ class Plan:
         self.space |= {f"n{i}": name.holder for i, name in enumerate(state.names)}
         for i, optimizer in enumerate(state.optimizers):
             self.space |= {f"o{i}": optimizer} | {f"g{i}_{j}": group for j, group in enumerate(optimizer.groups)}
-        exec(compile(self._text(leaves, run), "<call>", "exec"), self.space)
+        exec(compile(self._text(run), "<call>", "exec"), self.space)
         # Which slots may be the array of the state itself, and the reference counts if all are and nobody else has one.
-        self.over = [
-            s.over is not None and f"d{k}" in self.space for s, k in zip(program.slots, self.replaced, strict=True)
-        ]
-        self.alone = [ALONE] * len(slots) if all(self.over) else None
-        self.targets, self.picks, self.build, self.loop = run.targets, run.picks, run.build, run.tape.loop
-        inputs = run.tape.program.inputs
-        self.names = [x.name if isinstance(x, Input) else x.text for x in inputs]
-        self.outlines = [x if isinstance(x, Input) else None for x in inputs]
+        self.over = [slot.over and f"d{slot.old}" in self.space for slot in program.slots]
+        self.alone = [ALONE] * len(self.own) if all(self.over) else None
+        self.outputs, self.picks, self.build, self.loop = run.outputs, run.picks, run.build, run.tape.loop
+        for output in run.outputs:
+            output.value = None
         self.tensors = [*state.tensors.values()]  # an argument is another one in the next call
         self.call = self.space["call"]
 
     # ---- the text of `call`
 
-    def _text(self, leaves: Sequence[Any], run: Run) -> str:
-        arguments = {f"a{i}": x for i, x in enumerate(leaves)}
+    def _text(self, run: Trace) -> str:
+        arguments = {f"a{i}": x for i, x in enumerate(run.leaves)}
         inputs = [self._input(k, arguments) for k in self.program.inputs]
-        tests = "\n        and ".join([*self._conditions(leaves, run), *filter(None, inputs)])
+        tests = "\n        and ".join([*self._conditions(run), *filter(None, inputs)])
         lines = [f"def call({', '.join(arguments)}):", f"if not (\n        {tests}\n    ):", "    return MISS"]
-        slots = [f"s{k}" for k in range(len(self.replaced))]
+        slots = [f"s{k}" for k in range(len(self.own))]
         if slots:
             lines.append("in_place = list(map(getrefcount, plan.own)) == plan.alone")
             lines.append(f"{_row(slots)} = outs = plan.own if in_place else plan.memory()")
@@ -121,14 +116,15 @@ class Plan:
         self.watched.append((self._name("v", value), text))
         return f"{text} is {self.watched[-1][0]}"
 
-    def _conditions(self, leaves: Sequence[Any], run: Run) -> list[str]:
+    def _conditions(self, run: Trace) -> list[str]:
         """When the program is right without looking any further."""
         say = [f"(mode := MODE.get()).recording is {self.recording}", "mode.observer is None"]
-        for i, leaf in enumerate(leaves):
+        for i, leaf in enumerate(run.leaves):
             say += self._alike(f"a{i}", leaf)
         found = {id(t): ref for ref, t in zip(self.refs, self.tensors, strict=True)}
         if self.state.places:  # two leaves are one where they were one, and two where they were two
-            say += [f"a{i} is {found[id(leaves[i])]}" for i in self.state.places if found[id(leaves[i])] != f"a{i}"]
+            refs = {i: found[id(run.leaves[i])] for i in self.state.places}
+            say += [f"a{i} is {ref}" for i, ref in refs.items() if ref != f"a{i}"]
             say.append(f"len({{{', '.join(f'id({ref})' for ref in self.refs)}}}) == {len(self.refs)}")
         same_names = ["ATTRIBUTES.number == plan.changed"]
         for i, name in enumerate(self.state.names):
@@ -153,8 +149,8 @@ class Plan:
             gains = id(tensor) in stepped or (self.recording and tensor.node.__class__ is Leaf)
             if i in run.without or (tensor.grad is None and gains):  # the function would read a gradient
                 say.append(f"{ref}.grad is None")
-        states = [t for t in run.targets if t.kind == "state" and t.old is None]
-        return say + [f"{t.item[1]!r} not in o{t.place}.state[{t.item[0]}]" for t in states]
+        states = [x for x in run.outputs if x.kind == "state" and x.old is None]
+        return say + [f"{x.item[1]!r} not in o{x.place}.state[{x.item[0]}]" for x in states]
 
     def _alike(self, text: str, x: Any) -> list[str]:
         """That an argument is as it was: an array of the same outline, or the same object or plain value."""
@@ -185,24 +181,25 @@ class Plan:
         self.space[f"d{k}"] = value
         return f"({text} is d{k} or plan.adopt({k}, {text}))"
 
-    def _stamps(self, run: Run) -> list[str]:
+    def _stamps(self, run: Trace) -> list[str]:
         """What is given the number of a run; one too many, after an interrupt, only refuses a graph."""
-        moved = [t.place for t in run.targets if t.kind == "data" and self.tensors[t.place]._leaf is not None]
+        moved = [x.place for x in run.outputs if x.kind == "data" and self.tensors[x.place]._leaf is not None]
         found = [f"{self._leaf(i)}.stamp" for i in moved]
         found += [f"o{i}.used" for i in range(len(self.state.optimizers))]
         for i in self.kept:
             found += [f"{self._leaf(i)}.added", *([f"{self._leaf(i)}.began"] * (i in run.without))]
         return found
 
-    def _changes(self, run: Run) -> tuple[list[str], list[str]]:
+    def _changes(self, run: Trace) -> tuple[list[str], list[str]]:
         """The attributes to set after a run: those that are only if slots were not written in place, and the others."""
         moved, changes = list[str](), list[str]()
         states: dict[Any, str] = {}
-        for target, x, text in zip(run.targets, run.outputs, self.outputs, strict=True):
-            if target.kind == "data":
-                (moved if text[0] == "s" else changes).append(f"({self.refs[target.place]}, '_data', asarray({text}))")
-            elif target.kind == "state":  # a number stays one, an array without axes does not become one
-                states[target.place, target.item] = text if isinstance(x, Number) else f"asarray({text})"
+        for x in run.outputs:
+            array = f"asarray({x.text})"
+            if x.kind == "data":
+                (moved if x.text[0] == "s" else changes).append(f"({self.refs[x.place]}, '_data', {array})")
+            elif x.kind == "state":  # a number stays one, an array without axes does not become one
+                states[x.place, x.item] = x.text if isinstance(x.value, Number) else array
         for i in sorted({i for i, _ in run.items}):
             texts = []
             for j in range(len(self.state.optimizers[i].state)):
@@ -218,16 +215,14 @@ class Plan:
             cleared = [f"*(() if {gone} is None else {name})"]
         return moved, changes + cleared
 
-    def _result(self, run: Run) -> str:
+    def _result(self, run: Trace) -> str:
         """The text of the function's result."""
-        outputs = iter(self.outputs)
         parts = []
         for pick in run.picks:
-            if isinstance(pick, Output):
-                output = next(outputs)
-                parts.append(f"tensor_of({output})" if pick.tensor else output)
+            if isinstance(pick, Output | Text):
+                parts.append(f"tensor_of({pick.text})" if isinstance(pick, Output) and pick.item else pick.text)
             else:
-                parts.append(pick.text if isinstance(pick, Recall) else self._name("p", pick))
+                parts.append(self._name("p", pick))
         tree = run.build([Text(part) for part in parts])
         try:
             if plain(tree):
@@ -261,7 +256,7 @@ class Plan:
         """Whether the program can go on with another array for an input of the state."""
         if not same(array, self.space[f"d{k}"]):
             return False
-        self.own = [None if old == k else own for old, own in zip(self.replaced, self.own, strict=True)]
+        self.own = [None if slot.old == k else own for slot, own in zip(self.program.slots, self.own, strict=True)]
         self.space[f"d{k}"] = array
         return True
 
@@ -286,7 +281,7 @@ class Plan:
 
         If an interrupt prevents this, they are not its own, and those that it takes for spare ones are held by others.
         """
-        names = [f"d{k}" for k in self.replaced]
+        names = [f"d{slot.old}" for slot in self.program.slots]
         self.spares = [None if over else own for over, own in zip(self.over, self.own, strict=True)]
         self.space |= {name: out for name, out in zip(names, outs, strict=True) if name in self.space}
         self.own = outs

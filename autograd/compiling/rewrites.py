@@ -360,8 +360,10 @@ RULES: dict[str, tuple[bool, Callable[[Program, bool], Program]]] = {
 }
 
 
-def rewritten(program: Program, run: Any, exact: bool) -> Program:
-    """The program of a run after all passes."""
+def rewritten(run: Any, exact: bool) -> Program:
+    """The program of a traced run after all passes."""
+    program: Program = run.tape.program
+    program.outputs = [getattr(x.value, "at", x.value) for x in run.outputs]
     for rounds, rule in RULES.values():
         if not (rounds and exact):
             program = rule(program, exact)
@@ -374,11 +376,11 @@ def apart(program: Program, run: Any) -> None:
     """Copy an output that shares memory with a constant, or with an input or another output where it did not when the
     function ran: lines that compute the same are one line, but two results are two arrays.
     """
-    values = [concrete(x) for x in run.outputs]
     seen: dict[int, list[Any]] = {}  # {id of memory: the arrays of the run that lie in it here}
     for x, value in zip(program.inputs, run.tape.given, strict=True):
         seen.setdefault(id(x), []).append(value)
-    for i, (x, value) in enumerate(zip(program.outputs, values, strict=False)):
+    for i, (x, output) in enumerate(zip(program.outputs, run.outputs, strict=True)):
+        value = concrete(output.value)
         if isinstance(x, np.ndarray):
             program.outputs[i] = _copied(program, x)
         elif isinstance(x, Value) and isinstance(value, np.ndarray):

@@ -13,9 +13,9 @@ import numpy as np
 from .blocks import pool, run_blocks
 from .emit import Text, making, written
 from .plan import Plan
-from .program import CompileError, literal
+from .program import CompileError, Input, literal
 from .schedule import update
-from .state import Output, Recall
+from .state import Output
 
 _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 
@@ -60,7 +60,7 @@ class File:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan, self.name = plan, name
-        self.names = plan.names
+        self.names = [x.name if isinstance(x, Input) else x.text for x in plan.inputs]
         self.arrays: dict[str, Any] = {}
         moves = self._moves()
         read = sorted({*plan.program.inputs, *moves})
@@ -84,15 +84,15 @@ class File:
                 "this program adds to gradients that were there before; call zero_grad() in the function"
             )
         moves = {}
-        for target, text in zip(plan.targets, plan.outputs, strict=True):
-            if target.kind in ("data", "state"):
-                if target.old is None:
+        for output in plan.outputs:
+            if output.kind in ("data", "state"):
+                if output.old is None:
                     raise CompileError(
                         "this program makes the state of an optimiser; call the function again, then save it"
                     )
-                if plan.places[target.old][0] == "a":
+                if plan.places[output.old][0] == "a":
                     raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
-                moves[target.old] = text
+                moves[output.old] = output.text
         return moves
 
     # ---- what it holds
@@ -149,7 +149,7 @@ class File:
 
     def _function(self, moves: dict[int, str]) -> Iterator[str]:
         plan, program, name = self.plan, self.plan.program, self.name
-        outlines: dict[str, Any] = {self.names[k]: plan.outlines[k] for k in self.arguments}
+        outlines: dict[str, Any] = {self.names[k]: plan.inputs[k] for k in self.arguments}
         shown = "; ".join(f"{key}: {x.dtype} {x.shape}" for key, x in outlines.items())
         yield f"def {name}({', '.join(outlines)}):"
         yield f'    """{shown or "No arguments"}; ValueError for anything else."""'
@@ -166,10 +166,6 @@ class File:
             yield "    update(*last)"
         for k, text in moves.items():
             yield f"    state[{self.names[k]!r}] = {text}"
-        outputs = iter(plan.outputs)
-        picks = []
-        for pick in plan.picks:
-            if isinstance(pick, Recall):
-                raise CompileError("the function returns one of its tensors, which a file cannot hold; return its data")
-            picks.append(Text(next(outputs)) if isinstance(pick, Output) else pick)
-        yield f"    return {written(plan.build(picks))}"
+        if any(isinstance(pick, Text) for pick in plan.picks):
+            raise CompileError("the function returns one of its tensors, which a file cannot hold; return its data")
+        yield f"    return {written(plan.build(Text(x.text) if isinstance(x, Output) else x for x in plan.picks))}"

@@ -39,14 +39,15 @@ class Changed(Exception):
 class Slot(NamedTuple):
     """An array of the state: a run is given one, to be written into.
 
-    `over` is the number of the input that it may be, if no one else holds that array; it is then written last of all.
+    It takes the place of the input of number `old`; if it may be written `over` that, it is written last of all.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: Any
     order: Any
-    over: int | None = None
+    old: int
+    over: bool
 
     def new(self) -> Any:
         """Such an array."""
@@ -57,15 +58,13 @@ class Executable(NamedTuple):
     """`run(*inputs, *slots)` returns what else comes out; `inputs` are the numbers of the program's inputs it reads.
 
     If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it,
-    which is left to the caller.  `outputs` has for each output of the program (True, the number of its slot) or (False,
-    its place in what `run` returns).  `prepared` is the text that makes the memory of the program.
+    which is left to the caller.  `prepared` is the text that makes the memory of the program.
     """
 
     name: str
     run: Any
     inputs: list[int]
     slots: list[Slot]
-    outputs: list[tuple[bool, int]]
     moves: bool
     source: str
     prepared: str
@@ -74,29 +73,31 @@ class Executable(NamedTuple):
 
 
 class Main(Writer):
-    """The function that is the program; `replaces` is, for each output, its name and the input that it replaces."""
+    """The function that is the program; `outputs` say what each of its outputs replaces, and are told their texts."""
 
-    def __init__(self, program: Program, replaces: Sequence[tuple[str, int] | None], exact: bool, threads: int) -> None:
+    def __init__(self, program: Program, outputs: Sequence[Any], exact: bool, threads: int) -> None:
         super().__init__(Constants(), exact, {}, "b")
         self.program, self.threads = program, threads
+        self.outputs = [*zip(program.outputs, outputs, strict=True)]
         self.blocks: list[str] = []
         self.heading = ""
         self.numbers: dict[tuple[str, Any], str] = {}  # {text and dtype of a number: the array that holds it}
         self._read()
-        last = self._last_lines(replaces)
-        self.slots = self._slots(replaces, last)
+        last = self._last_lines()
+        self.slots = self._slots(last)
         self.moves = [line for line in program.lines if id(line) in last]
         self._write(self.moves)
 
     def executable(self, name: str) -> Executable:
         """The function by this name."""
-        numbers = {key: i for i, key in enumerate(self.slots)}
-        outputs = self.program.outputs
-        returned = [x for x in outputs if id(x) not in numbers]
-        places = iter(range(len(returned)))
-        found = f"[{', '.join(map(self.text, returned))}]"
-        if self.moves:
-            found += f", {self._update(self.moves)}"
+        keys, returned = [*self.slots], list[str]()
+        for x, output in self.outputs:
+            if id(x) in self.slots:
+                output.text = f"s{keys.index(id(x))}"
+            else:
+                output.text = f"found[{len(returned)}]"
+                returned.append(self.text(x))
+        found = f"[{', '.join(returned)}]" + (f", {self._update(self.moves)}" if self.moves else "")
         arguments = [self.names[id(self.program.inputs[i])] for i in self.inputs]
         arguments += [slot.name for slot in self.slots.values()]
         body = "\n    ".join([f"def {name}({', '.join(arguments)}):", *self.lines, f"return {found}\n"])
@@ -105,11 +106,9 @@ class Main(Writer):
         space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks}
         space |= self.constants.arrays | self.constants.functions
         exec(compile(f"{prepared}\n\n{source}", f"<compiled {name}>", "exec"), space)
-        return Executable(
-            name, space[name], self.inputs, [*self.slots.values()],
-            [(True, numbers[id(x)]) if id(x) in numbers else (False, next(places)) for x in outputs],
-            bool(self.moves), source, prepared, self.constants, len(self.program.lines),
-        )  # fmt: skip
+        moves, lines = bool(self.moves), len(self.program.lines)
+        slots = [*self.slots.values()]
+        return Executable(name, space[name], self.inputs, slots, moves, source, prepared, self.constants, lines)
 
     # ---- what is read, and where outputs go
 
@@ -124,19 +123,19 @@ class Main(Writer):
             if id(x) in read or (isinstance(x, Number) and x.text in words):
                 self.inputs.append(i)
 
-    def _last_lines(self, replaces: Sequence[tuple[str, int] | None]) -> dict[int, int]:
+    def _last_lines(self) -> dict[int, int]:
         """{id of a line: number of an input}: sums and the like that come last, and may be written over that input."""
         inputs, users = self.program.inputs, self.program.users()
         held = [id(memory_of(x)) for x in self.program.outputs if isinstance(x, Value)]
         found: dict[int, int] = {}
-        for line, replaced in zip(self.program.outputs, replaces, strict=True):
-            if replaced is None or not isinstance(line, Line) or not isinstance(old := inputs[replaced[1]], Input):
+        for line, output in self.outputs:
+            if output.old is None or not isinstance(line, Line) or not isinstance(old := inputs[output.old], Input):
                 continue
             chained = line.nbytes >= LARGE and any(isinstance(x, Line) and x.elementwise() for x in line.args)
             own = not users.get(id(line)) and held.count(id(line)) == 1 and id(old) not in held
             arithmetic = line.is_call(np.add, np.subtract, np.multiply, np.divide) and has_out(line)
             if arithmetic and line.like == old.like and own and not chained:
-                found[id(line)] = replaced[1]
+                found[id(line)] = output.old
         over = {id(inputs[place]): key for key, place in found.items()}
         for line in self.program.lines:  # none may read what another has written over
             if id(line) in found and any(
@@ -145,16 +144,15 @@ class Main(Writer):
                 del found[id(line)]
         return found
 
-    def _slots(self, replaces: Sequence[tuple[str, int] | None], last: dict[int, int]) -> dict[int, Slot]:
+    def _slots(self, last: dict[int, int]) -> dict[int, Slot]:
         """{id of a line: the slot for its result}."""
         slots: dict[int, Slot] = {}
         taken = set(self.names.values())
-        for line, replaced in zip(self.program.outputs, replaces, strict=True):
-            if replaced is not None and has_out(line) and line.shares is None and id(line) not in slots:
-                slots[id(line)] = Slot(
-                    identifier(replaced[0], taken), line.shape, line.dtype, line.order, last.get(id(line))
-                )
-                taken.add(slots[id(line)].name)
+        for line, output in self.outputs:
+            if output.old is not None and has_out(line) and line.shares is None and id(line) not in slots:
+                name = identifier(output.name, taken)
+                slots[id(line)] = Slot(name, line.shape, line.dtype, line.order, output.old, id(line) in last)
+                taken.add(name)
         self.outs = {key: slot.name for key, slot in slots.items()}
         return slots
 

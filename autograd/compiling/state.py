@@ -5,9 +5,10 @@ from __future__ import annotations
 import operator
 import random
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain, starmap
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ..graph import Leaf
 from ..mode import Switch
 from ..tensor import Tensor, tensor_of
 from ..tree import flatten
-from .emit import identifier
+from .emit import Text, identifier
 from .observe import Draw, Watcher, alike, functions_in, is_array, names_in, same
 from .program import CompileError, Input, Number, values_in
 from .schedule import run_through
@@ -175,47 +176,20 @@ def _largest(x: Any) -> float:
 # ---- a traced run
 
 
-class Target(NamedTuple):
-    """Where an output goes: "result", or "data", "grad" or "state" (`item` is its parameter and key) of a `place`.
+@dataclass
+class Output:
+    """What a run computes: a "result", or the new "data", "grad" or "state" (`item`: parameter and key) of a `place`.
 
-    `old` is the number of the input that the output replaces.
+    `old` is the number of the input that it replaces, `text` how it is read after a run of the program.
     """
 
     kind: str
-    name: str
+    value: Any
+    name: str = "result"
     place: int = 0
     item: Any = None
     old: int | None = None
-
-
-class Output(NamedTuple):
-    """A part of a result: the array or number of an output, or a Tensor of it."""
-
-    tensor: bool
-
-
-class Recall(NamedTuple):
-    """A part of a result that is read after the run, by this text."""
-
-    text: str
-
-
-class Run(NamedTuple):
-    """What a traced run leaves: its outputs with their targets, and its result, built of `picks`.
-
-    `cleared` are the tensors whose gradient goes, `without` those that had none and got one; `items` are the keys of
-    the new states of optimisers, {(optimiser, parameter): {key: how it is read, if it is as it was}}.
-    """
-
-    tape: Tape
-    outputs: list[Any]
-    targets: list[Target]
-    build: Callable[[Any], Any]
-    picks: list[Any]
-    cleared: list[int]
-    without: list[int]
-    items: dict[tuple[int, int], dict[str, str]]
-    draws: bool = False  # it draws from the generators of NumPy or Python, which its program does not
+    text: str = ""
 
 
 class Live(CompileError):
@@ -227,7 +201,12 @@ _AGAIN = "is changed in the function; a program would not do it again"
 
 
 class Trace(World):
-    """A World of traced arrays."""
+    """A World of traced arrays: `run` finds the program on its `tape`, the `outputs`, and what the result is built of.
+
+    `picks` are the parts of the result: Outputs, Texts for what is read after the run, and constants.  `cleared` are
+    the tensors whose gradient goes, `without` those that had none and got one; `items` are the keys of the new states
+    of optimisers, {(optimiser, parameter): {key: how it is read, if it is as it was}}.
+    """
 
     def __init__(self, state: State, leaves: Sequence[Any]) -> None:
         super().__init__(state, leaves)
@@ -236,6 +215,10 @@ class Trace(World):
         self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.before = [(t.node, t.grad) for t in self.tensors]
         self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
+        self.outputs, self.picks = list[Output](), list[Any]()
+        self.cleared, self.without = list[int](), list[int]()
+        self.items: dict[tuple[int, int], dict[str, str]] = {}
+        self.draws = False  # whether it draws from the generators of NumPy or Python, which its program does not
 
     def _add(self, name: str, place: str, value: Any) -> Any:
         name = identifier(name, self.tape.names)
@@ -273,7 +256,7 @@ class Trace(World):
                 place.set(self._add(place.name, f"n{i}{place.text}", value))
         return given
 
-    def run(self, function: Any, build: Any, names: Sequence[str], keep: bool) -> Run:
+    def run(self, function: Any, build: Any, names: Sequence[str], keep: bool) -> None:
         """Run the function on traced arrays; everything is put back.  `keep`: used gradients are outputs, too."""
         draws = [Draw(np.random.mtrand._rand), Draw(random)]
         try:
@@ -282,10 +265,10 @@ class Trace(World):
             with Switch(observer=Watcher(self.tape)):
                 result = function(*args, **kwargs)
             self.tape.raise_first()
-            found = self._outcome(*flatten(result), attributes, keep)
-            found = found._replace(draws=any(x.moved() for x in draws if id(x.owner) not in self.tape.drawn))
+            self._must_not_change(attributes)
+            self._outcome(result, attributes, keep)
+            self.draws = any(x.moved() for x in draws if id(x.owner) not in self.tape.drawn)
             draws = []  # what else is drawn is not put back: an audit then finds other numbers
-            return found
         except Exception:  # the function may have made another error of a refusal
             self.tape.raise_first()
             raise
@@ -304,61 +287,54 @@ class Trace(World):
 
     # ---- what the run has left
 
-    def _outcome(self, found: list[Any], build: Any, attributes: list[Any], keep: bool) -> Run:
-        self._must_not_change(attributes)
-        numbers = {_place(x): i for i, x in enumerate(self.tape.program.inputs)}
-        run = Run(self.tape, [], [], build, [], [], [], {})
-
-        def add(value: Any, *target: Any) -> None:
-            run.outputs.append(value)
-            run.targets.append(Target(*target))
-
-        self._result(found, attributes, run, lambda value: add(value, "result", "result"))
+    def _outcome(self, result: Any, attributes: list[Any], keep: bool) -> None:
+        self._result(result, attributes)
         lines = [(line.args, line.kwargs) for line in self.tape.program.lines]
-        used = {_place(x) for x in values_in(lines)} | {f"{p.text}._data" for p in run.picks if isinstance(p, Recall)}
+        used = {_place(x) for x in values_in(lines)} | {f"{p.text}._data" for p in self.picks if isinstance(p, Text)}
+        numbers = {_place(x): i for i, x in enumerate(self.tape.program.inputs)}
         for i, (name, ref, tensor) in enumerate(zip(self.state.tensors, self.refs, self.tensors, strict=True)):
-            had, now = self.before[i][1] is not None, tensor.grad
-            if _place(tensor._data) != f"{ref}._data":
-                add(tensor._data, "data", f"new.{name}", i, None, numbers[f"{ref}._data"])
-            if now is None:
-                run.cleared.extend([i] if had else [])
-            elif _place(now._data) != f"{ref}.grad._data":
-                if keep or f"{ref}.grad._data" in used:
-                    add(now._data, "grad", f"grad.{name}", i)
-                else:
-                    run.cleared.append(i)
-            run.without.extend([i] if now is not None and not had else [])
+            had, now, data, grad = self.before[i][1] is not None, tensor.grad, f"{ref}._data", f"{ref}.grad._data"
+            if _place(tensor._data) != data:
+                self.outputs.append(Output("data", tensor._data, f"new.{name}", i, old=numbers[data]))
+            if now is None or _place(now._data) != grad:
+                if now is not None and (keep or grad in used):
+                    self.outputs.append(Output("grad", now._data, f"grad.{name}", i))
+                elif had or now is not None:
+                    self.cleared.append(i)
+            if now is not None and not had:
+                self.without.append(i)
         for i, optimizer in enumerate(self.state.optimizers):
             for j, state in enumerate(optimizer.state):
                 items = {key: f"o{i}.state[{j}][{key!r}]" for key in state}
-                moved = [key for key, place in items.items() if _place(state[key]) != place]
-                for key in moved:
-                    add(state[key], "state", f"new.{key}.{j}", i, (j, key), numbers.get(items[key]))
+                for key in (moved := [key for key, place in items.items() if _place(state[key]) != place]):
+                    old = numbers.get(items[key])
+                    self.outputs.append(Output("state", state[key], f"new.{key}.{j}", i, (j, key), old))
                 if moved:
-                    run.items[i, j] = items
-        return run
+                    self.items[i, j] = items
 
-    def _result(self, found: list[Any], attributes: list[Any], run: Run, add: Callable[[Any], None]) -> None:
+    def _result(self, result: Any, attributes: list[Any]) -> None:
         """What the parts of the function's result are."""
-        recalled = {
-            id(t.grad): f"{ref}.grad" for t, ref in zip(self.tensors, self.refs, strict=True) if t.grad is not None
+        read = {
+            id(x): text
+            for t, ref in zip(self.tensors, self.refs, strict=True)
+            for x, text in ((t.grad, f"{ref}.grad"), (t, ref))
+            if x is not None
         }
-        recalled |= {id(t): ref for t, ref in zip(self.tensors, self.refs, strict=True)}
         constants = {id(x) for x in (*self.leaves, *attributes, *self.state.modules)}
+        found, self.build = flatten(result)
         for x in map(self.tape.own, found):
-            tensor = isinstance(x, Tensor)
-            if id(x) in recalled:
-                run.picks.append(Recall(recalled[id(x)]))
-            elif tensor or isinstance(x, Traced | Number | np.ndarray | np.generic):
-                if tensor and x.node is not None and x.node.kept is not None:
+            if id(x) in read:
+                self.picks.append(Text(read[id(x)]))
+            elif isinstance(x, Tensor | Traced | Number | np.ndarray | np.generic):
+                if isinstance(x, Tensor) and x.node is not None and x.node.kept is not None:
                     raise Live(
                         "its result has a graph, whose backward pass no program provides; call backward() inside, "
                         "compile value_and_grad(f), or call it under no_grad()"
                     )
-                run.picks.append(Output(tensor))
-                add(x._data if tensor else x)
+                self.picks.append(Output("result", x._data if isinstance(x, Tensor) else x, item=isinstance(x, Tensor)))
+                self.outputs.append(self.picks[-1])
             elif isinstance(x, _CONSTANTS) or id(x) in constants:
-                run.picks.append(x)
+                self.picks.append(x)
             else:
                 raise CompileError(
                     f"a {type(x).__name__} is returned; return arrays, Tensors and numbers in lists, tuples and dicts"

@@ -213,3 +213,21 @@ def test_compiled_functions_inside_compiled_functions_are_part_of_them():
     for _ in range(3):
         same(outer(x), x * 2 + 1)
     assert "np.multiply" in outer.source and inner.stats.compiles == 0
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_one_array_may_be_a_result_and_the_new_value_of_tensors(grad):
+    w, v = (Tensor(np.zeros(3), requires_grad=grad) for _ in range(2))
+
+    @compile
+    def step(x):
+        new = w.data - x * 2.0
+        w.assign(new)
+        v.assign(new)
+        return {"new": new, "again": w.data}
+
+    for i in range(1, 7):
+        found = step(np.ones(3))
+        for x in (*found.values(), w.data, v.data):
+            assert np.array_equal(x, np.full(3, -2.0 * i))
+    assert step.stats.compiles == 1 and step.stats.eager == 0
