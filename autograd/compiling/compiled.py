@@ -81,14 +81,17 @@ def compile(
     >>> f.stats.compiles
     1
     """
+    options: dict[str, Any] = {
+        "exact": exact, "fallback": fallback, "grads": grads, "audit": audit, "cache_size": cache_size,
+        "threads": threads or _cores(),
+    }  # fmt: skip
     if function is None:
-        options = {"exact": exact, "fallback": fallback, "grads": grads, "audit": audit}
-        return functools.partial(compile, **options, cache_size=cache_size, threads=threads)  # type: ignore[arg-type]  # of mixed types
+        return functools.partial(compile, **options)
     if not callable(function):
         raise TypeError(f"compile takes a function; got {function!r:.60}")
     if cache_size < 1:
         raise ValueError(f"cache_size is how many programs are kept, at least 1; got {cache_size!r}")
-    return Compiled(function, exact, fallback, grads, audit, cache_size, threads or _cores())
+    return Compiled(function, **options)
 
 
 def _cores() -> int:
@@ -106,20 +109,18 @@ class Bound(functools.partial[Any]):
 class Compiled:
     """A function and the programs made of it; see `compile`."""
 
-    def __init__(
-        self,
-        function: Any,
-        exact: bool,
-        fallback: bool,
-        grads: bool | None,
-        audit: bool | str,
-        cache_size: int,
-        threads: int,
-    ) -> None:
+    exact: bool
+    fallback: bool
+    grads: bool | None
+    audit: bool | str
+    cache_size: int
+    threads: int
+
+    def __init__(self, function: Any, **options: Any) -> None:
         functools.update_wrapper(self, function, updated=())
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.function, self.exact, self.fallback, self.grads, self.audit = function, exact, fallback, grads, audit
-        self.cache_size, self.threads = cache_size, threads
+        self.function = function
+        vars(self).update(options)
         self.forget()
 
     def forget(self) -> None:
@@ -135,14 +136,8 @@ class Compiled:
         found: Any = sys.modules.get(self.__module__)
         for part in name.split("."):
             found = getattr(found, part, None)
-        return name if found is self else super().__reduce_ex__(protocol)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: x for key, x in vars(self).items() if key not in ("plans", "refused", "seen", "stats")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self.forget()
+        options = {key: getattr(self, key) for key in Compiled.__annotations__}
+        return name if found is self else (functools.partial(type(self), **options), (self.function,))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else Bound(self, instance)
@@ -239,7 +234,7 @@ class Compiled:
         self.stats.seconds += time.perf_counter() - start
         if plan.loop:
             warnings.warn(
-                f"{self.name} is a program of {plan.program.lines:,} lines, which took {self.stats.seconds:.1f} s to "
+                f"{self.name} is a program of {plan.program.size:,} lines, which took {self.stats.seconds:.1f} s to "
                 f"compile, because a loop in it is written out, at {plan.loop}; compile the body of the loop instead",
                 RuntimeWarning,
                 stacklevel=3,
@@ -256,14 +251,14 @@ class Compiled:
         for i, x in enumerate(leaves):
             if isinstance(x, np.ndarray) and (type(x) is not np.ndarray or x.dtype.kind not in "fciub"):
                 raise CompileError(f"argument {i} is a {type(x).__name__} of {x.dtype}; pass a plain array of numbers")
-        for name in state.names:
-            if isinstance(x := name.get(), np.ndarray) and type(x) is not np.ndarray:
-                raise CompileError(f"{name.name} is a {type(x).__name__}; use a plain array")
+        for held in state.names:
+            if isinstance(x := held.get(), np.ndarray) and type(x) is not np.ndarray:
+                raise CompileError(f"{held.name} is a {type(x).__name__}; use a plain array")
         keep = bool(self.grads) or (self.grads is None and not state.optimizers)
         run = Trace(state, leaves)
         run.run(self.function, build, _argument_names(self.function, len(leaves)), keep)
-        main = Main(rewritten(run, self.exact), run.outputs, self.exact, self.threads)
-        return Plan(main.executable(identifier(self.name, run.tape.names)), run, nest)
+        name = identifier(self.name, run.tape.names)
+        return Plan(Main(name, rewritten(run, self.exact), run.outputs, self.exact, self.threads), run, nest)
 
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""

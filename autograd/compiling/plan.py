@@ -22,7 +22,7 @@ from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .observe import alike, is_array, same
 from .program import Number
-from .schedule import Changed, Executable, update
+from .schedule import Changed, Main, update
 from .state import Output, Trace, World
 
 MISS: Any = object()  # this program is not for this call
@@ -42,7 +42,7 @@ ALONE = _count_alone()
 class Plan:
     """A program for arguments and surroundings like those of the run that was traced."""
 
-    def __init__(self, program: Executable, run: Trace, nest: Any) -> None:
+    def __init__(self, program: Main, run: Trace, nest: Any) -> None:
         self.program, self.state, self.nest = program, run.state, nest
         self.inputs = run.tape.program.inputs
         self.places = [x.place for x in self.inputs]  # how each input is read

@@ -32,27 +32,25 @@ FLIPPED = {"C": "F", "F": "C", "": ""}
 WIDE = 2**17  # bytes that take longer to clear than the 0.4 us by which a call of np.matmul is longer
 SHORT = 128  # up to here NumPy adds up one after the other, too
 FEW = 2**14  # elements up to which *spread* is faster
-_REDUCTIONS = {"sum": np.add, "max": np.maximum, "min": np.minimum, "prod": np.multiply}
-_FUNCTIONS = {np.sum: "sum", np.max: "max", np.min: "min", np.prod: "prod"}
+# {function or name of a method: the ufunc that it reduces with, and the axis if none is given}
+_REDUCTIONS: dict[Any, tuple[Any, int | None]] = {
+    key: (ufunc, None)
+    for function, ufunc in ((np.sum, np.add), (np.max, np.maximum), (np.min, np.minimum), (np.prod, np.multiply))
+    for key in (function, function.__name__)
+} | {u.reduce: (u, 0) for u in (np.add, np.maximum, np.minimum, np.multiply)}
 
 
 def canonical(program: Program, line: Line, _old: Line) -> Value | None:
     """A line of a tape in the form that the passes know."""
-    name = line.function if line.kind == "method" else ""
-    if line.kind == "call" and line.function in _FUNCTIONS:
-        name = _FUNCTIONS[line.function]
-    if name in _REDUCTIONS:
-        return _reduction(program, line, _REDUCTIONS[name], None)
+    if line.kind in ("call", "method") and line.function in _REDUCTIONS:
+        return _reduction(program, line, *_REDUCTIONS[line.function])
     if line.is_call(operator.pow):
         return _power(program, line)
-    owner = getattr(line.function, "__self__", None)
-    if line.kind == "call" and owner in _REDUCTIONS.values() and line.function.__name__ == "reduce":
-        return _reduction(program, line, owner, 0)
-    if _is_transpose(line, name):
+    if _is_transpose(line):
         return transposed(program, line.args[0], line)
-    if name == "astype" and len(line.args) == 2 and not line.kwargs:
+    if line.is_method("astype") and len(line.args) == 2 and not line.kwargs:
         return program.add("cast", None, line.args, line.like, line.place)
-    if name == "view":
+    if line.is_method("view"):
         return _selected(program, line)
     if (
         line.is_call(np.dot)
@@ -132,15 +130,13 @@ def reshaped(program: Program, x: Value, shape: Any, line: Line) -> Value:
     return program.add("reshape", None, (x, shape), (shape, x.dtype, x.order), line.place, shares=x)
 
 
-def _is_transpose(line: Line, name: str) -> bool:
-    if line.shape is None or len(line.shape) != 2 or line.kwargs or not isinstance(line.args[0], Value):
+def _is_transpose(line: Line) -> bool:
+    if line.ndim != 2 or line.kwargs or line.kind not in ("call", "method") or not isinstance(line.args[0], Value):
         return False
     axes = line.args[1:]
-    if name == "transpose" or (line.kind == "call" and line.function is np.transpose):
+    if line.function in (np.transpose, "transpose"):
         return not axes or (type(axes[0]) in (int, tuple) and axes in ((1, 0), ((1, 0),)))
-    if name == "swapaxes" or (line.kind == "call" and line.function is np.swapaxes):
-        return len(axes) == 2 and {axes[0] % 2, axes[1] % 2} == {0, 1}
-    return False
+    return line.function in (np.swapaxes, "swapaxes") and len(axes) == 2 and {axes[0] % 2, axes[1] % 2} == {0, 1}
 
 
 def transposed(program: Program, x: Value, line: Line) -> Value:
@@ -193,15 +189,11 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
 
 def _sum(program: Program, line: Line) -> Value | None:
     x, axis = line.args[0], line.kwargs["axis"]
-    if x.dtype != line.dtype or not x.size or not x.order:
+    fits = x.dtype == line.dtype and x.size and x.order and (x.ndim, axis) in ((1, None), (2, 0), (2, 1))
+    if not fits or ((x.ndim, axis) != (2, 0) and x.shape[-1] > SHORT):
         return None
-    if x.ndim == 1 and x.size <= SHORT:
-        return program.add("dot", np.dot, (program.full(x.size, x.dtype), x), line.like, line.place)
-    if x.ndim == 2 and axis == 0:
-        return program.add("dot", np.dot, (program.full(x.shape[0], x.dtype), x), line.like, line.place)
-    if x.ndim == 2 and axis == 1 and x.shape[1] <= SHORT:
-        return program.add("dot", np.dot, (x, program.full(x.shape[1], x.dtype)), line.like, line.place)
-    return None
+    ones = program.full(x.shape[axis or 0], x.dtype)
+    return program.add("dot", np.dot, (x, ones) if axis == 1 else (ones, x), line.like, line.place)
 
 
 def _scaled_sum(program: Program, line: Line) -> Value | None:

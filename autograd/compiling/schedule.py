@@ -54,61 +54,44 @@ class Slot(NamedTuple):
         return np.empty(self.shape, self.dtype, self.order)
 
 
-class Executable(NamedTuple):
-    """`run(*inputs, *slots)` returns what else comes out; `inputs` are the numbers of the program's inputs it reads.
+class Main(Writer):
+    """The function that is the program: `run(*inputs, *slots)` returns what comes out besides the slots.
 
     If it `moves` something, it returns a pair: what else comes out, and the arguments of the `update` that ends it,
-    which is left to the caller.  `prepared` is the text that makes the memory of the program.
+    which is left to the caller.  `inputs` are the numbers of the program's inputs that it reads, `prepared` is the text
+    that makes its memory.  The `outputs` of the traced run say what they replace, and are told how they are read.
     """
 
-    name: str
-    run: Any
-    inputs: list[int]
-    slots: list[Slot]
-    moves: bool
-    source: str
-    prepared: str
-    constants: Constants
-    lines: int
-
-
-class Main(Writer):
-    """The function that is the program; `outputs` say what each of its outputs replaces, and are told their texts."""
-
-    def __init__(self, program: Program, outputs: Sequence[Any], exact: bool, threads: int) -> None:
+    def __init__(self, name: str, program: Program, outputs: Sequence[Any], exact: bool, threads: int) -> None:
         super().__init__(Constants(), exact, {}, "b")
-        self.program, self.threads = program, threads
+        self.name, self.program, self.threads = name, program, threads
         self.outputs = [*zip(program.outputs, outputs, strict=True)]
         self.blocks: list[str] = []
         self.heading = ""
         self.numbers: dict[tuple[str, Any], str] = {}  # {text and dtype of a number: the array that holds it}
         self._read()
         last = self._last_lines()
-        self.slots = self._slots(last)
-        self.moves = [line for line in program.lines if id(line) in last]
-        self._write(self.moves)
-
-    def executable(self, name: str) -> Executable:
-        """The function by this name."""
-        keys, returned = [*self.slots], list[str]()
+        slots = self._slots(last)
+        moves = [line for line in program.lines if id(line) in last]
+        self._write(moves)
+        keys, returned = [*slots], list[str]()
         for x, output in self.outputs:
-            if id(x) in self.slots:
+            if id(x) in slots:
                 output.text = f"s{keys.index(id(x))}"
             else:
                 output.text = f"found[{len(returned)}]"
                 returned.append(self.text(x))
-        found = f"[{', '.join(returned)}]" + (f", {self._update(self.moves)}" if self.moves else "")
-        arguments = [self.names[id(self.program.inputs[i])] for i in self.inputs]
-        arguments += [slot.name for slot in self.slots.values()]
+        self.slots, self.moves, self.size = [*slots.values()], bool(moves), len(program.lines)
+        found = f"[{', '.join(returned)}]" + (f", {self._update(moves)}" if moves else "")
+        arguments = [self.names[id(program.inputs[i])] for i in self.inputs] + [slot.name for slot in self.slots]
         body = "\n    ".join([f"def {name}({', '.join(arguments)}):", *self.lines, f"return {found}\n"])
-        source = "\n\n".join([*self.blocks, body])
-        prepared = "\n".join(f"{key} = {text}" for key, text in (self.made | self.constants.prepared).items())
+        self.source = "\n\n".join([*self.blocks, body])
+        self.prepared = "\n".join(f"{key} = {text}" for key, text in (self.made | self.constants.prepared).items())
         space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks}
         space |= self.constants.arrays | self.constants.functions
-        exec(compile(f"{prepared}\n\n{source}", f"<compiled {name}>", "exec"), space)
-        moves, lines = bool(self.moves), len(self.program.lines)
-        slots = [*self.slots.values()]
-        return Executable(name, space[name], self.inputs, slots, moves, source, prepared, self.constants, lines)
+        exec(compile(f"{self.prepared}\n\n{self.source}", f"<compiled {name}>", "exec"), space)
+        self.run = space[name]
+        del self.program, self.outputs, self.lines  # only the text is kept
 
     # ---- what is read, and where outputs go
 
@@ -126,7 +109,7 @@ class Main(Writer):
     def _last_lines(self) -> dict[int, int]:
         """{id of a line: number of an input}: sums and the like that come last, and may be written over that input."""
         inputs, users = self.program.inputs, self.program.users()
-        held = [id(memory_of(x)) for x in self.program.outputs if isinstance(x, Value)]
+        held = [id(memory_of(x)) for x, _ in self.outputs if isinstance(x, Value)]
         found: dict[int, int] = {}
         for line, output in self.outputs:
             if output.old is None or not isinstance(line, Line) or not isinstance(old := inputs[output.old], Input):
