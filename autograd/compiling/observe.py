@@ -20,7 +20,8 @@ class Watcher(Observer):
     """Sees the leaves that ops read, the modules that are called and the optimisers that step."""
 
     def __init__(self, tape: Any = None) -> None:
-        self.tape = tape
+        self.tracing = tape is not None
+        self.tape = tape or types.SimpleNamespace(place=("forward", ""), errors=[])
         self.leaves: dict[int, Any] = {}  # weak references: what the function makes itself goes with it
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
@@ -34,41 +35,33 @@ class Watcher(Observer):
         if kind == "step":
             self.optimizers[id(owner)] = owner
             return self._inside("update", "", function)
-        if kind == "op" and self.tape is not None:
+        if kind == "op":
             self.tape.before = len(self.tape.errors)
-        if kind == "outside" and (tape := self.tape) is not None:
-            return lambda *args: tape.record("opaque", function, args, {})
+        if kind == "outside" and self.tracing:
+            return lambda *args: self.tape.record("opaque", function, args, {})
         return function
 
     def _path(self, module: Any) -> str:
-        if not self.running:
-            return ""
-        outer = self.tape.place[1] if self.tape else ""
-        return f"{outer}.{name_within(self.running[-1], module)}".lstrip(".")
+        return f"{self.tape.place[1]}.{name_within(self.running[-1], module)}".lstrip(".") if self.running else ""
 
     def _inside(self, phase: str, path: str, function: Any, module: Any = None) -> Any:
         """`function`, with its calls written down as being in this phase and module."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
-            before = self.tape.place if self.tape else ("", "")
-            self._at(phase if before[0] != "backward" else "backward", path)
+            before = self.tape.place
+            self.tape.place = phase if before[0] != "backward" else "backward", path
             self.running += [] if module is None else [module]
             try:
                 return function(*args, **kwargs)
             finally:
-                self._at(*before)
+                self.tape.place = before
                 del self.running[len(self.running) - (module is not None) :]
 
         return run
 
-    def _at(self, phase: str, path: str) -> None:
-        if self.tape is not None:
-            self.tape.place = phase, path
-
     def forward(self, node: Any, data: Any, arrays: Sequence[Any], inputs: Sequence[Any]) -> None:
         self._see(inputs)
-        if self.tape is not None:
-            self.paths[node.number] = self.tape.place[1]
+        self.paths[node.number] = self.tape.place[1]
 
     def unrecorded(self, op: Any, data: Any, arrays: Sequence[Any], edges: Sequence[Any], inputs: Any = ()) -> None:
         self._see(inputs)
@@ -79,17 +72,17 @@ class Watcher(Observer):
                 self.leaves.setdefault(id(x), weakref.ref(x))
 
     def begin(self, seeds: Any) -> None:
-        self._at("backward", "")
+        self.tape.place = "backward", ""
 
     def backward(self, node: Any, gradient: Any) -> None:
-        self._at("backward", self.paths.get(node.number, ""))
+        self.tape.place = "backward", self.paths.get(node.number, "")
 
     def arrived(self, gradients: Any) -> None:
         """A leaf takes part too if no op here reads it: behind a result that was computed outside, for example."""
         self._see([x for end in gradients if (x := getattr(end, "tensor", lambda: None)()) is not None])
 
     def finish(self) -> None:
-        self._at("forward", "")
+        self.tape.place = "forward", ""
 
 
 class Draw:
@@ -177,17 +170,14 @@ def functions_in(function: Any) -> Iterator[types.FunctionType]:
     while function is not None:
         if isinstance(function, types.FunctionType):
             yield function
-            function = getattr(function, "__wrapped__", None)
-        elif isinstance(function, types.MethodType):
+        if isinstance(function, types.MethodType):
             function = function.__func__
         elif isinstance(function, functools.partial):
             function = function.func
         else:
-            inner = getattr(function, "__wrapped__", None)
-            call = type(function).__call__ if callable(function) else None
-            function = inner or (
-                call if isinstance(call, types.FunctionType) and not hasattr(function, "modules") else None
-            )
+            call = type(function).__call__ if callable(function) and not hasattr(function, "modules") else None
+            call = call if isinstance(call, types.FunctionType) else None
+            function = getattr(function, "__wrapped__", None) or call
 
 
 def names_in(functions: Sequence[types.FunctionType]) -> Iterator[Name]:

@@ -222,14 +222,9 @@ class Main(Writer):
     def fresh(self, line: Line) -> str:
         arrays = [x for x in instances((line.args, line.kwargs), (Value, np.ndarray)) if x.shape]
         orders = {x.order if isinstance(x, Value) else order_of(x) for x in arrays}
-        if line.kind == "copy" or (line.kind == "dot" and line.order == "C"):
+        whole = line.order == "C" or (line.kind != "dot" and all(x.shape == line.shape for x in arrays))
+        if line.kind == "copy" or (whole and (line.kind == "dot" or orders <= {line.order})):
             return ""  # NumPy itself lays it out so
-        if (
-            line.kind != "dot"
-            and orders <= {line.order}
-            and (line.order == "C" or all(x.shape == line.shape for x in arrays))
-        ):
-            return ""
         return self._new_array(line)
 
     def _new_array(self, line: Line) -> str:

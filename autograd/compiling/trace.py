@@ -88,13 +88,13 @@ class Tape:
         single = isinstance(value, np.ndarray | np.generic)
         line = self._line(kind, function, ats, named, value, given if single and kind not in ("put", "put_at") else ())
         guarded = _shape_depends(kind, function, args)
-        if isinstance(value, tuple | list):
-            parts = []
-            for i, part in enumerate(value):
-                at = self._line("part", None, (line, i), {}, part, given)
-                parts.append(self._result(at, function, part, given, guarded))
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        return self._result(line, function, value, given, guarded)
+        if not isinstance(value, tuple | list):
+            return self._result(line, function, value, given, guarded)
+        parts = []
+        for i, part in enumerate(value):
+            at = self._line("part", None, (line, i), {}, part, given)
+            parts.append(self._result(at, function, part, given, guarded))
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
 
     def own(self, x: Any) -> Any:
         """An argument of a call; an array that another run has left behind is a constant."""
@@ -214,15 +214,7 @@ class Traced(NDArrayOperatorsMixin):
         self.owner: Any = None  # the array that this one is a view of
 
     __class__ = property(lambda self: np.ndarray)  # what isinstance(x, np.ndarray) asks
-    shape = property(lambda self: self.value.shape)
-    strides = property(lambda self: self.value.strides)
-    dtype = property(lambda self: self.value.dtype)
-    ndim = property(lambda self: self.value.ndim)
-    size = property(lambda self: self.value.size)
-    itemsize = property(lambda self: self.value.itemsize)
-    nbytes = property(lambda self: self.value.nbytes)
     base = property(lambda self: self.value.base if self.owner is None else self.owner)
-    flags = property(lambda self: self.value.flags)
     T = property(lambda self: self.tape.record("method", "transpose", (self,), {}) if self.ndim > 1 else self)
     mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: self.tape.record("call", np.real, (self,), {}) if self.dtype.kind == "c" else self)
@@ -316,16 +308,14 @@ class Traced(NDArrayOperatorsMixin):
             self.tape.program.guards.append((self.at, answer))
         return answer
 
-    def _number(self, name: str, *args: Any) -> Any:
-        """What becomes a plain number or array would be a constant of the program."""
+    def _plain(self) -> Any:
+        """The array itself, once the run is over; before, it would be a constant of the program."""
         if not self.tape.closed:
             self.tape.refuse("a traced array cannot become a plain number or array", _ADVICE)
-        return getattr(self.value, name)(*args)
+        return self.value
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        if not self.tape.closed:
-            self.tape.refuse("a traced array cannot become a plain number or array", _ADVICE)
-        return np.array(self.value, dtype=dtype, copy=copy)
+        return np.array(self._plain(), dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:  # may be printed: a program does not print again
         return repr(self.value)
@@ -366,7 +356,10 @@ for _name in (
     *("__float__", "__int__", "__index__", "__complex__", "item", "tolist"),
     *("__round__", "__trunc__", "__floor__", "__ceil__"),
 ):
-    setattr(Traced, _name, lambda self, *args, _name=_name: self._number(_name, *args))
+    setattr(Traced, _name, lambda self, *args, _name=_name: getattr(self._plain(), _name)(*args))
+
+for _name in ("shape", "strides", "dtype", "ndim", "size", "itemsize", "nbytes", "flags"):
+    setattr(Traced, _name, property(operator.attrgetter(f"value.{_name}")))
 
 
 def _in_place(ufunc: np.ufunc, write: Any) -> Any:
