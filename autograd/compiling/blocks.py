@@ -47,7 +47,7 @@ class Block:
 
     def reads(self, line: Line) -> bool:
         """Whether a line reads what is computed here."""
-        return any(id(x) in self.members for x in values_in((line.args, line.kwargs)))
+        return any(id(x) in self.members for x in line.reads)
 
     def measure(self) -> None:
         """Find, once the block has all its lines, how it is cut: `count` elements or rows, `size` of them at a time."""

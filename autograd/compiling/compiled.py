@@ -22,7 +22,7 @@ from ..mode import MODE, Switch
 from ..tensor import Tensor
 from ..tree import flatten
 from .emit import identifier
-from .observe import Draw, Watcher, functions_in, is_array
+from .observe import Watcher, functions_in, is_array
 from .plan import MISS, Plan
 from .program import AuditError, CompileError
 from .rewrites import rewritten
@@ -262,7 +262,7 @@ class Compiled:
 
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""
-        before, generators = World(plan.state, leaves), [Draw(x) for x in plan.drawn]
+        before = World(plan.state, leaves, plan.drawn)
         difference = Difference(leaves, before, self.exact)
         found = plan(leaves)  # in new memory, because `before` holds the old
         if found is MISS:
@@ -271,8 +271,6 @@ class Compiled:
         self.stats.audits += 1
         after, mine = World(plan.state, leaves), plan.results(before, found)
         before.put_back()
-        for generator in generators:
-            generator.put_back()
         written = self.function(*args, **kwargs)
         differing = difference.between(mine, plan.results(before, written))
         if not differing:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import CompileError, Line, Number, Value, has_out, literal, memory_of, values_in
+from .program import CompileError, Line, Number, Value, has_out, literal, values_in
 
 # Names that the text of a program, or the file that it is saved in, uses itself.
 _RESERVED = set(
@@ -162,9 +162,9 @@ class Writer:
         last: dict[int, int] = {}
         for i, lines in enumerate(items):
             for line in lines:
-                for x in (line, *values_in((line.args, line.kwargs))):
-                    last[id(x)] = last[id(memory_of(x))] = i
-        self.kept = {id(x) for end in values_in(ends) for x in (end, memory_of(end))}
+                for x in (line, *line.reads):
+                    last[id(x)] = last[id(x.memory)] = i
+        self.kept = {id(x) for end in values_in(ends) for x in (end, end.memory)}
         self.dying: dict[int, list[int]] = {}
         for value, i in last.items():
             if value not in self.kept:
@@ -304,12 +304,8 @@ class Writer:
         text = f"{{}}.{line.function}({self.arguments(line, 1)})"
         plain = not line.kwargs and not any(isinstance(a, Value | Number | dict | set) for a in rest)
         if isinstance(x, Value) and line.shares is x and id(x) in self.fixed and plain:
-            self.see(
-                line,
-                x,
-                line.dtype.name if line.function == "view" else f"{line.function}{len(self.constants.prepared)}",
-                text,
-            )
+            suffix = line.dtype.name if line.function == "view" else f"{line.function}{len(self.constants.prepared)}"
+            self.see(line, x, suffix, text)
         else:
             self.give(line, text.format(self.text(x)))
 
@@ -385,7 +381,7 @@ class Writer:
         if not array:
             array = self.new_name()
             self.lines.append(f"{array} = {self.text(x)}.copy(order='K')")
-        elif array != self.fixed.get(id(memory_of(x))):
+        elif array != self.fixed.get(id(x.memory)):
             self.lines.append(f"np.copyto({array}, {self.text(x)})")
         at = f".put({self.text(where)}, " if line.kind == "put_at" else f"[{self.index(where)}] = "
         self.lines.append(f"{array}{at}{self.text(values)}{')' if line.kind == 'put_at' else ''}")

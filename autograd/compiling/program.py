@@ -43,6 +43,14 @@ class Value:
 
     shares: Value | None = None  # the value whose memory this one is a view of
 
+    @property
+    def memory(self) -> Value:
+        """The value that owns the memory of this one, which may be a view of a view."""
+        x = self
+        while x.shares is not None:
+            x = x.shares
+        return x
+
 
 class Input(Value):
     """An array that every run is given, which Python reads by the text `place`."""
@@ -81,6 +89,11 @@ class Line(Value):
         super().__init__(*like)
         self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs or {}
         self.place, self.shares = place, shares
+
+    @property
+    def reads(self) -> list[Value]:
+        """The values in the arguments."""
+        return values_in((self.args, self.kwargs))
 
     def elementwise(self) -> bool:
         """Whether an element of the result depends only on the same element of the arguments."""
@@ -185,7 +198,7 @@ class Program:
         """{id of a value: the lines that read it}."""
         found: dict[int, list[Line]] = {}
         for line in self.lines:
-            for value in values_in((line.args, line.kwargs)):
+            for value in line.reads:
                 found.setdefault(id(value), []).append(line)
         return found
 
@@ -242,7 +255,7 @@ def values_in(x: Any) -> list[Value]:
 
 def drawing(lines: Iterable[Line]) -> list[Line]:
     """The lines that draw random numbers: they run as often, and in the same order, as in the function."""
-    return [line for line in lines if line.kind == "opaque" and not values_in((line.args, line.kwargs))]
+    return [line for line in lines if line.kind == "opaque" and not line.reads]
 
 
 def needed(lines: Iterable[Line], ends: Any) -> list[Line]:
@@ -254,7 +267,7 @@ def needed(lines: Iterable[Line], ends: Any) -> list[Line]:
         value = waiting.pop()
         if isinstance(value, Line) and id(value) not in wanted:
             wanted.add(id(value))
-            waiting += values_in((value.args, value.kwargs))
+            waiting += value.reads
     return [line for line in lines if id(line) in wanted]
 
 
@@ -279,13 +292,6 @@ def order_of(array: Any) -> str:
     """The layout of an array: "C" (row by row), "F" (column by column), or "" (neither)."""
     flags = getattr(array, "flags", None)
     return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
-
-
-def memory_of(x: Value) -> Value:
-    """The value that owns the memory of x, which may be a view of a view."""
-    while x.shares is not None:
-        x = x.shares
-    return x
 
 
 def has_out(line: Any) -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Line, Number, Program, Value, memory_of, order_of, rewrite, values_in
+from .program import Line, Number, Program, Value, order_of, rewrite, values_in
 from .trace import concrete
 
 FLIPPED = {"C": "F", "F": "C", "": ""}
@@ -63,7 +63,7 @@ def canonical(program: Program, line: Line, _old: Line) -> Value | None:
 
 def simplified(program: Program, exact: bool) -> Program:
     """*simpler*: where every bit counts, an array must lie in memory as its copy does, for sums depend on it."""
-    leaving = {id(memory_of(output)) for output in values_in(program.outputs)}
+    leaving = {id(output.memory) for output in values_in(program.outputs)}
     return rewrite(program, lambda new, line, old: _simpler(new, line, id(old) in leaving, exact))
 
 
@@ -232,7 +232,7 @@ def scaled(program: Program) -> Program:
             waiting += ways[id(line)]
     for line in program.lines:  # what is scaled is read where it is meant to be, and only there
         by_way = ends[id(line)][1:] if id(line) in ends else ways[id(line)] if id(line) in chosen else []
-        if {id(x) for x in values_in((line.args, line.kwargs)) if id(x) in chosen} != {id(x) for x in by_way}:
+        if {id(x) for x in line.reads if id(x) in chosen} != {id(x) for x in by_way}:
             return program
     factor = next(iter(ends.values()))[0]
 
@@ -299,7 +299,7 @@ def laid_out(program: Program) -> Program:
         follows = line.elementwise() or line.kind in ("copy", "put", "put_at", "T") or line.is_method("view")
         if not follows and line.kind != "dot":
             fixed.append(id(line))
-        for x in values_in((line.args, line.kwargs)):
+        for x in line.reads:
             if follows and (line.kind == "T" or x.shape == line.shape):
                 beside.setdefault(id(x), []).append(id(line))
                 beside.setdefault(id(line), []).append(id(x))
@@ -376,7 +376,7 @@ def apart(program: Program, run: Any) -> None:
         if isinstance(x, np.ndarray):
             program.outputs[i] = _copied(program, x)
         elif isinstance(x, Value) and isinstance(value, np.ndarray):
-            others = seen.setdefault(id(memory_of(x)), [])
+            others = seen.setdefault(id(x.memory), [])
             if any(not np.may_share_memory(value, other) for other in others):
                 program.outputs[i] = _copied(program, x)
             else:

@@ -159,8 +159,8 @@ class File:
             yield f'        raise ValueError(f"{name} is for {key} of shape {x.shape} and {x.dtype}; {got}")'
         given = [self.names[k] if k in self.arguments else f"state[{self.names[k]!r}]" for k in program.inputs]
         slots = [f"s{k}" for k in range(len(program.slots))]
-        for slot, array in zip(slots, program.slots, strict=True):
-            yield f"    {slot} = {making(array.shape, array.dtype, array.order)}"
+        for key, slot in zip(slots, program.slots, strict=True):
+            yield f"    {key} = {making(*slot.like)}"
         yield f"    found{', last' if program.moves else ''} = program({', '.join([*given, *slots])})"
         if program.moves:
             yield "    update(*last)"

@@ -13,20 +13,7 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockWriter, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
-from .program import (
-    Input,
-    Line,
-    Number,
-    Program,
-    Value,
-    drawing,
-    has_out,
-    instances,
-    memory_of,
-    needed,
-    order_of,
-    values_in,
-)
+from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, needed, order_of, values_in
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
 FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory
@@ -43,15 +30,13 @@ class Slot(NamedTuple):
     """
 
     name: str
-    shape: tuple[int, ...]
-    dtype: Any
-    order: Any
+    like: tuple[Any, Any, Any]
     old: int
     over: bool
 
     def new(self) -> Any:
         """Such an array."""
-        return np.empty(self.shape, self.dtype, self.order)
+        return np.empty(*self.like)
 
 
 class Main(Writer):
@@ -109,7 +94,7 @@ class Main(Writer):
     def _last_lines(self) -> dict[int, int]:
         """{id of a line: number of an input}: sums and the like that come last, and may be written over that input."""
         inputs, users = self.program.inputs, self.program.users()
-        held = [id(memory_of(x)) for x, _ in self.outputs if isinstance(x, Value)]
+        held = [id(x.memory) for x, _ in self.outputs if isinstance(x, Value)]
         found: dict[int, int] = {}
         for line, output in self.outputs:
             if output.old is None or not isinstance(line, Line) or not isinstance(old := inputs[output.old], Input):
@@ -121,9 +106,7 @@ class Main(Writer):
                 found[id(line)] = output.old
         over = {id(inputs[place]): key for key, place in found.items()}
         for line in self.program.lines:  # none may read what another has written over
-            if id(line) in found and any(
-                over.get(id(memory_of(x)), id(line)) != id(line) for x in values_in(line.args)
-            ):
+            if id(line) in found and any(over.get(id(x.memory), id(line)) != id(line) for x in values_in(line.args)):
                 del found[id(line)]
         return found
 
@@ -134,7 +117,7 @@ class Main(Writer):
         for line, output in self.outputs:
             if output.old is not None and has_out(line) and line.shares is None and id(line) not in slots:
                 name = identifier(output.name, taken)
-                slots[id(line)] = Slot(name, line.shape, line.dtype, line.order, output.old, id(line) in last)
+                slots[id(line)] = Slot(name, line.like, output.old, id(line) in last)
                 taken.add(name)
         self.outs = {key: slot.name for key, slot in slots.items()}
         return slots

@@ -18,7 +18,7 @@ from ..tensor import Tensor, tensor_of
 from ..tree import flatten
 from .emit import Text, identifier
 from .observe import Draw, Watcher, alike, functions_in, is_array, names_in, same
-from .program import CompileError, Input, Number, values_in
+from .program import CompileError, Input, Number
 from .schedule import run_through
 from .trace import Tape, Traced
 
@@ -55,6 +55,8 @@ class State:
             if (x := ref()) is not None and id(x) not in new | arguments:
                 self._add(x.name or "tensor", x)
         self.tensors.update(dict.fromkeys(self.given))  # each call has its own
+        # How a program's call reads each tensor: an argument, or a tensor that it holds.
+        self.refs = [f"a{self.given[name]}" if name in self.given else f"t{i}" for i, name in enumerate(self.tensors)]
         self.taken = self.values()
 
     def _add(self, name: str, x: Tensor) -> str:
@@ -63,10 +65,6 @@ class State:
                 name = f"{name}_{len(self.tensors)}"
             self.tensors[name], self.known[id(x)] = x, name
         return self.known[id(x)]
-
-    def refs(self) -> list[str]:
-        """How a program's call reads each tensor: an argument, or a tensor that it holds."""
-        return [f"a{self.given[name]}" if name in self.given else f"t{i}" for i, name in enumerate(self.tensors)]
 
     def of(self, leaves: Sequence[Any]) -> list[Tensor]:
         """The tensors of a call with these arguments."""
@@ -95,10 +93,10 @@ class State:
 
 
 class World:
-    """The tensors and optimisers of a State as they are now, to be put back."""
+    """The tensors and optimisers of a State, and the generators `drawn` from, as they are now, to be put back."""
 
-    def __init__(self, state: State, leaves: Sequence[Any]) -> None:
-        self.state, self.tensors = state, state.of(leaves)
+    def __init__(self, state: State, leaves: Sequence[Any], drawn: Sequence[Any] = ()) -> None:
+        self.state, self.tensors, self.generators = state, state.of(leaves), [Draw(x) for x in drawn]
         self.attributes = [(t, name, getattr(t, name)) for t in self.tensors for name in ("_data", "node")]
         ends = [t._leaf for t in self.tensors if t._leaf is not None]
         self.attributes += [(x, name, getattr(x, name)) for x in ends for name in ("grad", "stamp", "began", "added")]
@@ -108,6 +106,7 @@ class World:
     def put_back(self) -> None:
         """Put everything back as it was, in one call of C: an interrupt falls before or after all of it."""
         calls = [call for held, own in self.dicts for call in ((held.clear,), (held.update, own))]
+        calls += [(draw.put_back,) for draw in self.generators]
         run_through(chain(starmap(setattr, self.attributes), starmap(operator.call, calls)))
 
     def results(self) -> dict[tuple[str, int], Any]:
@@ -209,8 +208,8 @@ class Trace(World):
     """
 
     def __init__(self, state: State, leaves: Sequence[Any]) -> None:
-        super().__init__(state, leaves)
-        self.leaves, self.tape, self.refs = leaves, Tape(), state.refs()
+        super().__init__(state, leaves, (np.random.mtrand._rand, random))
+        self.leaves, self.tape, self.refs = leaves, Tape(), state.refs
         self.names = [(name, name.get()) for name in state.names]
         self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.before = [(t.node, t.grad) for t in self.tensors]
@@ -258,7 +257,6 @@ class Trace(World):
 
     def run(self, function: Any, build: Any, names: Sequence[str], keep: bool) -> None:
         """Run the function on traced arrays; everything is put back.  `keep`: used gradients are outputs, too."""
-        draws = [Draw(np.random.mtrand._rand), Draw(random)]
         try:
             args, kwargs = build(self.install(names))
             attributes = self.state.values()
@@ -267,13 +265,14 @@ class Trace(World):
             self.tape.raise_first()
             self._must_not_change(attributes)
             self._outcome(result, attributes, keep)
-            self.draws = any(x.moved() for x in draws if id(x.owner) not in self.tape.drawn)
-            draws = []  # what else is drawn is not put back: an audit then finds other numbers
+            self.draws = any(x.moved() for x in self.generators if id(x.owner) not in self.tape.drawn)
+            self.generators = []  # what else is drawn is not put back: an audit then finds other numbers
         except Exception:  # the function may have made another error of a refusal
             self.tape.raise_first()
             raise
         finally:
             self.tape.closed = True
+            self.generators = [*self.tape.drawn.values(), *self.generators]
             self.put_back()
             for name, value in self.names:
                 if value is not name and name.get() is not value:
@@ -282,15 +281,13 @@ class Trace(World):
                 if not alike([*vars(module).values()], [*own.values()], ()):
                     vars(module).clear()
                     vars(module).update(own)
-            for draw in (*self.tape.drawn.values(), *draws):
-                draw.put_back()
 
     # ---- what the run has left
 
     def _outcome(self, result: Any, attributes: list[Any], keep: bool) -> None:
         self._result(result, attributes)
-        lines = [(line.args, line.kwargs) for line in self.tape.program.lines]
-        used = {_place(x) for x in values_in(lines)} | {f"{p.text}._data" for p in self.picks if isinstance(p, Text)}
+        used = {_place(x) for line in self.tape.program.lines for x in line.reads}
+        used |= {f"{pick.text}._data" for pick in self.picks if isinstance(pick, Text)}
         numbers = {_place(x): i for i, x in enumerate(self.tape.program.inputs)}
         for i, (name, ref, tensor) in enumerate(zip(self.state.tensors, self.refs, self.tensors, strict=True)):
             had, now, data, grad = self.before[i][1] is not None, tensor.grad, f"{ref}._data", f"{ref}.grad._data"
