@@ -46,6 +46,9 @@ class Observer:
     def finish(self) -> None:
         """A walk has ended, with or without an error."""
 
+    def attribute(self) -> None:
+        """An attribute of a module is about to change."""
+
     def cut(self, edges: Sequence[Any], how: str) -> None:
         """A result of these nodes and leaves sends no gradient back to them; `how` is the reason."""
 
@@ -86,6 +89,10 @@ class Several(Observer):
     def finish(self) -> None:
         for observer in reversed(self.observers):
             observer.finish()
+
+    def attribute(self) -> None:
+        for observer in self.observers:
+            observer.attribute()
 
     def cut(self, edges: Sequence[Any], how: str) -> None:
         for observer in self.observers:

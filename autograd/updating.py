@@ -12,6 +12,7 @@ import numpy as np
 from .convention import deliver
 from .errors import refuse
 from .graph import Leaf, Node, next_number
+from .mode import MODE
 
 
 class Attributes:
@@ -32,6 +33,8 @@ def attributes_changed() -> None:
     1
     """
     ATTRIBUTES.number += 1
+    if (observer := MODE.get().observer) is not None:
+        observer.attribute()
 
 
 accumulating = threading.Lock()  # makes `leaf.grad = leaf.grad + g` atomic across threads

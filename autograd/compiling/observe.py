@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..callsite import name_within
+from ..callsite import name_within, place_of_caller
 from ..mode import Observer
 from ..tensor import Tensor
 
@@ -80,6 +80,10 @@ class Watcher(Observer):
     def arrived(self, gradients: Any) -> None:
         """A leaf takes part too if no op here reads it: behind a result that was computed outside, for example."""
         self._see([x for end in gradients if (x := getattr(end, "tensor", lambda: None)()) is not None])
+
+    def attribute(self) -> None:
+        if self.tracing:
+            self.tape.attributes.append(place_of_caller())
 
     def finish(self) -> None:
         self.tape.place = "forward", ""

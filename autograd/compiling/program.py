@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..callsite import place_of_caller
+
 
 class CompileError(TypeError):
     """A function cannot be compiled: its Python code depends on the numbers in an array, for example."""
@@ -113,7 +115,7 @@ class Number:
     """A Python number that may differ in every run, such as a learning rate, and what is computed from it."""
 
     def __init__(self, tape: Any, text: str, value: float, place: str = "") -> None:
-        self.tape, self.text, self.value, self.place = tape, text, value, place
+        self.tape, self.text, self.value, self.place, self.line = tape, text, value, place, place_of_caller()
 
     def _of(self, other: Any, sign: str, function: Any, swapped: bool = False) -> Any:
         if not isinstance(other, Number | float | int):

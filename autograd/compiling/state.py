@@ -8,10 +8,11 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, starmap
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ..callsite import line_at
 from ..graph import Leaf
 from ..mode import Switch
 from ..tensor import Tensor, tensor_of
@@ -196,7 +197,6 @@ class Live(CompileError):
 
 
 _CONSTANTS = (int, float, complex, str, bytes, bool, type(None), type, np.dtype, type(Ellipsis), types.FunctionType)
-_AGAIN = "is changed in the function; a program would not do it again"
 
 
 class Trace(World):
@@ -341,11 +341,11 @@ class Trace(World):
         """Refuse what the function changes in every call and a program would not."""
         for i, optimizer in enumerate(self.state.optimizers):
             for j, group in enumerate(optimizer.groups):
-                if _place(group["lr"]) != f"g{i}_{j}['lr']":
-                    raise CompileError("the learning rate is changed in the function; step a schedule outside of it")
+                if _place(rate := group["lr"]) != f"g{i}_{j}['lr']":
+                    self._changed("the learning rate", getattr(rate, "line", None), "step a schedule outside of it")
         for tensor, (node, _) in zip(self.tensors, self.before, strict=True):
             if tensor.node is not node:
-                raise CompileError("requires_grad of a parameter is changed in the function; do so outside of it")
+                self._changed("requires_grad of a parameter", advice="do so outside of it")
         if any(x.grad is not None for x in self.likes):
             raise CompileError(
                 "the gradient of an argument goes on beyond the function, for it is the result of an op; call "
@@ -354,14 +354,21 @@ class Trace(World):
         for i, (name, value) in enumerate(self.names):
             now = name.get()
             if _place(now) != f"n{i}{name.text}" and not same(now, value, arrays=False):
-                raise CompileError(f"{name.name} {_AGAIN}")
+                self._changed(name.name)
         for module, own in self.modules:
             for key in own | vars(module):
                 if not same(vars(module).get(key, self), own.get(key, self), arrays=False):
-                    raise CompileError(f"{type(module).__name__}.{key} {_AGAIN}")
+                    lines = {*self.tape.attributes}
+                    self._changed(f"{type(module).__name__}.{key}", lines.pop() if len(lines) == 1 else None)
         count = len(self.names)
         if not alike(self.state.values()[count:], attributes[count:], ()):
-            raise CompileError(f"a default or a class {_AGAIN}")
+            self._changed("a default or a class")
+
+    def _changed(self, what: str, line: Any = None, advice: str = "a program would not do it again") -> NoReturn:
+        """Refuse a change, made at a line or, if that is not known, somewhere in the function."""
+        code = next((f.__code__ for f in self.state.functions), None)
+        line = line or (code and (code.co_filename, code.co_firstlineno))
+        raise CompileError(f"{what} is changed in the function{(line and f', at {line_at(line)}') or ''}; {advice}")
 
 
 def _place(x: Any) -> str:

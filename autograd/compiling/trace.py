@@ -51,6 +51,7 @@ class Tape:
         self.replaced: dict[int, tuple[Any, Any]] = {}  # {id: (plain array, result)} after `array += traced`
         self.drawn: dict[int, Draw] = {}  # {id: generator that `autograd.outside` draws from}
         self.errors: list[CompileError] = []  # a refusal stands, whatever the function makes of the error
+        self.attributes: list[Any] = []  # the lines where attributes of modules are changed
         self.loop = ""  # where the program became a long one
         self.before = 0  # the number of refusals when the last op began
         self.closed = False  # after the run its arrays compute as plain ones

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "numpy_calls": {"errors", "inputs"},
     "inputs": {"errors"},
     "graph": {"errors", "ownership", "parts"},
-    "updating": {"convention", "errors", "graph"},
+    "updating": {"convention", "errors", "graph", "mode"},
     "conversion": {"callsite", "numpy_calls"},
     "array": {
         "_methods",
