@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import collections
 import copy
+import inspect
 import pickle
 import signal
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ import pytest
 import autograd
 import nn
 from autograd import CompileError, Tensor, compile, no_grad
+from autograd.compiling import Compiled
 from compiled_steps import X, Y, close, network, pair, same
 from interrupting import Interrupt
 
@@ -317,3 +321,51 @@ def test_a_compiled_method_has_all_that_a_function_has(tmp_path):
         a.fast.nothing  # noqa: B018
     with pytest.raises(CompileError, match="before the second call"):
         compile(a.linear.forward).source  # noqa: B018
+
+
+# ---- the way to a program
+
+ROOMS = 8  # functions of the compiler that an argument may pass; never raised
+
+
+def rooms(call):
+    """The names of the compiler's functions, comprehensions aside, that are entered in a call before its program."""
+    entered, folder = [], str(Path(inspect.getfile(Compiled)).parent)
+
+    def look(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith((folder, "<call>", "<compiled")):
+            entered.append((frame.f_code.co_filename, frame.f_code.co_name))
+
+    sys.setprofile(look)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    program = next(i for i, (file, _) in enumerate(entered) if file.startswith("<compiled"))
+    return [name for _, name in entered[:program] if name[0] != "<"]
+
+
+@pytest.mark.parametrize("make", [None, nn.SGD, nn.Adam])
+@pytest.mark.parametrize("named", [False, True], ids=["by place", "by name"])
+def test_an_argument_passes_few_functions_on_its_way_to_a_program(make, named):
+    model, loss_of = network(), nn.CrossEntropyLoss()
+    optimizer = make and make(model.parameters(), lr=0.01)
+
+    @compile
+    def step(x, y):
+        if make is None:
+            with no_grad():
+                return loss_of(model(x), y)
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    call = (lambda: step(x=X, y=Y)) if named else (lambda: step(X, Y))
+    for _ in range(5):
+        call()
+    passed = rooms(call)
+    assert step.stats.audits == 2 and step.stats.eager == 0  # the next one was no audit
+    assert passed[0] == "__call__" and "call" in passed
+    assert len({*passed} if named else passed) <= ROOMS, passed  # nested arguments pass one function again and again
