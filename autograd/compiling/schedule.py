@@ -24,14 +24,14 @@ class Changed(Exception):
 
 
 class Slot(NamedTuple):
-    """An array of the state: a run is given one, to be written into.
+    """An array that a run is given, to be written into: one of the state, or a large result.
 
     It takes the place of the input of number `old`; if it may be written `over` that, it is written last of all.
     """
 
     name: str
     like: tuple[Any, Any, Any]
-    old: int
+    old: int | None
     over: bool
 
     def new(self) -> Any:
@@ -115,7 +115,8 @@ class Main(Writer):
         slots: dict[int, Slot] = {}
         taken = set(self.names.values())
         for line, output in self.outputs:
-            if output.old is not None and has_out(line) and line.shares is None and id(line) not in slots:
+            takes = has_out(line) and (output.old is not None or (output.kind == "result" and line.nbytes >= LARGE))
+            if takes and line.shares is None and id(line) not in slots:
                 name = identifier(output.name, taken)
                 slots[id(line)] = Slot(name, line.like, output.old, id(line) in last)
                 taken.add(name)

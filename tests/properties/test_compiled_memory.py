@@ -306,3 +306,22 @@ def test_the_gradient_of_a_frozen_weight_is_used_as_long_as_it_is_there():
 
     for mine, theirs in zip(run(compile), run(lambda f: f), strict=True):
         close(mine, theirs)
+
+
+def test_a_large_result_is_written_over_only_if_nobody_holds_it():
+    f = compile(lambda x: np.exp(-x) * x)
+    x, held, places = np.linspace(0.0, 1.0, 200_000), [], set()
+    for i in range(12):
+        found = f(x + i)
+        if i % 2:  # held by a view alone
+            held.append((found[5:], found.copy()[5:]))
+        else:
+            places.add(found.ctypes.data)
+        del found
+    for view, copy in held:
+        same(view, copy)
+    assert f.stats.compiles == 1
+    places.clear()
+    for i in range(20):
+        places.add(f(x + i).ctypes.data)
+    assert len(places) <= 4  # an audit makes new ones
