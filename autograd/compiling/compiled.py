@@ -263,7 +263,7 @@ class Compiled:
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""
         before = World(plan.state, leaves, plan.drawn)
-        difference = Difference(leaves, before, self.exact)
+        difference = Difference(leaves, before, plan.kept, self.exact)
         found = plan(leaves)  # in new memory, because `before` holds the old
         if found is MISS:
             return MISS

@@ -24,13 +24,8 @@ _RESERVED = set(
 def identifier(name: str, taken: Collection[str] = ()) -> str:
     """`name` as a Python identifier that is not taken: `_0_weight` for `0.weight`."""
     text = re.sub(r"\W", "_", unicodedata.normalize("NFKC", name), flags=re.ASCII)
-    if (
-        not text
-        or text[0].isdigit()
-        or keyword.iskeyword(text)
-        or text in _RESERVED
-        or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
-    ):
+    ours = keyword.iskeyword(text) or text in _RESERVED or re.fullmatch(r"([bcfgnpstu]|block|scratch)\d+\w*", text)
+    if ours or not text or text[0].isdigit():
         text = f"_{text}"
     while text in taken:
         text += "_"

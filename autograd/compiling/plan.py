@@ -68,9 +68,10 @@ class Plan:
         for i, optimizer in enumerate(state.optimizers):
             self.space |= {f"o{i}": optimizer} | {f"g{i}_{j}": group for j, group in enumerate(optimizer.groups)}
         exec(compile(self._text(run), "<call>", "exec"), self.space)
-        # Which slots may be the array of the state itself, and the reference counts if all are and nobody else has one.
-        self.over = [slot.over and f"d{slot.old}" in self.space for slot in program.slots]
-        self.alone = [ALONE] * len(self.own) if all(self.over) else None
+        # Which slots may be the array of the last run, and the reference counts if all are and nobody else has one.
+        self.over = [slot.old is None or (slot.over and f"d{slot.old}" in self.space) for slot in program.slots]
+        self.counts = [ALONE - 2 * (slot.old is None) for slot in program.slots]  # a result is in no tensor or space
+        self.alone = self.counts if all(self.over) else None
         self.outputs, self.picks, self.build, self.loop = run.outputs, run.picks, run.build, run.tape.loop
         for output in run.outputs:
             output.value = None
@@ -236,8 +237,8 @@ class Plan:
     def results(self, world: World, found: Any) -> dict[tuple[str, int], Any]:
         """{(what it is, number of a tensor): value} for all that a run has computed."""
         leaves = flatten(found)[0]
-        kept = {key: x for key, x in world.results().items() if key[0][:12] != "the gradient" or key[1] in self.kept}
-        return {(f"result {i}" if len(leaves) > 1 else "the result", i): x for i, x in enumerate(leaves)} | kept
+        results = {(f"result {i}" if len(leaves) > 1 else "the result", i): x for i, x in enumerate(leaves)}
+        return results | world.results(self.kept)
 
     # ---- what `call` asks
 
@@ -267,10 +268,10 @@ class Plan:
         """
         counts = [list(map(getrefcount, arrays)) for arrays in (self.own, self.spares)]
         outs = []
-        for slot, over, own, spare, owned, spared in zip(
-            self.program.slots, self.over, self.own, self.spares, *counts, strict=True
+        for slot, over, alone, own, spare, owned, spared in zip(
+            self.program.slots, self.over, self.counts, self.own, self.spares, *counts, strict=True
         ):
-            if over and own is not None and owned == ALONE:
+            if over and own is not None and owned == alone:
                 outs.append(own)
             else:
                 outs.append(slot.new() if spare is None or spared > ALONE - 2 else spare)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ..callsite import place_of_caller
+
+Outline = tuple[Any, Any, str]  # shape, dtype and layout
 
 
 class CompileError(TypeError):
@@ -19,13 +22,17 @@ class AuditError(CompileError):
     """A compiled program and the function as written have computed different results."""
 
 
+@dataclass(eq=False, slots=True)
 class Value:
-    """An array of the program: shape (None for a tuple of arrays), dtype and layout, C, F or neither ("")."""
+    """An array of the program: shape (None for a tuple of arrays), dtype and layout, C, F or neither ("").
 
-    __slots__ = ("dtype", "order", "shape")
+    It may be a view of the memory of another one, which it `shares`.
+    """
 
-    def __init__(self, shape: Any, dtype: Any, order: str = "C") -> None:
-        self.shape, self.dtype, self.order = shape, dtype, order
+    shape: Any
+    dtype: Any
+    order: str
+    shares: Value | None = field(default=None, kw_only=True)
 
     @property
     def ndim(self) -> int:
@@ -40,10 +47,8 @@ class Value:
         return self.size * int(self.dtype.itemsize) if self.size else 0
 
     @property
-    def like(self) -> tuple[Any, Any, str]:
+    def like(self) -> Outline:
         return self.shape, self.dtype, self.order
-
-    shares: Value | None = None  # the value whose memory this one is a view of
 
     @property
     def memory(self) -> Value:
@@ -54,16 +59,15 @@ class Value:
         return x
 
 
+@dataclass(eq=False, slots=True)
 class Input(Value):
     """An array that every run is given, which Python reads by the text `place`."""
 
-    __slots__ = ("name", "place")
-
-    def __init__(self, name: str, place: str, array: Any) -> None:
-        super().__init__(array.shape, array.dtype, order_of(array))
-        self.name, self.place = name, place
+    name: str
+    place: str
 
 
+@dataclass(eq=False, slots=True)
 class Line(Value):
     """`function(*args, **kwargs)`, whose arguments hold Values, Numbers and constants.
 
@@ -76,21 +80,11 @@ class Line(Value):
     module that was running.
     """
 
-    __slots__ = ("args", "function", "kind", "kwargs", "place", "shares")
-
-    def __init__(
-        self,
-        kind: str,
-        function: Any,
-        args: tuple[Any, ...],
-        like: tuple[Any, Any, str],
-        place: tuple[str, str],
-        kwargs: dict[str, Any] | None = None,
-        shares: Value | None = None,
-    ) -> None:
-        super().__init__(*like)
-        self.kind, self.function, self.args, self.kwargs = kind, function, args, kwargs or {}
-        self.place, self.shares = place, shares
+    kind: str
+    function: Any
+    args: tuple[Any, ...]
+    place: tuple[str, str]
+    kwargs: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
     def reads(self) -> list[Value]:
@@ -176,9 +170,9 @@ class Program:
         self.known: dict[Any, Line] = {}  # {key: the line that computes it}: common subexpressions are one line
         self.full_arrays: dict[Any, Any] = {}
 
-    def add(self, *line: Any, **more: Any) -> Line:
+    def add(self, kind: str, function: Any, args: Any, like: Outline, place: Any, **more: Any) -> Line:
         """The line of these arguments, or the earlier one that computes the same."""
-        return self.insert(Line(*line, **more))
+        return self.insert(Line(*like, kind, function, args, place, **more))
 
     def insert(self, line: Line) -> Line:
         """A line, or the earlier one that computes the same."""
@@ -223,7 +217,8 @@ def rewrite(program: Program, rule: Rule = lambda *_: None) -> Program:
 
     for line in needed(program.lines, program.ends()):
         args, kwargs = nested(line.args, now), nested(line.kwargs, now)
-        copy = Line(line.kind, line.function, args, line.like, line.place, kwargs, now(line.shares))
+        shares = now(line.shares)
+        copy = Line(*line.like, line.kind, line.function, args, line.place, kwargs=kwargs, shares=shares)
         made = rule(new, copy, line)
         found[id(line)] = new.insert(copy) if made is None else made
     new.outputs = nested(program.outputs, now)

@@ -119,15 +119,10 @@ def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None) -> Va
     along = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
     shape = tuple(n for i, n in enumerate(x.shape) if i not in along)
     said = None if len(shape) == 0 else tuple(sorted(along)) if len(along) != 1 else along[0]
-    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, line.order), line.place, {"axis": said})
-    return reshaped(program, found, line.shape, line) if line.shape != shape else found
-
-
-def reshaped(program: Program, x: Value, shape: Any, line: Line) -> Value:
-    """A contiguous array in another shape: a view."""
-    if x.shape == shape:
-        return x
-    return program.add("reshape", None, (x, shape), (shape, x.dtype, x.order), line.place, shares=x)
+    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, line.order), line.place, kwargs={"axis": said})
+    if shape == line.shape:
+        return found
+    return program.add("reshape", None, (found, line.shape), line.like, line.place, shares=found)
 
 
 def _is_transpose(line: Line) -> bool:
@@ -386,5 +381,5 @@ def apart(program: Program, run: Any) -> None:
 
 def _copied(program: Program, x: Any) -> Line:
     like = x.shape, x.dtype, x.order if isinstance(x, Value) else order_of(x)
-    program.lines.append(Line("copy", np.copy, (x, "K"), like, ("forward", "")))
+    program.lines.append(Line(*like, "copy", np.copy, (x, "K"), ("forward", "")))
     return program.lines[-1]

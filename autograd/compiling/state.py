@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import random
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, starmap
 from typing import Any, NoReturn
@@ -110,12 +110,13 @@ class World:
         calls += [(draw.put_back,) for draw in self.generators]
         run_through(chain(starmap(setattr, self.attributes), starmap(operator.call, calls)))
 
-    def results(self) -> dict[tuple[str, int], Any]:
-        """{(what it is, number of a tensor): the arrays that a run may have moved}."""
+    def results(self, kept: Collection[int]) -> dict[tuple[str, int], Any]:
+        """{(what, number of a tensor): the arrays that a run may have moved}; with gradients of the `kept` ones."""
         found: dict[tuple[str, int], Any] = {}
         for i, (name, t) in enumerate(zip(self.state.tensors, self.tensors, strict=True)):
             found[f"the new value of {name}", i] = t._data
-            found[f"the gradient of {name}", i] = None if t.grad is None else t.grad.data
+            if i in kept:
+                found[f"the gradient of {name}", i] = None if t.grad is None else t.grad.data
         for o in self.state.optimizers:
             found |= {
                 (f"{k} in the state of parameter {j}", -1): x for j, s in enumerate(o.state) for k, x in s.items()
@@ -133,8 +134,8 @@ class Difference:
     in: what cancels out may leave the last bit of that.
     """
 
-    def __init__(self, leaves: Sequence[Any], before: World, exact: bool) -> None:
-        self.before, self.exact = before.results(), exact
+    def __init__(self, leaves: Sequence[Any], before: World, kept: Collection[int], exact: bool) -> None:
+        self.before, self.exact = before.results(kept), exact
         self.given = [x.data if isinstance(x, Tensor) else x for x in leaves] + [t._data for t in before.tensors]
 
     def between(self, mine: dict[Any, Any], theirs: dict[Any, Any]) -> str:

@@ -17,7 +17,7 @@ from ..callsite import in_library, line_of_caller
 from ..inputs import CONSTANTS
 from ..tensor import Tensor
 from .observe import Draw
-from .program import CompileError, Input, Line, Number, Program, Value, instances, nested, order_of
+from .program import CompileError, Input, Line, Number, Outline, Program, Value, instances, nested, order_of
 
 _ADVICE = "return the array from the compiled function and look at it outside, or use autograd.where"
 _NO_WRITING = "write x = x + y in place of x += y"
@@ -61,7 +61,7 @@ class Tape:
         if type(value) in (int, float):
             made: Any = Number(self, name, value, place)
         else:
-            made = Traced(self, Input(name, place, value), value)
+            made = Traced(self, Input(value.shape, value.dtype, order_of(value), name, place), value)
         self.program.inputs.append(made if isinstance(made, Number) else made.at)
         self.given.append(value)
         return made
@@ -107,9 +107,9 @@ class Tape:
 
     def _line(self, kind: str, function: Any, args: Any, kwargs: Any, value: Any, given: Any) -> Line:
         single = isinstance(value, np.ndarray | np.generic)
-        like = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
+        like: Outline = (value.shape, value.dtype, order_of(value)) if single else (None, None, "")
         of = next((x.at for x in given if _is_view(value, x.value)), None)
-        line = Line(kind, function, args, like, self.place, kwargs, of)
+        line = Line(*like, kind, function, args, self.place, kwargs=kwargs, shares=of)
         self.program.lines.append(line)
         if len(self.program.lines) == LONG:
             self.loop = line_of_caller()
