@@ -28,7 +28,7 @@ from .program import AuditError, CompileError
 from .rewrites import rewritten
 from .save import File
 from .schedule import Changed, Main
-from .state import Difference, Live, State, Trace, World
+from .state import Live, State, Trace, World, difference
 
 _TRACING = threading.RLock()  # while a function is traced, its tensors hold traced arrays
 REMEMBERED = 1000  # signatures
@@ -263,7 +263,8 @@ class Compiled:
     def _audited(self, plan: Plan, leaves: Sequence[Any], args: Any, kwargs: Any) -> Any:
         """Run the program and the function as written from the same state; AuditError if they differ."""
         before = World(plan.state, leaves, plan.drawn)
-        difference = Difference(leaves, before, plan.kept, self.exact)
+        old = before.results(plan.kept)
+        given = [x.data if isinstance(x, Tensor) else x for x in leaves] + [t._data for t in before.tensors]
         found = plan(leaves)  # in new memory, because `before` holds the old
         if found is MISS:
             return MISS
@@ -272,8 +273,7 @@ class Compiled:
         after, mine = World(plan.state, leaves), plan.results(before, found)
         before.put_back()
         written = self.function(*args, **kwargs)
-        differing = difference.between(mine, plan.results(before, written))
-        if not differing:
+        if not (differing := difference(mine, plan.results(before, written), old, given, self.exact)):
             after.put_back()
             return found
         self.plans = [p for p in self.plans if p is not plan]
@@ -327,6 +327,5 @@ def _key(x: Any) -> Any:
 
 def _argument_names(function: Any, count: int) -> list[str]:
     code = next((f.__code__ for f in functions_in(function)), None)
-    names = list(code.co_varnames[: code.co_argcount]) if code else []
-    names = names[isinstance(function, types.MethodType) :]
-    return [names[i] if i < len(names) and len(names) >= count else f"argument{i}" for i in range(count)]
+    names = code.co_varnames[isinstance(function, types.MethodType) : code.co_argcount] if code else ()
+    return [*names[:count]] if len(names) >= count else [f"argument{i}" for i in range(count)]

@@ -274,7 +274,7 @@ class Plan:
             if over and own is not None and owned == alone:
                 outs.append(own)
             else:
-                outs.append(slot.new() if spare is None or spared > ALONE - 2 else spare)
+                outs.append(np.empty(*slot.like) if spare is None or spared > ALONE - 2 else spare)
         return outs
 
     def adopt_all(self, outs: list[Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..callsite import place_of_caller
+from ..tensor import Tensor
 
 Outline = tuple[Any, Any, str]  # shape, dtype and layout
 
@@ -122,7 +123,11 @@ class Number:
         return Number(self.tape, f"(-{self.text})", -self.value)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return self.tape.of_number(ufunc, method, inputs, kwargs)
+        if any(isinstance(x, Tensor) for x in inputs):
+            return NotImplemented
+        if method != "__call__" or "out" in kwargs:
+            self.tape.refuse(f"np.{ufunc.__name__} is called with a number that changes", "compute it outside")
+        return self.tape.record("call", ufunc, inputs, kwargs)
 
     def _refused(self, *_: Any) -> Any:
         self.tape.refuse("Python code depends on a number that changes from run to run", "look at it outside")

@@ -34,10 +34,6 @@ class Slot(NamedTuple):
     old: int | None
     over: bool
 
-    def new(self) -> Any:
-        """Such an array."""
-        return np.empty(*self.like)
-
 
 class Main(Writer):
     """The function that is the program: `run(*inputs, *slots)` returns what comes out besides the slots.

@@ -168,14 +168,6 @@ class Tape:
             self.replaced[id(out[0])] = out[0], result
         return result
 
-    def of_number(self, ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any) -> Any:
-        """What a ufunc makes of a Number."""
-        if any(isinstance(x, Tensor) for x in inputs):
-            return NotImplemented
-        if method != "__call__" or "out" in kwargs:
-            self.refuse(f"np.{ufunc.__name__} is called with a number that changes", "compute it outside")
-        return self.record("call", ufunc, inputs, kwargs)
-
 
 def concrete(x: Any) -> Any:
     """Nested arguments with values in place of what is traced."""
@@ -318,15 +310,6 @@ class Traced(NDArrayOperatorsMixin):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(self._plain(), dtype=dtype, copy=copy)
 
-    def __repr__(self) -> str:  # may be printed: a program does not print again
-        return repr(self.value)
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-    def __format__(self, form: str) -> str:
-        return format(self.value, form)
-
     __hash__ = object.__hash__
 
     def __getattr__(self, name: str) -> Any:
@@ -358,6 +341,9 @@ for _name in (
     *("__round__", "__trunc__", "__floor__", "__ceil__"),
 ):
     setattr(Traced, _name, lambda self, *args, _name=_name: getattr(self._plain(), _name)(*args))
+
+for _name in ("__repr__", "__str__", "__format__"):  # may be printed: a program does not print again
+    setattr(Traced, _name, lambda self, *args, _name=_name: getattr(self.value, _name)(*args))
 
 for _name in ("shape", "strides", "dtype", "ndim", "size", "itemsize", "nbytes", "flags"):
     setattr(Traced, _name, property(operator.attrgetter(f"value.{_name}")))
