@@ -16,7 +16,7 @@ from .program import CompileError, Line, Number, Value, has_out, literal, values
 # Names that the text of a program, or the file that it is saved in, uses itself.
 _RESERVED = set(
     "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
-    "pool run_blocks run_through update moves program state found held slice float complex map setattr range "
+    "pool aligned run_blocks run_through update moves program state found held slice float complex map setattr range "
     "len min list hasattr RuntimeError Exception BaseException ValueError".split()
 )
 

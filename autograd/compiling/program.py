@@ -195,14 +195,6 @@ class Program:
             self.full_arrays[key] = np.asarray(np.full(shape, value, dtype), order="C" if order == "C" else "F")
         return self.full_arrays[key]
 
-    def users(self) -> dict[int, list[Line]]:
-        """{id of a value: the lines that read it}."""
-        found: dict[int, list[Line]] = {}
-        for line in self.lines:
-            for value in line.reads:
-                found.setdefault(id(value), []).append(line)
-        return found
-
     def ends(self) -> list[Any]:
         """What the program is run for: its outputs, its guards, and the numbers that it draws."""
         return [*self.outputs, *(asked for asked, _ in self.guards), *drawing(self.lines)]

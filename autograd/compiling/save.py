@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import pool, run_blocks
+from .blocks import aligned, pool, run_blocks
 from .emit import Text, making, written
 from .plan import Plan
 from .program import CompileError, Input, literal
@@ -69,7 +69,7 @@ class File:
         state = list(self._state([k for k in read if k not in self.arguments]))
         functions = list(self._functions())
         text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
-        copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
+        copied: list[Any] = [run_blocks, pool, aligned] if "run_blocks(" in text else []
         if plan.program.moves:
             copied.append(update)
         sources = [f"\n{inspect.getsource(f)}" for f in copied]

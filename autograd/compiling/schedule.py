@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocks import LARGE, Block, BlockWriter, run_blocks, scheduled
+from .blocks import LARGE, Block, BlockWriter, aligned, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
 from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, needed, order_of, values_in
 
@@ -55,10 +55,10 @@ class Main(Writer):
         slots = self._slots(last)
         moves = [line for line in program.lines if id(line) in last]
         self._write(moves)
-        keys, returned = [*slots], list[str]()
+        numbers, returned = {key: i for i, key in enumerate(slots)}, list[str]()
         for x, output in self.outputs:
             if id(x) in slots:
-                output.text = f"s{keys.index(id(x))}"
+                output.text = f"s{numbers[id(x)]}"
             else:
                 output.text = f"found[{len(returned)}]"
                 returned.append(self.text(x))
@@ -68,7 +68,7 @@ class Main(Writer):
         body = "\n    ".join([f"def {name}({', '.join(arguments)}):", *self.lines, f"return {found}\n"])
         self.source = "\n\n".join([*self.blocks, body])
         self.prepared = "\n".join(f"{key} = {text}" for key, text in (self.made | self.constants.prepared).items())
-        space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks}
+        space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks, "aligned": aligned}
         space |= self.constants.arrays | self.constants.functions
         exec(compile(f"{self.prepared}\n\n{self.source}", f"<compiled {name}>", "exec"), space)
         self.run = space[name]
@@ -89,14 +89,14 @@ class Main(Writer):
 
     def _last_lines(self) -> dict[int, int]:
         """{id of a line: number of an input}: sums and the like that come last, and may be written over that input."""
-        inputs, users = self.program.inputs, self.program.users()
-        held = [id(x.memory) for x, _ in self.outputs if isinstance(x, Value)]
+        inputs, read = self.program.inputs, {id(x) for line in self.program.lines for x in line.reads}
+        held = Counter(id(x.memory) for x, _ in self.outputs if isinstance(x, Value))
         found: dict[int, int] = {}
         for line, output in self.outputs:
             if output.old is None or not isinstance(line, Line) or not isinstance(old := inputs[output.old], Input):
                 continue
             chained = line.nbytes >= LARGE and any(isinstance(x, Line) and x.elementwise() for x in line.args)
-            own = not users.get(id(line)) and held.count(id(line)) == 1 and id(old) not in held
+            own = id(line) not in read and held[id(line)] == 1 and id(old) not in held
             arithmetic = line.is_call(np.add, np.subtract, np.multiply, np.divide) and has_out(line)
             if arithmetic and line.like == old.like and own and not chained:
                 found[id(line)] = output.old
@@ -134,14 +134,12 @@ class Main(Writer):
         lines = [item.lines if isinstance(item, Block) else [item] for item in items]
         self.live(lines, [self.program.outputs, asked])
         guards = {id(asked): (asked, answer) for asked, answer in self.program.guards}
-        early = {id(line) for line in checks}
         for i, line in enumerate(checks):
             self._step(i, line, "# checks")
             if id(line) in guards:
-                self._guard(*guards[id(line)])
-        for key, guard in guards.items():
-            if key not in early:
-                self._guard(*guard)
+                self._guard(*guards.pop(id(line)))
+        for guard in guards.values():  # of inputs
+            self._guard(*guard)
         for i, item in enumerate(rest, len(checks)):
             self._step(i, item)
 
@@ -173,7 +171,8 @@ class Main(Writer):
         sets = []
         for k in range(self.threads if block.large else 1):
             names = [f"{name}_{number}_{k}" for name in inner.made]
-            self.constants.prepared |= dict(zip(names, inner.made.values(), strict=True))
+            texts = [text.replace("np.empty(", "aligned(") for text in inner.made.values()]
+            self.constants.prepared |= dict(zip(names, texts, strict=True))
             sets.append(f"[{', '.join(names)}]")
         self.constants.prepared[f"scratch{number}"] = f"[{', '.join(sets)}]"
         whole = [
