@@ -150,7 +150,7 @@ class Writer:
         self.count = 0
         self.made: dict[str, str] = {}  # {name of an array: the text that makes it}
         self.free: dict[Any, list[str]] = {}  # {shape, dtype and layout: names of arrays that no line reads any more}
-        self.held: dict[int, tuple[Any, str]] = {}  # {id of a result: the key and the name of its array}
+        self.held: dict[int, Any] = {}  # {id of a result in an array that is not free: its key}
 
     def live(self, items: Sequence[Sequence[Line]], ends: Any) -> None:
         """Find after which item the memory of each result is free; that of the `ends` never is."""
@@ -181,8 +181,7 @@ class Writer:
         """Let go of the memory that no line reads after item `i`."""
         for value in self.dying.pop(i, ()):
             if value in self.held:
-                key, name = self.held.pop(value)
-                self.free[key].append(name)
+                self.free[self.held.pop(value)].append(self.fixed[value])
 
     def target(self, line: Line) -> str:
         """The array that the result of a line is written into; "" for a new one."""
@@ -197,8 +196,7 @@ class Writer:
         if not free:
             free.append(f"{self.prefix}{len(self.made)}")
             self.made[free[0]] = making(*key)
-        self.held[id(line)] = key, free.pop()
-        self.fixed[id(line)] = self.held[id(line)][1]
+        self.held[id(line)], self.fixed[id(line)] = key, free.pop()
         return self.fixed[id(line)]
 
     def outline(self, line: Line) -> tuple[Any, Any, str]:

@@ -37,6 +37,12 @@ def _count_alone() -> int:
 
 
 ALONE = _count_alone()
+SPARE = ALONE - 2  # in no tensor or space
+
+
+def counts(arrays: Sequence[Any]) -> list[int]:
+    """The reference counts of arrays; that of None is large."""
+    return list(map(getrefcount, arrays))
 
 
 class Plan:
@@ -68,10 +74,9 @@ class Plan:
         for i, optimizer in enumerate(state.optimizers):
             self.space |= {f"o{i}": optimizer} | {f"g{i}_{j}": group for j, group in enumerate(optimizer.groups)}
         exec(compile(self._text(run), "<call>", "exec"), self.space)
-        # Which slots may be the array of the last run, and the reference counts if all are and nobody else has one.
-        self.over = [slot.old is None or (slot.over and f"d{slot.old}" in self.space) for slot in program.slots]
-        self.counts = [ALONE - 2 * (slot.old is None) for slot in program.slots]  # a result is in no tensor or space
-        self.alone = self.counts if all(self.over) else None
+        # The reference count at which a slot may be the array of the last run, because nobody else has it; 0 if never.
+        ours = [slot.over and f"d{slot.old}" in self.space for slot in program.slots]
+        self.alone = [SPARE if s.old is None else ALONE * over for s, over in zip(program.slots, ours, strict=True)]
         self.outputs, self.picks, self.build, self.loop = run.outputs, run.picks, run.build, run.tape.loop
         for output in run.outputs:
             output.value = None
@@ -266,16 +271,13 @@ class Plan:
 
         Only arrays that the plan has made itself are written over, so never one that was given.
         """
-        counts = [list(map(getrefcount, arrays)) for arrays in (self.own, self.spares)]
-        outs = []
-        for slot, over, alone, own, spare, owned, spared in zip(
-            self.program.slots, self.over, self.counts, self.own, self.spares, *counts, strict=True
-        ):
-            if over and own is not None and owned == alone:
-                outs.append(own)
-            else:
-                outs.append(np.empty(*slot.like) if spare is None or spared > ALONE - 2 else spare)
-        return outs
+        outs = [
+            own if n == alone else None for own, n, alone in zip(self.own, counts(self.own), self.alone, strict=True)
+        ]
+        found = zip(outs, self.spares, counts(self.spares), self.program.slots, strict=True)
+        return [
+            out if out is not None else spare if n == SPARE else np.empty(*slot.like) for out, spare, n, slot in found
+        ]
 
     def adopt_all(self, outs: list[Any]) -> None:
         """Remember the arrays of the state, which the plan has made.
@@ -283,7 +285,7 @@ class Plan:
         If an interrupt prevents this, they are not its own, and those that it takes for spare ones are held by others.
         """
         names = [f"d{slot.old}" for slot in self.program.slots]
-        self.spares = [None if over else own for over, own in zip(self.over, self.own, strict=True)]
+        self.spares = [None if alone else own for alone, own in zip(self.alone, self.own, strict=True)]
         self.space |= {name: out for name, out in zip(names, outs, strict=True) if name in self.space}
         self.own = outs
 
