@@ -99,9 +99,7 @@ class BlockWriter(Writer):
     `ends` are the lines whose arrays others need, `sums` those whose sum over all blocks they do.
     """
 
-    def __init__(
-        self, constants: Constants, exact: bool, block: Block, ends: Sequence[Line], sums: Sequence[Line]
-    ) -> None:
+    def __init__(self, constants: Constants, exact: bool, block: Block, ends: list[Line], sums: list[Line]) -> None:
         super().__init__(constants, exact, {id(line): f"o{i}" for i, line in enumerate(ends)}, "s")
         self.block, self.sums = block, sums
         self.numbers: dict[str, str] = {}  # {the text of a number that is given: its name here}

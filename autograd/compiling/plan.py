@@ -271,13 +271,9 @@ class Plan:
 
         Only arrays that the plan has made itself are written over, so never one that was given.
         """
-        outs = [
-            own if n == alone else None for own, n, alone in zip(self.own, counts(self.own), self.alone, strict=True)
-        ]
-        found = zip(outs, self.spares, counts(self.spares), self.program.slots, strict=True)
-        return [
-            out if out is not None else spare if n == SPARE else np.empty(*slot.like) for out, spare, n, slot in found
-        ]
+        slots, own, spares = self.program.slots, self.own, self.spares
+        found = zip(slots, self.alone, own, counts(own), spares, counts(spares), strict=True)
+        return [a if n == alone else b if m == SPARE else np.empty(*slot.like) for slot, alone, a, n, b, m in found]
 
     def adopt_all(self, outs: list[Any]) -> None:
         """Remember the arrays of the state, which the plan has made.

@@ -77,7 +77,7 @@ def _simpler(program: Program, line: Line, leaves: bool, exact: bool) -> Any:
     if not leaves and (line.kind == "copy" or line.is_call(np.positive, np.multiply)):
         one = [x for x in line.args if not isinstance(x, Value | str)]
         rest = [x for x in line.args if isinstance(x, Value)]
-        if len(rest) == 1 and all(_is_one(x) for x in one):
+        if len(rest) == 1 and all(isinstance(x, int | float | np.generic) and x == 1 for x in one):
             same = rest[0].like == line.like if exact else rest[0].like[:2] == line.like[:2]
             return rest[0] if same else None
     return None
@@ -94,10 +94,6 @@ def _power(program: Program, line: Line) -> Line | None:
     function = _POWERS.get(n)
     args = (x, n) if function is None else (x,)
     return program.add("call", function or np.power, args, line.like, line.place)
-
-
-def _is_one(x: Any) -> bool:
-    return isinstance(x, int | float | np.generic) and bool(x == 1)
 
 
 def _as_number(x: Any, line: Line) -> Any:

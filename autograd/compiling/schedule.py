@@ -229,13 +229,7 @@ class Main(Writer):
         return f"{base}_{suffix}"
 
 
-def update(
-    functions: Sequence[Any],
-    a: Sequence[Any],
-    b: Sequence[Any],
-    out: Sequence[Any],
-    attributes: Sequence[Any] = (),
-) -> None:
+def update(functions: Any, a: Any, b: Any, out: Any, attributes: Sequence[Any] = ()) -> None:
     """`function(a, b, out)` for each, then `setattr` of the attributes, in one call of C.
 
     An interrupt falls before or after all of it, not between.
