@@ -165,13 +165,13 @@ def run_blocks(
     return results
 
 
-def aligned(shape: Any, dtype: Any) -> Any:
+def aligned(shape: Any, dtype: Any, order: Any = "C") -> Any:
     """An array that begins with a line of the cache, of 64 bytes: those of np.empty begin with any 16.
 
     A chain of 1,000,000 elements takes 1.5% less time so.
     """
     memory = np.empty(int(np.prod(shape)) * np.dtype(dtype).itemsize + 64, np.uint8)
-    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % 64)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % 64, order=order)
 
 
 @functools.cache

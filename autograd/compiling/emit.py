@@ -46,10 +46,10 @@ _UNIFORM = {
 }  # fmt: skip
 
 
-def making(shape: Any, dtype: Any, order: str) -> str:
+def making(shape: Any, dtype: Any, order: str, function: str = "np.empty") -> str:
     """The text that makes an array to be written into."""
     column = ", order='F'" if order == "F" and len(shape) > 1 else ""
-    return f"np.empty({shape}, np.{np.dtype(dtype)}{column})"
+    return f"{function}({shape}, np.{np.dtype(dtype)}{column})"
 
 
 class Constants:
@@ -195,7 +195,7 @@ class Writer:
         free = self.free.setdefault(key, [])
         if not free:
             free.append(f"{self.prefix}{len(self.made)}")
-            self.made[free[0]] = making(*key)
+            self.made[free[0]] = making(*key, "aligned")
         self.held[id(line)], self.fixed[id(line)] = key, free.pop()
         return self.fixed[id(line)]
 

@@ -69,7 +69,8 @@ class File:
         state = list(self._state([k for k in read if k not in self.arguments]))
         functions = list(self._functions())
         text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
-        copied: list[Any] = [run_blocks, pool, aligned] if "run_blocks(" in text else []
+        copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
+        copied += [aligned] if "aligned(" in plan.program.prepared else []
         if plan.program.moves:
             copied.append(update)
         sources = [f"\n{inspect.getsource(f)}" for f in copied]

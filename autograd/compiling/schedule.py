@@ -171,8 +171,7 @@ class Main(Writer):
         sets = []
         for k in range(self.threads if block.large else 1):
             names = [f"{name}_{number}_{k}" for name in inner.made]
-            texts = [text.replace("np.empty(", "aligned(") for text in inner.made.values()]
-            self.constants.prepared |= dict(zip(names, texts, strict=True))
+            self.constants.prepared |= dict(zip(names, inner.made.values(), strict=True))
             sets.append(f"[{', '.join(names)}]")
         self.constants.prepared[f"scratch{number}"] = f"[{', '.join(sets)}]"
         whole = [
