@@ -26,8 +26,8 @@ def files_of(found: Distribution) -> tuple[int, int]:
 
 def report() -> list[str]:
     """One line for each installed distribution with files of `autograd`, and one with advice if they are mixed."""
-    found = {(d.name, d.version): files_of(d) for d in distributions()}
-    lines = [f"{name} {version}: {same} of {n} files" for (name, version), (n, same) in found.items() if n]
+    found = [(d, *files_of(d)) for d in distributions()]
+    lines = [f"{d.name} {d.version}: {same} of {count} files" for d, count, same in found if count]
     here = f"autograd is imported from {Path(__file__).parent}"
     if len(lines) > 1:
         lines.append("two packages share this folder: pip uninstall autograd plaingrad, then install the one you want")

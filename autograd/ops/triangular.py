@@ -80,6 +80,8 @@ def _solve_sylvester(a, b, q):
            [2.]])
     """
     kind = np.result_type(a, b, q)  # SciPy drops the imaginary part of q if a and b are real
+    if a.shape != q.shape[:1] * 2 or b.shape != q.shape[1:] * 2:  # SciPy reads what is not there
+        raise ValueError(f"a is (m, m), b (n, n) and q (m, n); got {a.shape}, {b.shape} and {q.shape}")
     return linalg.solve_sylvester(*(np.asarray(x, kind) for x in (a, b, q)))
 
 

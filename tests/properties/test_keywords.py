@@ -40,7 +40,8 @@ VALUES = {
     "prepend": [1.5], "rcond": [0.5], "reflect_type": ["odd"], "retstep": [True], "return_counts": [True],
     "return_index": [True], "return_inverse": [True], "returned": [True], "right": [2.0], "rowvar": [False],
     "rtol": [0.5], "s": [(3, 3)], "sorted": [False], "sparse": [True], "stable": [True], "start": [1],
-    "subok": [True, False], "to_begin": [[1.0]], "to_end": [[1.0]], "upper": [True], "weights": [[0.5, 1.0, 2.0]],
+    "subok": [True, False], "tol": [1000.0],
+    "to_begin": [[1.0]], "to_end": [[1.0]], "upper": [True], "weights": [[0.5, 1.0, 2.0]],
     "where": [[True, False, True], False], "x": [[0.0, 1.0, 3.0]], "y": [[1.0, 2.0, 3.0]],
 }  # fmt: skip
 LEFT_OUT = {"out", "like"}  # see below
