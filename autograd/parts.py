@@ -10,7 +10,7 @@ import numpy as np
 class Part(np.lib.mixins.NDArrayOperatorsMixin):
     """The gradient of an array of which only the part at a basic `index` was used; elsewhere it is 0.
 
-    It can be added to an array in place, so that T parts of one array cost as much as one gradient of the whole, not
+    It is added to an array in place, so that T parts of one array cost as much as one gradient of the whole, not
     as T.  Everything else is done with the whole array.
     """
 
@@ -26,14 +26,16 @@ class Part(np.lib.mixins.NDArrayOperatorsMixin):
         return whole
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        if ufunc is np.add and out is not None and out[0] is inputs[0] and out[0].__class__ is np.ndarray:
+            out[0][self.index] += self.gradient
+            return out[0]
+        if ufunc is np.add and inputs[0] is self and isinstance(inputs[1], np.ndarray | Part):
+            whole = self.whole()
+            if (whole.shape, whole.dtype) == (inputs[1].shape, inputs[1].dtype):
+                whole += inputs[1]  # in place as the walk adds arrays, so that the layout in memory is the same
+                return whole
         if out is not None and out[0].__class__ is Part:
             out = None  # `part += x` binds the sum
-        if ufunc is np.add and method == "__call__" and not options:
-            total, part = inputs if inputs[1].__class__ is Part else inputs[::-1]
-            total = total.whole() if total.__class__ is Part else total if out else np.array(total)
-            if (total.shape, total.dtype) == (part.shape, part.dtype) and (out is None or out[0] is total):
-                total[part.index] += part.gradient
-                return total
         arrays = [x.whole() if x.__class__ is Part else x for x in inputs]
         return getattr(ufunc, method)(*arrays, **({} if out is None else {"out": out}), **options)
 

@@ -77,15 +77,22 @@ def test_a_checker_finds_mistakes_and_nothing_else(how, wheel, source, fresh, tm
 
 
 @pytest.mark.slow
+def said_with(options):
+    """Return keyword arguments as they are written in a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
 def test_arguments_of_modules_made_of_functions_have_types(tmp_path, monkeypatch):
     monkeypatch.setenv("MYPYPATH", str(ROOT))
     right, wrong = [], []
     for name, kind in vars(nn).items():
         if isinstance(kind, type) and nn.FunctionModule in kind.__mro__[1:]:
             defaults = {p.name: p.default for p in inspect.signature(kind).parameters.values()}
-            right += [f"nn.{name}({option}={value!r}).forward" for option, value in defaults.items()]
-            typed = [option for option, value in defaults.items() if value is not None]
-            wrong += [f"nn.{name}({option}=[])" for option in [*typed, "no_such"]]
+            needed = {option: 2 for option, value in defaults.items() if value is inspect.Parameter.empty}
+            given = [{**needed, option: value} for option, value in defaults.items() if option not in needed]
+            right += [f"nn.{name}({said_with(options)}).forward" for options in (given or [needed])]
+            typed = [option for option, value in defaults.items() if value is not None and option not in needed]
+            wrong += [f"nn.{name}({said_with({**needed, option: {}})})" for option in [*typed, "no_such"]]
     found = check(sys.executable, tmp_path, [*right, *wrong])
     assert [line for line in right if line in found] == []
     assert [line for line in wrong if line not in found] == []
