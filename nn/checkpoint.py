@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,9 +32,12 @@ class Checkpoint(Callback):
     generators that all of a program shares, `np.random` and `random`.
 
     Raises ValueError, before anything changes, for a file that is damaged or from another run: with other data, another
-    model, loss or optimiser, other batches or metrics.  Each run needs a folder of its own.  Raises ValueError when a
-    state is saved that could not be restored.
+    model, loss or optimiser, other batches or metrics.  Each run needs a folder of its own, and in one program a
+    Checkpoint stays with its model: ValueError if another one comes, which would get the first one's weights.  Raises
+    ValueError when a state is saved that could not be restored.
     """
+
+    _model: weakref.ref[Any] | None = None  # the model of its runs
 
     def __init__(self, folder: str | Path, monitor: str | None = None, mode: str = "min") -> None:
         self.folder, self.monitor, self.sign, self.best = Path(folder), monitor, sign_of(mode), np.inf
@@ -42,10 +46,17 @@ class Checkpoint(Callback):
         if run.fingerprint is None:
             with undrawn(run):
                 run.fingerprint = fingerprint(run)
-        last = self.folder / "last.npz"
+        last, earlier = self.folder / "last.npz", self._model
         if not last.exists():
+            self._model = weakref.ref(run.model)
             return
         state = unpack(load(last))
+        if earlier is not None and earlier() is not run.model:
+            raise ValueError(
+                f"this Checkpoint holds epoch {state.get('epoch')} of another model, in {last}: give each model a "
+                f"Checkpoint with a folder of its own; to resume that run with this model, make another Checkpoint of "
+                f"the same folder"
+            )
         if faults := list(_faults(state, run)):
             raise ValueError(f"{last} is not a checkpoint of this run: {'; '.join(faults)}; remove it to start over")
         before, model = _state(run), run.model.state_dict()
@@ -55,6 +66,10 @@ class Checkpoint(Callback):
             if any(array is not model[name] for name, array in run.model.state_dict().items()):
                 _take_over(run, before)
             raise ValueError(f"{last} is not a checkpoint of this run: {error}") from error
+        self._model = weakref.ref(run.model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_model"}  # a process has its own models
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
         name = self.monitor or monitored(run.history)

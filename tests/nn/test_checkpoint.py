@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -91,6 +93,35 @@ def test_a_finished_run_is_not_run_again_and_more_epochs_go_on(tmp_path):
     assert same == history and np.array_equal(again.weight.data, model.weight.data)
     _, longer = fitted(tmp_path, epochs=5)
     assert longer["loss"][:3] == history["loss"] and longer.epochs == 5
+
+
+@pytest.mark.parametrize("ended", [None, KeyboardInterrupt, RuntimeError])
+def test_an_object_stays_with_the_model_of_its_first_run(ended, tmp_path):
+    class Ends(nn.Callback):
+        def on_epoch_end(self, run):
+            if ended and run.epoch == 2:
+                raise ended
+
+    def run(checkpoint, model, epochs=3):
+        options = {"progress": False, "generator": np.random.default_rng(0)}
+        with contextlib.suppress(RuntimeError):
+            return nn.fit(model, X, X[:, :1], epochs=epochs, callbacks=[Ends(), checkpoint], **options)
+
+    X = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    held, first, other = nn.Checkpoint(tmp_path), nn.Linear(2, 1), nn.Linear(2, 1)
+    run(held, first)
+    before = other.weight.data
+    for checkpoint in (held, held):  # also when it is tried again
+        with pytest.raises(ValueError, match=r"holds epoch \d of another model, in .*last.npz: give each model"):
+            run(checkpoint, other)
+    assert other.weight.data is before
+    ended = None
+    assert run(held, first, 5).epochs == 5
+    assert run(nn.Checkpoint(tmp_path), other, 6).epochs == 6  # another object resumes
+    assert run(pickle.loads(pickle.dumps(held)), other, 7).epochs == 7
+    (tmp_path / "last.npz").unlink()
+    found = run(held, other)  # now there is nothing to resume
+    assert found.epochs == 3 and not np.array_equal(other.weight.data, before)
 
 
 def test_the_best_model_is_kept(tmp_path):
