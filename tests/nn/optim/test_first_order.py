@@ -314,9 +314,34 @@ def test_clipping_says_what_it_takes():
             with pytest.raises(ValueError, match=f"{name} must be a number, at least 0"):
                 clip([w], wrong)
     before = w.grad.data
-    assert nn.clip_grad_norm_([w], None) == np.linalg.norm(before) > 1 and w.grad.data is before
+    assert nn.clip_grad_norm_([w], None) == pytest.approx(np.linalg.norm(before)) and w.grad.data is before
     with pytest.raises(ValueError, match="clip_value must be a number"):
         nn.clip_grad_value_([w], None)
     with pytest.raises(TypeError, match="use clip_grad_norm_"):
         nn.clip_grad_value_([w], 1.0)
     assert nn.clip_grad_norm_([w], 1.0) > 1 >= np.linalg.norm(w.grad.data)
+
+
+SIZES = {np.float16: [1e-5, 1, 1e4], np.float32: [1e-30, 1e-20, 1, 1e20, 1e37], np.float64: [1e-200, 1, 1e200]}
+SIZES |= {np.complex64: SIZES[np.float32], np.complex128: SIZES[np.float64]}
+
+
+@pytest.mark.parametrize("norm_type", [1, 2, 3.5, np.inf])
+@pytest.mark.parametrize("dtype", SIZES)
+def test_clipping_of_every_size(dtype, norm_type):
+    eps, wide = np.finfo(dtype), np.result_type(dtype, np.longdouble)
+    for size in SIZES[dtype]:
+        parts = [np.array(part, dtype) * dtype(size) for part in ([1, 2, 4], [[3.0]], 0.0, [])]
+        weights = [Tensor(part, requires_grad=True) for part in parts]
+        for w, part in zip(weights, parts, strict=True):
+            w.grad = Tensor(part)
+        joined = np.concatenate([np.ravel(part) for part in parts]).astype(wide)
+        total = np.linalg.norm(joined / size, norm_type) * np.longdouble(size)
+        for limit in (None, 2.0, float(total) / 2):
+            assert nn.clip_grad_norm_(weights, limit, norm_type) == pytest.approx(float(total), rel=1e-3)
+            factor = min(1.0, limit / (float(total) + 1e-6)) if limit else 1.0
+            for w, part in zip(weights, parts, strict=True):
+                want = (part.astype(wide) * factor).astype(dtype)
+                np.testing.assert_allclose(w.grad.data, want, rtol=8 * eps.eps, atol=2 * eps.smallest_subnormal)
+                assert w.grad.dtype == dtype
+                w.grad = Tensor(part)
