@@ -40,15 +40,12 @@ def clip_grad_norm_(params: Iterable[Tensor], max_norm: float | None, norm_type:
     held = [(p, p.grad.data) for p in _list(params) if p.grad is not None]
     if not held:
         return 0.0
-    total: Any = _norm([_norm(g, norm_type) for _, g in held], norm_type)
+    total: Any = _norm(np.stack([_norm(g, norm_type) for _, g in held]), norm_type)
     if max_norm is None:
         return total
     factor = np.fmin(max_norm / (total + 1e-6), 1.0)  # 1 if the norm is NaN
     for p, g in held:
-        wide = np.result_type(g.dtype, np.complex64 if g.dtype.kind == "c" else np.float32)
-        if factor < np.finfo(wide).tiny:  # else the factor has few digits, or none
-            wide = np.result_type(wide, np.float64)
-        p.grad = Tensor((g * wide.type(factor)).astype(g.dtype, copy=False))
+        p.grad = Tensor((g * factor).astype(g.dtype, copy=False))  # in float64: the factor may be too small for others
     return total
 
 
@@ -56,7 +53,7 @@ def _norm(x: Any, p: float) -> Any:
     """The norm of all numbers in x as a float64: float16 has no squares above 256, nor float32 above 1e19."""
     x = np.ravel(x)
     with np.errstate(over="ignore"):  # the powers are computed again from smaller numbers
-        return np.float64(linalg.vector_norm(x.astype(np.result_type(x.dtype, np.float64)), ord=p))
+        return linalg.vector_norm(x.astype(np.result_type(x.dtype, np.float64)), ord=p)
 
 
 def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
