@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import autograd
-from autograd import CASES, Case, differentiable, elementwise, keep_where
+from autograd import CASES, OPS, Case, differentiable, elementwise, keep_where
 
 from .arrays import only_real
 
@@ -162,20 +162,17 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     array([   0., 1000.])
     """
     only_real("softplus", x)
-    return np.where(x * beta > threshold, x, np.log1p(np.exp(np.minimum(x * beta, threshold))) / beta)
+    with np.errstate(over="ignore"):  # an infinite x * beta is above the threshold
+        u = x * beta
+    soft = np.maximum(u, 0.0) + np.log1p(np.exp(-np.abs(u)))  # exp(u) is infinite in float16 from 12 on
+    return np.where(u > threshold, x, soft / beta)
 
 
-def _bell(x: Any) -> Any:
-    """The slope y * (1 - y) of the sigmoid, from exp(-abs(x)): 1 - y would be 0 long before y is."""
-    only_real("sigmoid", x)
-    e = np.exp(-np.abs(x))
-    total = e + 1.0
-    total *= total
-    e /= total
-    return e
+def _slope(x: Any) -> Any:
+    """The slope y * (1 - y) of the sigmoid, where 1 - y would be 0 long before y is."""
+    return OPS["sech2"].function(x * 0.5) * 0.25
 
 
-_slope = elementwise(_bell, lambda g, y, x: g * y * -np.tanh(x * 0.5), name="sigmoid_slope")
 sigmoid = elementwise(_sigmoid, lambda g, _y, x: g * _slope(x), name="sigmoid")
 tanh = autograd.tanh  # faster than through np.tanh
 softplus = elementwise(
