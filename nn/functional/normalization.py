@@ -15,10 +15,36 @@ from .arrays import only_real
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm", "standardize"]
 
 
-def _scale(x: Any, axis: Any, eps: float, center: bool) -> Any:
-    """One over the root of the mean square of x, or with `center` of its distance from the mean."""
-    square = np.var(x, axis=axis, keepdims=True) if center else np.mean(x * x, axis=axis, keepdims=True)
-    return 1.0 / np.sqrt(square + eps)
+def _wide(x: Any) -> Any:
+    """float16 as float32: float16 has no squares above 256."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what leaves the range of the dtype is computed again
+def _apart(x: Any, axis: Any, eps: float, center: bool, size: Any = 1.0) -> tuple[Any, Any, Any]:
+    """x, or with `center` its distance from the mean; one over its scale; and the size that x was divided by."""
+    part = x - np.mean(x, axis=axis, keepdims=True) if center else x
+    square = np.mean(part * part, axis=axis, keepdims=True)
+    if np.isfinite(square).all() or np.ndim(size):
+        return part, 1.0 / np.sqrt(square + eps / size / size), size
+    exponent = np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=1.0))[1]
+    size = np.ldexp(np.ones((), x.dtype), exponent - 1)
+    return _apart(x / size, axis, eps, center, size)
+
+
+def _inverse(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
+    """One over the root of the mean square of x, or with `center` of its variance, + eps; `axis` stays with length 1.
+
+    >>> inverse_deviation(np.array([1.0, 5.0]), eps=0.0)
+    array([0.5])
+    """
+    _, scale, size = _apart(_wide(x), axis, eps, center)
+    return scale / size
+
+
+def _inverse_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
+    count = np.size(x) // max(1, np.size(y))
+    return g * y * (y * standardize(x, axis=axis, eps=eps, center=center)) * (-1.0 / max(1, count))
 
 
 def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
@@ -30,18 +56,21 @@ def _standardize(x: Any, axis: Any = -1, eps: float = 1e-5, center: bool = True)
     array([-1.,  1.])
     """
     only_real("standardize", x)
-    scale = _scale(x, axis, eps, center)
-    return (x - np.mean(x, axis=axis, keepdims=True)) * scale if center else x * scale
+    part, scale, _ = _apart(_wide(x), axis, eps, center)
+    return (part * scale).astype(x.dtype, copy=False)
 
 
 def _standardize_rule(g: Any, y: Any, x: Any, *, axis: Any = -1, eps: float = 1e-5, center: bool = True) -> Any:
     """The chain rule through scale and mean: the gradient's share that shifts or stretches all of x together is 0."""
+    g, y = _wide(g), _wide(y)
     along = g - y * np.mean(g * y, axis=axis, keepdims=True)
     if center:
         along = along - np.mean(g, axis=axis, keepdims=True)
-    return along * _scale(x, axis, eps, center)
+    along = along * inverse_deviation(_wide(x), axis=axis, eps=eps, center=center)
+    return along.astype(np.float16) if x.dtype == np.float16 else along
 
 
+inverse_deviation = differentiable(_inverse, _inverse_rule, name="inverse_deviation")
 standardize = differentiable(_standardize, _standardize_rule, name="standardize")
 
 
@@ -116,9 +145,9 @@ def batch_norm(
             f"model.eval() first)"
         )
     if training and running_mean is not None:
-        values = x.data if isinstance(x, Tensor) else x
+        values = _wide(x.data if isinstance(x, Tensor) else x)
         for running, now in ((running_mean, values.mean(axis=axes)), (running_var, values.var(axis=axes, ddof=1))):
-            running.assign((1 - momentum) * running.data + momentum * now)
+            running.assign(((1 - momentum) * running.data + momentum * now).astype(running.dtype))
     return _by_channel(standardize(x, axis=axes, eps=eps), weight, bias)
 
 
@@ -163,10 +192,10 @@ def instance_norm(
     if not axes or math.prod(np.shape(x)[2:]) < 2:
         raise ValueError(f"instance_norm needs more than one value per channel of a sample; got shape {np.shape(x)}")
     if running_mean is not None:
-        values = x.data if isinstance(x, Tensor) else x
+        values = _wide(x.data if isinstance(x, Tensor) else x)
         means = (values.mean(axis=axes).mean(axis=0), values.var(axis=axes, ddof=1).mean(axis=0))
         for running, now in zip((running_mean, running_var), means, strict=True):
-            running.assign((1 - momentum) * running.data + momentum * now)
+            running.assign(((1 - momentum) * running.data + momentum * now).astype(running.dtype))
     return _by_channel(standardize(x, axis=axes, eps=eps), weight, bias)
 
 
@@ -180,7 +209,7 @@ def _by_channel(y: Any, weight: Any, bias: Any) -> Any:
 
 # ---- test data
 
-CASES[standardize] = [
+CASES[standardize] = CASES[inverse_deviation] = [
     Case((3, 4)),
     Case((3, 4), axis=0, eps=0.1),
     Case((2, 3, 4), axis=(0, 2)),

@@ -60,6 +60,47 @@ def test_a_large_mean_keeps_its_digits():
     np.testing.assert_allclose(F.batch_norm(x, None, None, training=True), exact, atol=2e-3)
 
 
+SIZES = {np.float16: [1e-4, 1.0, 300.0, 1.5e4], np.float32: [1e-20, 1.0, 1e19, 1e30, 8e37], np.float64: [1.0, 1e200]}
+EVERY = {
+    "layer": lambda x: F.layer_norm(x, (4, 5)),
+    "group": lambda x: F.group_norm(x, 2),
+    "rms": lambda x: F.rms_norm(x, 5, eps=1e-5),
+    "batch": lambda x: F.batch_norm(x, None, None, training=True),
+    "instance": lambda x: F.instance_norm(x),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("dtype", SIZES)
+def test_norms_of_every_size_and_their_slopes(dtype, name):
+    """As of numbers of a usual size: only eps, and the slope, know the size."""
+    norm, eps = EVERY[name], np.finfo(dtype).eps
+    x, along = RNG.normal(size=(3, 4, 5)) + 1, RNG.normal(size=(3, 4, 5))
+    for size in SIZES[dtype]:
+        large = (x * size).astype(dtype)
+        large[0] = np.clip(x[0], -4, 4)  # rows of several sizes
+        leaf, exact = Tensor(large, requires_grad=True), Tensor(large.astype(np.longdouble), requires_grad=True)
+        y, want = norm(leaf), norm(exact)
+        assert y.dtype == dtype
+        np.testing.assert_allclose(y.data, want.data, rtol=20 * eps, atol=20 * eps)
+        for f in (leaf, exact):
+            (norm(f) * along.astype(f.dtype)).sum().backward()
+        got, slope = leaf.grad.data, exact.grad.data
+        bound = 50 * eps * np.max(np.abs(slope), axis=None if name == "batch" else (1, 2), keepdims=True)
+        assert (np.abs(got - slope) <= bound + 8 * np.finfo(dtype).smallest_subnormal).all()
+        tangent = autograd.jvp(norm, (large,), (along.astype(dtype),))[1]
+        assert np.isfinite(np.asarray(tangent.data if isinstance(tangent, Tensor) else tangent)).all()
+
+
+def test_running_averages_of_float16_are_of_float32():
+    x = np.array([[1.0, 100.0], [3.0, 500.0]], np.float16)
+    mean, var = Tensor(np.zeros(2, np.float16)), Tensor(np.ones(2, np.float16))
+    F.batch_norm(x, mean, var, training=True, momentum=0.5)
+    np.testing.assert_allclose(mean.data, [1.0, 150.0])
+    np.testing.assert_allclose(var.data, [1.5, 40000.0], rtol=1e-3)
+    assert mean.dtype == var.dtype == np.float16
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
