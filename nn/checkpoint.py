@@ -15,10 +15,14 @@ from autograd import Tensor
 
 from . import init
 from .callbacks import Callback, TrainingRun, latest, monitored, sign_of
-from .fingerprint import fingerprint
+from .fingerprint import fingerprint, generators_of, settings
 from .saving import load, save
 
 __all__ = ["Checkpoint"]
+
+
+# The settings with which the last run of a model began, and those with which it ended, by the model's id.
+_ended: dict[int, tuple[weakref.ref[Any], dict[str, str], dict[str, str]]] = {}
 
 
 class Checkpoint(Callback):
@@ -46,6 +50,9 @@ class Checkpoint(Callback):
         if run.fingerprint is None:
             with undrawn(run):
                 run.fingerprint = fingerprint(run)
+            held, began, ended = _ended.get(id(run.model), (None, {}, {}))
+            if held is not None and held() is run.model:  # what a run changed was not changed by hand
+                run.fingerprint |= {name: began[name] for name, text in ended.items() if text == run.fingerprint[name]}
         last, earlier = self.folder / "last.npz", self._model
         if not last.exists():
             self._model = weakref.ref(run.model)
@@ -67,6 +74,11 @@ class Checkpoint(Callback):
                 _take_over(run, before)
             raise ValueError(f"{last} is not a checkpoint of this run: {error}") from error
         self._model = weakref.ref(run.model)
+
+    def on_end(self, run: TrainingRun) -> None:
+        key = id(run.model)
+        held = weakref.ref(run.model, lambda _: _ended.pop(key, None))
+        _ended[key] = held, run.fingerprint or {}, settings(run)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_model"}  # a process has its own models
@@ -94,13 +106,9 @@ class Checkpoint(Callback):
 
 def _generators(run: TrainingRun) -> list[np.random.Generator]:
     """All generators that the run draws from, each once."""
-    holders = [*run.model.modules(), *run.callbacks]
-    for source in (run.given.get("data"), run.given.get("validation")):
-        while source is not None:  # a loader, its dataset, and the dataset that this is a part of
-            holders.append(source)
-            source = getattr(source, "dataset", None)
-    own = [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]
+    own = [value for holder in (*run.model.modules(), *run.callbacks) for value in vars(holder).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
+    found += [g for source in (run.given.get("data"), run.given.get("validation")) for g in generators_of(source)]
     return list({id(generator): generator for generator in found}.values())
 
 

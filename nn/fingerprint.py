@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -32,25 +34,54 @@ def fingerprint(run: Any) -> dict[str, str]:
     return {
         "data": _data(data),
         "validation data": _validation(given.get("validation")),
-        "model": _model(run.model),
-        "optimizer": _optimizer(run),
-        "loss": described(given.get("loss")),
         "batches": batches,
-        "metrics": ", ".join(given.get("metrics", ())),
+        **settings(run),
         "columns to watch": ", ".join(
             f"{type(c).__name__} {c.monitor} {getattr(c, 'sign', 1)}" for c in run.callbacks if hasattr(c, "monitor")
         ),
     }
 
 
+def settings(run: Any) -> dict[str, str]:
+    """The part of the fingerprint that a run may change itself, such as a model that counts its calls."""
+    metrics = run.given.get("metrics", ())
+    return {
+        "model": _model(run.model),
+        "optimizer": _optimizer(run),
+        "schedules": "; ".join(_schedule(c.schedule) for c in run.callbacks if hasattr(c, "schedule")),
+        "loss": described(run.given.get("loss")),
+        "metrics": ", ".join(f"{name}{_own(metrics, name)}" for name in metrics),
+    }
+
+
+def _own(metrics: Any, name: str) -> str:
+    return f" {described(metrics[name])}" if isinstance(metrics, Mapping) else ""
+
+
+MOVING = {"optimizer", "epoch", "base_lrs", "best", "bad", "resting"}  # of a schedule
+
+
+def _schedule(schedule: Any) -> str:
+    """A schedule by its class and its settings, and those of the schedules in it."""
+    parts = [
+        f"{name}={', '.join(map(_schedule, value)) if name == 'schedulers' else _value(value)}"
+        for name, value in sorted(vars(schedule).items())
+        if name not in MOVING and name[0] != "_"
+    ]
+    return f"{type(schedule).__name__}({', '.join(parts)})"
+
+
+_OPTIONS = (int, float, complex, str, tuple, np.ndarray, np.generic)
+
+
 def _model(model: Any) -> str:
-    """The layers with their options, and the shapes and dtypes of the weights."""
+    """The layers with their options, which may be functions, and the shapes and dtypes of the weights."""
     layers = _text(model) if isinstance(model, Module) else type(model).__name__
     options = [
-        f"{path}.{name}={value!r}"
+        f"{path}.{name}={_value(value)}"
         for path, module in model.named_modules()
         for name, value in sorted(vars(module).items())
-        if isinstance(value, int | float | str) and name != "training" and name[0] != "_"
+        if (isinstance(value, _OPTIONS) or _is_function(value)) and name != "training" and name[0] != "_"
     ]
     state = [f"{name} {array.shape} {array.dtype}" for name, array in model.state_dict().items()]
     return f"{layers}: {'; '.join([*options, *state])}"
@@ -76,18 +107,60 @@ def _optimizer(run: Any) -> str:
 
 
 def described(thing: Any) -> str:
-    """A function by its name, and an object by its class and its attributes."""
+    """A function by its name and its code, and an object by its class and its attributes."""
     if thing is None:
         return "default"
+    if isinstance(thing, functools.partial):
+        return f"partial of {described(thing.func)}({_value((thing.args, thing.keywords))})"
+    if isinstance(thing, FunctionType | MethodType):
+        return f"{thing.__qualname__} {_code(thing)}"
     if not hasattr(thing, "__dict__") or hasattr(thing, "__qualname__"):
         return getattr(thing, "__qualname__", _text(thing))
     parts = [f"{name}={_value(value)}" for name, value in sorted(vars(thing).items()) if name[0] != "_"]
     return f"{type(thing).__name__}({', '.join(parts)})"
 
 
+def _is_function(value: Any) -> bool:
+    return isinstance(value, FunctionType | MethodType | BuiltinFunctionType | np.ufunc | functools.partial) or (
+        callable(value) and hasattr(value, "__name__") and not isinstance(value, type | Module)
+    )
+
+
+def _code(function: Any) -> str:
+    """A digest of what a function of Python does: its instructions, constants, defaults and the values it encloses."""
+    function = getattr(function, "__func__", function)
+    cells = [_cell(cell) for cell in function.__closure__ or ()]
+    text = f"{_instructions(function.__code__)} {_value((function.__defaults__, function.__kwdefaults__))} {cells}"
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _instructions(code: CodeType) -> str:
+    constants = [_instructions(c) if isinstance(c, CodeType) else _value(c) for c in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"
+
+
+def _cell(cell: Any) -> str:
+    """An enclosed value, if it is plain or a function; a model, for example, is not a setting."""
+    try:
+        value = cell.cell_contents
+    except ValueError:  # it has none yet
+        return ""
+    if isinstance(value, FunctionType):
+        return _instructions(value.__code__)  # without what it encloses, which may be itself
+    return _value(value) if isinstance(value, _OPTIONS) else type(value).__name__
+
+
 def _value(value: Any) -> str:
     value = value.data if isinstance(value, Tensor) else value
-    return digest(value) if isinstance(value, np.ndarray) else _text(value)
+    if isinstance(value, np.ndarray):
+        return digest(value)
+    if type(value) in (list, tuple):
+        return f"({', '.join(map(_value, value))})"
+    if type(value) is dict:
+        return f"{{{', '.join(f'{_text(key)}: {_value(one)}' for key, one in value.items())}}}"
+    if isinstance(value, frozenset):
+        return f"{sorted(map(_value, value))}"
+    return described(value) if _is_function(value) else _text(value)
 
 
 def _text(thing: Any) -> str:
@@ -134,10 +207,33 @@ def _spread(n: int, count: int) -> Any:
 
 
 def _sampled(data: Any, count: int) -> str:
-    """A digest of some samples; only their outline if they differ when they are read again, as augmented ones do."""
+    """A digest of some samples; only their outline if they differ when they are read again.
+
+    Samples that a generator of the data draws, as augmented ones, are those of a generator with the seed 0.
+    """
     rows = _spread(len(data), count)
-    first, again = (_parts(data.batch(rows), lambda part: f"{part.shape[1:]} {digest(part)}") for _ in range(2))
-    return first if first == again else _parts(data.batch(rows), lambda part: f"{part.shape[1:]} {part.dtype}")
+    generators = generators_of(data)
+    states = [generator.bit_generator.state for generator in generators]
+    found = []
+    try:
+        for _ in range(2):
+            for generator in generators:
+                generator.bit_generator.state = type(generator.bit_generator)(0).state
+            found.append(data.batch(rows))
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.bit_generator.state = state
+    first, again = (_parts(parts, lambda part: f"{part.shape[1:]} {digest(part)}") for parts in found)
+    return first if first == again else _parts(found[0], lambda part: f"{part.shape[1:]} {part.dtype}")
+
+
+def generators_of(source: Any) -> list[np.random.Generator]:
+    """The generators that data holds, also in the dataset that it is a part of."""
+    found: list[np.random.Generator] = []
+    while source is not None:
+        found += [x for x in getattr(source, "__dict__", {}).values() if isinstance(x, np.random.Generator)]
+        source = getattr(source, "dataset", None)
+    return found
 
 
 def digest(array: Any) -> str:

@@ -76,7 +76,7 @@ def fit(
     run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
     run.given = {
         "data": X if isinstance(X, DataLoader) else data, "validation": validation, "batch_size": batch_size,
-        "metrics": list(metrics), "loss": loss,
+        "metrics": metrics, "loss": loss,
     }  # fmt: skip
     if isinstance(validation, float):
         run.split = run.rng.permutation(len(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -25,7 +26,7 @@ def fitted(folder, X=X, Y=Y, model=None, make=nn.Adam, lr=0.01, callbacks=(), **
     model = network() if model is None else model
     optimizer = make(model.parameters(), lr=lr)
     options = {"epochs": 2, "batch_size": 16} | options
-    extra = [callback(optimizer) if callback is plateau else callback() for callback in callbacks]
+    extra = [callback(optimizer) if hasattr(callback, "takes_optimizer") else callback() for callback in callbacks]
     return nn.fit(
         model, X, Y, optimizer=optimizer, callbacks=[nn.Checkpoint(folder), *extra], progress=False, **options
     )
@@ -33,6 +34,9 @@ def fitted(folder, X=X, Y=Y, model=None, make=nn.Adam, lr=0.01, callbacks=(), **
 
 def plateau(optimizer):
     return nn.LRSchedule(nn.ReduceLROnPlateau(optimizer, patience=0, threshold=0.99))
+
+
+plateau.takes_optimizer = True
 
 
 def changed(array, place, value):
@@ -79,6 +83,46 @@ def loss(p, y):
     return nn.CrossEntropyLoss()(p, y)
 
 
+def made(factor):
+    return lambda p, y: nn.CrossEntropyLoss()(p, y) * factor
+
+
+def scaled(p, y, factor=1.0):
+    return loss(p, y) * factor
+
+
+class Own(nn.Module):
+    """A model with attributes of every kind of setting."""
+
+    def __init__(self, act=np.tanh, mask=(1.0, 1.0), **options):
+        nn.manual_seed(0)
+        self.layer, self.act, self.mask = nn.Linear(3, 2), act, np.array(mask)
+        self.calls, self.last = 0, None
+        vars(self).update(options)
+
+    def forward(self, x):
+        self.calls += 1  # which is no setting
+        self.last = (np.array(self.calls),)
+        return self.act(self.layer(x)) * self.mask.astype(np.float32)
+
+
+def stepped(gamma):
+    def callback(optimizer):
+        return nn.LRSchedule(nn.StepLR(optimizer, 1, gamma))
+
+    callback.takes_optimizer = True
+    return callback
+
+
+def in_sequence(gamma):
+    def callback(optimizer):
+        parts = [nn.LinearLR(optimizer), nn.ExponentialLR(optimizer, gamma)]
+        return nn.LRSchedule(nn.SequentialLR(optimizer, parts, [2]))
+
+    callback.takes_optimizer = True
+    return callback
+
+
 WEIGHTS = np.float32([1.0, 2.0])
 BASE = {
     "plain": {},
@@ -91,6 +135,14 @@ BASE = {
     "named": {"X": {"a": X, "b": X}, "model": Named()},
     "weighted": {"loss": nn.CrossEntropyLoss(weight=WEIGHTS)},
     "watched": {"callbacks": [nn.EarlyStopping]},
+    "own": {"model": Own(pair=(1, 2.0), f=nn.functional.relu)},
+    "a lambda": {"loss": lambda p, y: nn.CrossEntropyLoss()(p, y) * 2},
+    "enclosed": {"loss": made(1.0)},
+    "partial": {"loss": functools.partial(scaled, factor=1.0)},
+    "a function to measure": {"metrics": {"a": lambda p, y: float(p.argmax(-1)[0])}},
+    "steps": {"callbacks": [stepped(0.1)]},
+    "steps in sequence": {"callbacks": [in_sequence(0.5)]},
+    "noise": {"X": Images((X, Y), noise=0.1), "Y": None},
 }
 CHANGES = [
     ("plain", {"X": changed(X, (39, 2), 0.5)}, "data"),
@@ -128,6 +180,20 @@ CHANGES = [
     ("weighted", {"loss": nn.CrossEntropyLoss(weight=WEIGHTS * 2)}, "loss"),
     ("weighted", {"loss": nn.CrossEntropyLoss()}, "loss"),
     ("watched", {"callbacks": [lambda: nn.EarlyStopping("loss", mode="max")]}, "columns to watch"),
+    ("own", {"model": Own(np.sin, pair=(1, 2.0), f=nn.functional.relu)}, "model"),
+    ("own", {"model": Own(lambda x: np.tanh(x), pair=(1, 2.0), f=nn.functional.relu)}, "model"),
+    ("own", {"model": Own(mask=(1, 0), pair=(1, 2.0), f=nn.functional.relu)}, "model"),
+    ("own", {"model": Own(pair=(1, 3.0), f=nn.functional.relu)}, "model"),
+    ("own", {"model": Own(pair=(1, 2.0), f=nn.functional.gelu)}, "model"),
+    ("a lambda", {"loss": lambda p, y: nn.CrossEntropyLoss()(p, y) * 3}, "loss"),
+    ("a lambda", {"loss": lambda p, y: nn.CrossEntropyLoss()(p, y) + 2}, "loss"),
+    ("enclosed", {"loss": made(2.0)}, "loss"),
+    ("partial", {"loss": functools.partial(scaled, factor=2.0)}, "loss"),
+    ("partial", {"loss": functools.partial(loss)}, "loss"),
+    ("a function to measure", {"metrics": {"a": lambda p, y: float(p.argmax(-1)[1])}}, "metrics"),
+    ("steps", {"callbacks": [stepped(0.9)]}, "schedules"),
+    ("steps in sequence", {"callbacks": [in_sequence(0.6)]}, "schedules"),
+    ("noise", {"X": Images((X, Y), noise=10.0), "Y": None}, "data"),
 ]
 
 
@@ -167,14 +233,40 @@ def test_the_rates_that_a_run_has_changed_itself_do_not_matter(tmp_path):
         assert optimizer.lr < 0.1
 
 
-def test_samples_that_differ_at_every_reading_are_known_by_their_outline(tmp_path):
+def test_samples_that_are_drawn_are_those_of_one_seed(tmp_path):
     data = Images((X, Y), noise=0.1)
     fitted(tmp_path, X=data, Y=None)
     again = Images((X, Y), noise=0.1)
-    again.generator = np.random.default_rng()
+    again.generator = np.random.default_rng()  # a seed of its own is no setting
     assert fitted(tmp_path, X=again, Y=None, epochs=3).epochs == 3
     with pytest.raises(ValueError, match="another data: 40 samples of"):
         fitted(tmp_path, X=Images((X[:30], Y[:30]), noise=0.1), Y=None)
+
+
+def test_samples_that_differ_at_every_reading_are_known_by_their_outline(tmp_path):
+    class Drawn(Images):
+        def __getitem__(self, i):
+            x, y = super().__getitem__(i)
+            return x + np.random.default_rng().normal(size=3).astype(np.float32), y
+
+    fitted(tmp_path, X=Drawn((X, Y)), Y=None)
+    assert fitted(tmp_path, X=Drawn((X, Y)), Y=None, epochs=3).epochs == 3
+    with pytest.raises(ValueError, match="another data: 40 samples of"):
+        fitted(tmp_path, X=Drawn((X[:30], Y[:30])), Y=None)
+
+
+def test_what_a_run_changes_itself_may_differ_and_nothing_else(tmp_path):
+    for held in (nn.Checkpoint(tmp_path / "one"), None):  # one object, or another for each run
+        model = Own()
+
+        def run(epochs, model=model, held=held):
+            callbacks = [held or nn.Checkpoint(tmp_path / "many")]
+            return nn.fit(model, X, Y, epochs=epochs, callbacks=callbacks, progress=False).epochs
+
+        assert [run(2), run(3), run(3), run(4)] == [2, 3, 3, 4] and model.calls
+        model.mask = model.mask * 2
+        with pytest.raises(ValueError, match="another model"):
+            run(5)
 
 
 def test_a_checkpoint_does_not_change_a_run_of_samples_that_are_drawn(tmp_path):
@@ -213,7 +305,8 @@ from nn.fingerprint import fingerprint
 from nn.callbacks import TrainingRun
 model = nn.Sequential(nn.Linear(2, 2), nn.Function(lambda x: x * 2) if hasattr(nn, "Function") else nn.Tanh())
 run = TrainingRun(model, nn.SGD(model.parameters(), 0.1), None, np.random.default_rng(), [])
-run.given = {"data": nn.TensorDataset(np.ones((3, 2))), "loss": lambda p, y: p.sum(), "metrics": ["accuracy"]}
+metrics = {"a": lambda p, y: y in {"a", "b", "c", "d"}}
+run.given = {"data": nn.TensorDataset(np.ones((3, 2))), "loss": lambda p, y: p.sum(), "metrics": metrics}
 print(fingerprint(run))
 """
 
