@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
@@ -60,17 +60,34 @@ class Callback:
     """
 
     _first: dict[str, Any] | None = None  # the state with which the callback came to its first run
+    _before: dict[str, Any] | None = None  # without a state_dict: the attributes before a run
+    _changed: tuple[str, ...] = ()  # and those of them that a run changed
 
     def reset(self) -> None:
         """Forget earlier runs; called before every run.
 
-        It restores the `state_dict` of the first run's beginning.  Override it, and call super().reset(), if your
-        callback keeps more of a run than its `state_dict`.
+        It restores the `state_dict` of the first run's beginning; of a callback that defines none, the attributes that
+        a run has changed: numbers, strings, arrays and containers of these as they were, other objects only if they
+        were replaced.  Override it, and call super().reset(), if your callback keeps more of a run than this.
         """
-        if self._first is None:
+        if type(self).state_dict is Callback.state_dict:
+            for name in self._changed:
+                if name in (before := self._before or {}):
+                    setattr(self, name, copied(before[name]))
+                elif hasattr(self, name):
+                    delattr(self, name)
+            self._before = {name: copied(value) for name, value in vars(self).items() if name not in _PRIVATE}
+        elif self._first is None:
             self._first = copy.deepcopy(self.state_dict())
         elif self._first:
             self.load_state_dict(copy.deepcopy(self._first))
+
+    def note_changes(self) -> None:
+        """Called after every run: remember which attributes it changed, so that those set by hand later stay."""
+        if (before := self._before) is not None:
+            now = {name: value for name, value in vars(self).items() if name not in _PRIVATE}
+            kept = [name for name in before.keys() & now.keys() if unchanged(before[name], now[name])]
+            self._changed = tuple(sorted((before.keys() | now.keys()) - set(kept)))
 
     def on_resume(self, run: TrainingRun) -> None:
         """Called before anything else; may resume an earlier run."""
@@ -97,6 +114,48 @@ class Callback:
                 raise ValueError(f"{type(self).__name__}.{name} is {now!r:.40}, and in this state {state[name]!r:.40}")
         for name, value in state.items():
             setattr(self, name, value)
+
+
+_PRIVATE = {"_first", "_before", "_changed"}
+_LEAVES = (int, float, complex, str, bytes, type(None), np.ndarray, np.generic)
+_CONTAINERS = (dict, list, tuple, set, frozenset, deque)
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of plain data; any other object itself, also inside containers."""
+    others: dict[int, Any] = {}
+    _others(value, others, set())
+    return copy.deepcopy(value, dict(others))
+
+
+def _others(value: Any, found: dict[int, Any], seen: set[int]) -> None:
+    """Collect the objects in a value that are no plain data, by id."""
+    if id(value) in seen or isinstance(value, _LEAVES):
+        return
+    seen.add(id(value))
+    if not isinstance(value, _CONTAINERS):
+        found[id(value)] = value
+    elif isinstance(value, dict):
+        for part in (*value.keys(), *value.values()):
+            _others(part, found, seen)
+    else:
+        for part in value:
+            _others(part, found, seen)
+
+
+def unchanged(before: Any, now: Any) -> bool:
+    """Whether a value is still its copy: equal plain data, or the same object."""
+    if type(before) is not type(now):
+        return False
+    if isinstance(now, np.ndarray):
+        return before.dtype == now.dtype and before.shape == now.shape and before.tobytes() == now.tobytes()
+    if isinstance(now, _LEAVES):
+        return bool(before == now) or (before != before and now != now)
+    if isinstance(now, dict):
+        return before.keys() == now.keys() and all(unchanged(before[key], now[key]) for key in now)
+    if isinstance(now, list | tuple | deque):
+        return len(before) == len(now) and all(map(unchanged, before, now))
+    return bool(before == now) if isinstance(now, set | frozenset) else before is now
 
 
 def _kind(value: Any) -> str | None:
@@ -163,9 +222,6 @@ def latest(history: History, name: str, who: Callback) -> float:
     return history[name][-1]
 
 
-_scheduled: WeakSet[Any] = WeakSet()  # the schedules that a run has advanced
-
-
 class LRSchedule(Callback):
     """Advance a learning-rate schedule after every epoch; ReduceLROnPlateau gets the column `monitor`.
 
@@ -188,12 +244,12 @@ class LRSchedule(Callback):
         name, epoch = type(self.schedule).__name__, getattr(self.schedule, "epoch", 0)
         if getattr(self.schedule, "optimizer", run.optimizer) is not run.optimizer:
             raise ValueError(f"this {name} changes the rate of another optimiser than the one that fit was given")
-        if not run.epoch and epoch and any(self.schedule is used for used in _scheduled):
+        if not run.epoch and epoch and getattr(self.schedule, "advanced", False):  # a schedule of your own may lack it
             raise ValueError(
                 f"this {name} is at epoch {epoch} of an earlier run: call its restart() to begin anew, or make another"
             )
         if isinstance(self.schedule, Schedule | ReduceLROnPlateau):
-            _scheduled.add(self.schedule)
+            self.schedule.advanced = True
 
     def on_epoch_end(self, run: TrainingRun) -> str | None:
         if self.monitor or isinstance(self.schedule, ReduceLROnPlateau):

@@ -58,7 +58,7 @@ def _own(metrics: Any, name: str) -> str:
     return f" {described(metrics[name])}" if isinstance(metrics, Mapping) else ""
 
 
-MOVING = {"optimizer", "epoch", "base_lrs", "best", "bad", "resting"}  # of a schedule
+MOVING = {"optimizer", "advanced", "epoch", "base_lrs", "best", "bad", "resting"}  # of a schedule
 
 
 def _schedule(schedule: Any) -> str:

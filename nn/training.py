@@ -94,6 +94,7 @@ def fit(
         finally:
             for callback in callbacks:
                 callback.on_end(run)
+                callback.note_changes()
     return run.history
 
 

@@ -16,6 +16,7 @@ class Kept:
 
     optimizer: Optimizer
     base_lrs: list[float]
+    advanced = False  # by a run, whose rates another one must not begin with
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimiser; "rates" are the rates in use."""
@@ -34,7 +35,8 @@ class Kept:
             group["lr"] = rate
 
     def _own(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "optimizer" and not _calls(value)}
+        out = ("optimizer", "advanced")
+        return {name: value for name, value in vars(self).items() if name not in out and not _calls(value)}
 
     def _fits(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError for a state that is not of this kind of schedule, or of an optimiser with other groups."""

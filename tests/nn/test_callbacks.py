@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 
 import numpy as np
@@ -35,6 +36,24 @@ class Remembers(nn.Callback):
         return "enough" if len(self.losses) > 2 else None
 
 
+class Plain(nn.Callback):
+    """A user's callback that does nothing to begin anew."""
+
+    def __init__(self):
+        self.n, self.losses, self.by_epoch, self.seen = 0, [], {"first": {}}, {1: {0}}
+        self.best, self.curve, self.limit = None, np.zeros(5), 3
+
+    def on_epoch_end(self, run):
+        self.n += 1
+        self.losses.append(run.history["loss"][-1])
+        self.by_epoch["first"].setdefault("loss", self.losses[-1])
+        self.seen[1].add(self.n)
+        self.best = min(self.best or np.inf, self.losses[-1])
+        self.curve[self.n - 1] = self.losses[-1]
+        self.late = getattr(self, "late", 0) + 1
+        return "enough" if self.n == self.limit else None
+
+
 CALLBACKS = {
     "EarlyStopping": lambda folder: nn.EarlyStopping("loss", patience=2, min_delta=0.05),
     "EarlyStopping max": lambda folder: nn.EarlyStopping("val_accuracy", patience=2, mode="max"),
@@ -42,6 +61,7 @@ CALLBACKS = {
     "Film": lambda folder: nn.Film(X[:2]),
     "TensorBoard": lambda folder: nn.TensorBoard(folder / "board"),
     "own": lambda folder: Counts(),
+    "own, plain": lambda folder: Plain(),
     "own, with reset": lambda folder: Remembers(),
 }
 
@@ -58,7 +78,7 @@ def outcome(callback, model, history):
     held = {
         name: value
         for name, value in vars(callback).items()
-        if isinstance(value, float | int | str | list | dict | tuple | np.ndarray) and name != "_first"
+        if isinstance(value, float | int | str | list | dict | tuple | np.ndarray) and name[0] != "_"
     }
     return model.state_dict(), dict(history), history.stopped, held
 
@@ -89,6 +109,25 @@ def test_what_a_checkpoint_does_not_hold_is_forgotten_before_it_resumes(tmp_path
     for epochs in (1, 2):
         fitted(network(), X, Y, [callback, nn.Checkpoint(tmp_path)], epochs=epochs)
     assert len(callback.losses) == 1  # of the second epoch
+
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt, RuntimeError])
+def test_what_was_set_by_hand_between_runs_stays(end):
+    class Ends(nn.Callback):
+        def on_epoch_end(self, run):
+            if end:
+                raise end
+
+    callback, model = Plain(), network()
+    callback.model, callback.kept, callback.open = model, [model], lambda: None
+    held = dict(vars(callback))
+    for limit in (3, 2, 1):
+        callback.limit, callback.name = limit, f"run {limit}"
+        with contextlib.suppress(RuntimeError):
+            fitted(network(), X, Y, [callback, Ends()])
+        assert callback.n == len(callback.losses) == callback.late == (1 if end else limit)
+        assert callback.limit == limit and callback.name == f"run {limit}"
+        assert callback.model is callback.kept[0] is model and callback.open is held["open"]
 
 
 def test_a_copy_of_a_used_callback_begins_anew_too():

@@ -218,11 +218,11 @@ def whole_run(make, schedule, folder, dtype, epochs=4, stop_in=None):
         own.append(nn.LRSchedule(schedule(optimizer)))
     if folder is not None:
         own.append(nn.Checkpoint(folder))
-    steps = []
+    steps, stops = [], [stop_in]  # in a list, because an enclosed number is a setting of the loss
 
     def loss(p, y):
         steps.append(len(y))
-        if stop_in is not None and len(history()) == stop_in - 1 and len(steps) > 1:
+        if stops[0] is not None and len(history()) == stops[0] - 1 and len(steps) > 1:
             raise KeyboardInterrupt
         return nn.CrossEntropyLoss()(p, y)
 
