@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nn
+from callbacks import SCHEDULES
 from nn import fingerprint as module
 
 RNG = np.random.default_rng(0)
@@ -209,6 +210,15 @@ def test_a_run_with_any_other_data_model_or_setting_is_refused(base, change, wor
     assert fitted(tmp_path, **before) == history  # and the file is as it was
     longer = fitted(tmp_path, **{**before, "epochs": 3})
     assert longer["loss"][:2] == history["loss"] and longer.epochs == 3
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_steps_of_a_schedule_are_no_settings(name):
+    schedule = SCHEDULES[name](nn.SGD(network().parameters(), lr=0.1))
+    before = module._schedule(schedule)
+    for _ in range(3):
+        schedule.step(*[1.0] * ("Plateau" in name))
+    assert module._schedule(schedule) == before and before.count("=") > 0
 
 
 class Stepping(nn.Callback):
