@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .elsewhere import STOPPING, explains
 from .history import History
 from .inference import predict_proba
 from .module import Module
@@ -173,6 +174,7 @@ class EarlyStopping(Callback):
     out of epochs, interrupted or by an error.
     """
 
+    @explains(STOPPING, "EarlyStopping")
     def __init__(
         self,
         monitor: str | None = None,

@@ -63,6 +63,9 @@ MODULE = {
     "predict": "use nn.predict(model, X)",
     "evaluate": "use nn.evaluate(model, X, y, metrics=['accuracy'])",
     "compile": "use autograd.compile(model)",
+    "summary": "use nn.summary(model, x)",
+    "save": "use nn.save(model, 'model.npz')",
+    "load": "use nn.load('model.npz', model)",
 }
 
 _OWN_LOADER = "leave it out: batches are NumPy's arrays, read in this process; prefetch=2 reads two ahead in a thread"
@@ -94,6 +97,11 @@ FIT = {
     "shuffle": "samples are shuffled; for a fixed order pass nn.DataLoader(nn.TensorDataset(X, y), batch_size=32)",
     "device": _CPU,
 }
+STOPPING = {
+    "restore_best_weights": "write restore=True, which is the default",
+    "verbose": "the reason is history.stopped",
+}
+PLATEAU = {"verbose": "leave it out; the rate of a group is schedule.get_last_lr()[0]"}
 SUMMARY = {
     **dict.fromkeys(("input_size", "input_shape"), "pass a batch: nn.summary(model, np.zeros((1, 4), np.float32))"),
     "input_data": "pass the batch itself: nn.summary(model, x)",

@@ -34,6 +34,10 @@ class History(dict[str, list[float]]):
         hint = "; pass validation= to fit" if str(name).startswith("val_") else ""
         raise KeyError(f"the history has the columns {', '.join(self) or '(none)'}, not {name!r}{hint}")
 
+    def __getattr__(self, name: str) -> Any:
+        hint = f"; write history[{name!r}]" if name in self else ""
+        raise AttributeError(f"History has no attribute {name!r}{hint}", name=name, obj=self)
+
     def film(self, path: str | Path | None = None, title: str = "How this network learned") -> Any:
         """The film of the run, a page that a notebook shows; with `path`, write it as HTML and return the path.
 

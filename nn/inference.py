@@ -133,6 +133,10 @@ def _arrays_of(output: Any) -> Any:
 
 def _batches(data: Any, batch_size: int) -> Iterator[tuple[Any, ...]]:
     """All samples in order; those of a DataLoader in its batches, if these are all samples in order."""
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(
+            f"batch_size is a whole number, at least 1 (len(X) for a single batch); got {batch_size!r:.40}"
+        )
     if isinstance(data, DataLoader) and (data.shuffle or data.drop_last):
         data = samples_of(data)
     if type(data) is not TensorDataset:

@@ -58,7 +58,8 @@ def save(model: Module | Mapping[str, Any], path: str | Path) -> None:
     >>> load(path)["weight"].shape
     (2, 3)
     """
-    state = model.state_dict() if isinstance(model, Module) else model
+    anything: Any = model
+    state = anything.state_dict() if hasattr(model, "named_parameters") else model  # of a module, also a compiled one
     if not isinstance(state, Mapping):
         raise TypeError(f"save(model, path) takes a module or a dict of arrays first; got {type(model).__name__}")
     path = Path(path)

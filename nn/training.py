@@ -121,8 +121,12 @@ def _check(
         )
     if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
         raise TypeError(f"callbacks are a list of nn.Callback objects; got {callbacks!r:.60}")
-    if not isinstance(epochs, int | np.integer) or epochs < 0 or batch_size < 1:
-        raise ValueError(f"fit needs whole numbers epochs >= 0 and batch_size >= 1; got {epochs} and {batch_size}")
+    sizes = isinstance(epochs, int | np.integer) and isinstance(batch_size, int | np.integer)
+    if not sizes or epochs < 0 or batch_size < 1:
+        raise ValueError(
+            f"fit needs whole numbers epochs >= 0 and batch_size >= 1 (len(X) for a single batch); got {epochs} and "
+            f"{batch_size}"
+        )
     known = validation is None or isinstance(validation, float | tuple | Dataset | DataLoader)
     array = hasattr(validation, "shape") or isinstance(validation, str)
     if not known and (array or not hasattr(validation, "__len__")):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..elsewhere import PLATEAU, explains
 from .cycles import CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .optimizer import Optimizer
 from .schedule import Kept, Schedule, at_least_1, must_be_optimizer, of_group, per_group
@@ -203,6 +204,7 @@ class ReduceLROnPlateau(Kept):
     or less.
     """
 
+    @explains(PLATEAU, "ReduceLROnPlateau")
     def __init__(
         self,
         optimizer: Optimizer,
@@ -228,8 +230,10 @@ class ReduceLROnPlateau(Kept):
         self.epoch, self.base_lrs = 0, self.get_last_lr()
         self.best, self.bad, self.resting = math.inf, 0, 0
 
-    def step(self, metrics: float) -> None:
-        """Record the metric of an epoch, and reduce the rate if it is time."""
+    def step(self, metrics: float | None = None) -> None:
+        """Record the metric of an epoch, and reduce the rate if it is time; TypeError without a metric."""
+        if metrics is None:
+            raise TypeError("ReduceLROnPlateau.step(loss) needs the number that it watches, such as the epoch's loss")
         value = self.sign * float(metrics)
         goal = self.best - self.threshold
         if self.threshold_mode == "rel":

@@ -7,6 +7,7 @@ import contextlib
 import numpy as np
 import pytest
 
+import autograd
 import nn
 import nn.functional as F
 from autograd import Tensor
@@ -23,6 +24,10 @@ def network():
 
 def parameters():
     return network().parameters()
+
+
+def plateau(**options):
+    return nn.ReduceLROnPlateau(nn.SGD(parameters(), lr=0.1), **options)
 
 
 def train(model, optimizer, order="zero backward step"):
@@ -218,6 +223,18 @@ TABLE = [
         "are a list of",
         lambda: fitted(callbacks=[nn.EarlyStopping()]),
     ),
+    (lambda: fitted(batch_size=None), ValueError, "single batch", lambda: fitted(batch_size=len(X))),
+    *(
+        (lambda f=f, n=n: f(network(), X, batch_size=n), ValueError, "a single batch", lambda f=f: f(network(), X))
+        for f in (nn.predict, nn.predict_proba)
+        for n in (None, 0, 1.5)
+    ),
+    (lambda: nn.EarlyStopping(restore_best_weights=True), TypeError, "write restore=True", nn.EarlyStopping),
+    (lambda: fitted().loss, AttributeError, r"write history\['loss'\]", lambda: fitted()["loss"]),
+    (lambda: plateau(verbose=True), TypeError, r"get_last_lr", plateau),
+    (lambda: plateau().step(), TypeError, r"step\(loss\) needs", lambda: plateau().step(1.0)),
+    (lambda: network().summary(), AttributeError, r"use nn.summary\(model, x\)", lambda: nn.summary(network(), X)),
+    (lambda: network().save("a.npz"), AttributeError, r"use nn.save\(model", network),
     (lambda: fitted(validation=X), TypeError, r"a pair \(X, y\)", lambda: fitted(validation=(X, Y))),
     (lambda: fitted(validation=0.999), ValueError, "leaves none to learn from", lambda: fitted(validation=0.5)),
     (lambda: fitted(network(), BIG), ValueError, "drop_last leaves out 6 samples", lambda: fitted(network(), DATA)),
@@ -349,3 +366,10 @@ def test_the_gradients_of_a_failed_explanation_are_not_kept():
     with contextlib.suppress(nn.TrainingError):
         fitted(model, X * np.float32(np.nan), Y)
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_compiled_model_is_saved_as_the_model_is(tmp_path):
+    model = network()
+    nn.save(autograd.compile(model), tmp_path / "a.npz")
+    other = nn.load(tmp_path / "a.npz")
+    assert all(np.array_equal(other[name], array) for name, array in model.state_dict().items())
