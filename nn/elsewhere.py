@@ -64,8 +64,8 @@ MODULE = {
     "evaluate": "use nn.evaluate(model, X, y, metrics=['accuracy'])",
     "compile": "use autograd.compile(model)",
     "summary": "use nn.summary(model, x)",
-    "save": "use nn.save(model, 'model.npz')",
-    "load": "use nn.load('model.npz', model)",
+    "save": "use nn.save(model, path)",
+    "load": "use nn.load(path, model)",
 }
 
 _OWN_LOADER = "leave it out: batches are NumPy's arrays, read in this process; prefetch=2 reads two ahead in a thread"

@@ -155,6 +155,8 @@ TRIED = {
     "DataLoader": (nn.elsewhere.LOADER, TypeError, lambda name: nn.DataLoader(ROWS, **{name: 1})),
     "fit": (nn.elsewhere.FIT, TypeError, lambda name: nn.fit(NET, ROWS, **{name: 1})),
     "summary": (nn.elsewhere.SUMMARY, TypeError, lambda name: nn.summary(NET, **{name: (4, 3)})),
+    "EarlyStopping": (nn.elsewhere.STOPPING, TypeError, lambda name: nn.EarlyStopping(**{name: True})),
+    "a plateau": (nn.elsewhere.PLATEAU, TypeError, lambda name: nn.ReduceLROnPlateau(None, **{name: True})),
     "to": (nn.elsewhere.TO, TypeError, lambda name: NET.to(np.float64, **{name: "cpu"})),
     "argmax": (KEYWORDS, TypeError, lambda name: GRID.argmax(**{name: 1})),
     "sort": (KEYWORDS, TypeError, lambda name: GRID.sort(**{name: 1})),
