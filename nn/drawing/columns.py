@@ -12,7 +12,7 @@ from autograd import Tensor
 
 from ..layers import Linear
 from ..module import Module
-from .dataflow import Skip, follow, row_of
+from .dataflow import Skip, Step, follow, row_of
 
 
 @dataclass
@@ -49,27 +49,27 @@ def shown_units(size: int, most: int) -> list[int]:
     return [*range(first), *range(size - (most - first), size)]
 
 
-def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[Column]:
+def columns_of(model: Module, sample: Any = None, max_units: int = 10, *others: Any) -> list[Column]:
     """Return the input column and one column per Linear layer, in the order in which a sample passes them.
 
     `sample`, (features,) or (1, features) or an image, sets the values: the output of a layer, or of the last
-    activation after it that keeps its shape.  Without one, a model that is not a row of modules is called on zeros, to
-    see how its layers are joined.  Raises ValueError for a model without Linear layers, for columns that do not join,
-    and for a sample of several rows.
+    activation after it that keeps its shape; `others` are further inputs.  Without one, a model that is not a
+    row of modules is called on zeros, to see how its layers are joined.  Raises ValueError for a model without Linear
+    layers, for columns that do not join, for a result that is not the last column, and for a sample of several rows.
     """
     linear = [module for module in model.modules() if isinstance(module, Linear)]
     if not linear:
         raise ValueError(f"nn.draw shows dense layers, and {type(model).__name__} has no nn.Linear")
     row, skips = row_of(model), list[Skip]()
     if sample is not None:
-        calls, first, skips = _calls(model, sample)
+        steps, first, skips = _steps(model, sample, *others)
     elif row is not None:
-        calls, first = [(name, module, None) for name, module in row], None
-        calls = calls[next(i for i, (_, module, _) in enumerate(calls) if isinstance(module, Linear)) :]
+        steps, first = [Step(name, type(module).__name__, module, None) for name, module in row], None
+        steps = steps[next(i for i, step in enumerate(steps) if isinstance(step.module, Linear)) :]
     else:
-        calls, first, skips = _calls_on_zeros(model, linear[0])
-    columns = [Column("input", calls[0][1].in_features, [], values=first)]  # type: ignore[attr-defined]  # a Linear
-    for name, module, value in calls:
+        steps, first, skips = _steps_on_zeros(model, linear[0])
+    columns = [Column("input", steps[0].module.in_features, [], values=first)]  # type: ignore[union-attr]  # a Linear
+    for name, kind, module, value in steps:
         if isinstance(module, Linear):
             before = columns[-1]
             if module.in_features != before.size:
@@ -78,8 +78,8 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
                     f"nn.draw shows only layers that follow one another"
                 )
             columns.append(Column(f"{name} Linear".strip(), module.out_features, [], module, name, value))
-        elif value is not None and value.shape == (columns[-1].size,) and len(columns) > 1:
-            columns[-1].title += f", {type(module).__name__}"
+        elif value is not None and value.shape == (columns[-1].size,):
+            columns[-1].title += f", {kind}"
             columns[-1].values = value
     columns[-1].title = f"output: {columns[-1].title}"
     for skip in skips:
@@ -89,30 +89,26 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10) -> list[C
     return columns
 
 
-_Calls = list[tuple[str, Module, Any]]
-
-
-def _calls_on_zeros(model: Module, layer: Linear) -> tuple[_Calls, None, list[Skip]]:
-    """Return the calls and skips, without values."""
+def _steps_on_zeros(model: Module, layer: Linear) -> tuple[list[Step], None, list[Skip]]:
+    """Return the steps and skips, without values."""
     try:
-        calls, _, skips = _calls(model, np.zeros((1, layer.in_features), layer.weight.dtype))
+        steps, _, skips = _steps(model, np.zeros((1, layer.in_features), layer.weight.dtype))
     except Exception as error:  # the model may take anything
         raise ValueError(
             f"nn.draw shows only layers that follow one another, and cannot tell how {type(model).__name__} joins its "
             f"layers ({error}); pass a sample="
         ) from error
-    return [(name, module, None) for name, module, _ in calls], None, skips
+    return [step._replace(output=None) for step in steps], None, skips
 
 
-def _calls(model: Module, sample: Any) -> tuple[_Calls, Any, list[Skip]]:
-    """Return all calls of modules without submodules, with their outputs for one sample; the first input; the skips."""
-    data = sample.data if isinstance(sample, Tensor) else np.asarray(sample)
-    rows = data if data.ndim == 2 else data[None]  # an image is one sample
-    if len(rows) != 1:
-        raise ValueError(f"nn.draw shows one sample; got {len(rows)} rows")
-    calls, skips = follow(model, rows)
-    outputs = [(call.name, call.module, _row(call.output)) for call in calls if hasattr(call.output, "shape")]
-    return outputs, _row(calls[0].inputs[0]) if calls else None, skips
+def _steps(model: Module, *samples: Any) -> tuple[list[Step], Any, list[Skip]]:
+    """Return the steps of the model for one sample, with their values; the first input; the skips."""
+    arrays = [sample.data if isinstance(sample, Tensor) else np.asarray(sample) for sample in samples]
+    rows = [data if data.ndim == 2 else data[None] for data in arrays]  # an image is one sample
+    if any(len(data) != 1 for data in rows):
+        raise ValueError(f"nn.draw shows one sample; got {' and '.join(str(len(data)) for data in rows)} rows")
+    steps, first, skips = follow(model, *rows)
+    return [s._replace(output=_row(s.output)) for s in steps if hasattr(s.output, "shape")], _row(first), skips
 
 
 def _row(value: Any) -> Any:

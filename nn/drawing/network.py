@@ -65,7 +65,7 @@ ASSETS = Path(__file__).parent / "assets"
 def draw(
     model: Module,
     sample: Any = None,
-    *,
+    *others: Any,
     gradients: bool = False,
     max_units: int = 10,
     names: Sequence[str] = (),
@@ -78,15 +78,17 @@ def draw(
     `max_units` nodes shows its first and last ones.  `names` label the outputs.
 
     The layers are the model's `nn.Linear` modules, in the order in which data passes them; a value that skips layers
-    is a curve with the op that joins it, and nothing else in the model is drawn.  A model that is not an
-    `nn.Sequential` is called once to see this, on `sample` or on zeros.  Raises ValueError for a model without such
-    layers, for one whose layers do not follow one another, and for `gradients=True` before backward().
+    is a curve with the op that joins it; activations, and the ops between two layers, are named above the column that
+    they change.  Nothing else in the model is drawn.  A model that is not an `nn.Sequential` is called once to see
+    this, on zeros or on `sample` and, for a model of several inputs, the `others`.  Raises ValueError for a model
+    without such layers, for one whose layers do not follow one another or use a parameter between them, for one whose
+    result is not that of its last layer, and for `gradients=True` before backward().
 
     >>> import nn
     >>> draw(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.ones(3, np.float32))
     <picture of a network: 3 -> 4 -> 2 nodes>
     """
-    columns = columns_of(model, sample, max_units)
+    columns = columns_of(model, sample, max_units, *others)
     strengths = []
     for column in columns[1:]:
         assert column.layer is not None
