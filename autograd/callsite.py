@@ -6,6 +6,7 @@ import itertools
 import linecache
 import os
 import sys
+from types import FrameType
 from typing import Any
 
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -40,6 +41,16 @@ def line_of_caller() -> str:
 def in_library(frame: Any) -> bool:
     """Whether the code of `frame` belongs to this package, nn or NumPy."""
     return bool(frame.f_code.co_filename.startswith(_OURS))
+
+
+def frames_of_call() -> tuple[FrameType, FrameType | None]:
+    """The frame of the program, and that of the function of NumPy or SciPy that it called, if this is in Python."""
+    frame, inner = sys._getframe(1), None
+    while frame.f_back is not None and (in_library(frame) or frame.f_globals.get("__name__", "").startswith("scipy.")):
+        name = frame.f_globals.get("__name__", "")
+        inner = frame if name.startswith(("numpy.", "scipy.")) else None
+        frame = frame.f_back
+    return frame, inner
 
 
 def modules_running() -> tuple[Any, ...]:

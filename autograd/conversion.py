@@ -6,6 +6,7 @@ The message names the function that was called and its replacement, which it fin
 from __future__ import annotations
 
 import ast
+import importlib
 import itertools
 import linecache
 import sys
@@ -15,7 +16,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .callsite import in_library
+from .callsite import frames_of_call
+from .elsewhere import NUMPY as INSTEAD
 from .numpy_calls import NUMPY
 
 _LAYER = "; or import autograd.numpy as np, whose {} takes Tensors"
@@ -32,6 +34,16 @@ _NUMPY = {
     "c_": "np.stack([...], axis=1) joins the columns" + _LAYER.format("c_"),
 }
 _ITEMS = "autograd.buffer(shape) is filled like this array, out[i] = t, and keeps the gradients"
+# Draws: the same numbers, as functions of their parameters.
+_DRAWS = {
+    **{name: f"loc + scale * rng.{name}(size=shape)" for name in ("normal", "laplace", "gumbel", "logistic")},
+    **{name: f"scale * rng.{name}(size=shape)" for name in ("exponential", "rayleigh")},
+    "uniform": "low + (high - low) * rng.random(shape)",
+    "lognormal": "np.exp(mean + sigma * rng.normal(size=shape))",
+    "permutation": "t[rng.permutation(len(t))]",
+    "choice": "t[rng.integers(len(t), size=shape)]",
+    "multivariate_normal": "mean + np.linalg.cholesky(cov) @ rng.normal(size=n)",
+}
 _NUMBER = "NumPy's functions and operators take the Tensor itself"
 
 
@@ -55,49 +67,73 @@ def _refuse(what: str) -> NoReturn:
 
 def _remedy(what: str) -> tuple[str, str]:
     """How the function that the program called is written, and what to write instead of the call."""
-    frame, inner = _frames()
+    frame, inner = frames_of_call()
     call = _expression(frame)
     if isinstance(call, ast.Subscript):
         name = ast.unparse(call.value).rpartition(".")[2]
         return (f"np.{name}[...]", _NUMPY[name]) if name in _NUMPY else (f"{ast.unparse(call)} = t", _ITEMS)
     if not isinstance(call, ast.Call):
         return _called_in(inner, "this expression" if call is None else ast.unparse(call)[:60], what)
-    function = _value(call.func, frame)
+    function, written = _value(call.func, frame), ast.unparse(call.func)
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    owner = getattr(function, "__self__", None)
+    if method in _DRAWS and (function is None or isinstance(owner, np.random.Generator | np.random.RandomState)):
+        return written, f"{_DRAWS[method]} keeps the gradient"
+    if function is None or isinstance(owner, np.ndarray):
+        if method in _NUMPY or method in INSTEAD:
+            return written, _NUMPY.get(method) or f"{INSTEAD[method]} keeps the gradient"
+        if isinstance(call.func, ast.Attribute) and _is_method_with_rule(method):
+            array = ast.unparse(call.func.value)
+            given = "t" if method == "dot" else "..."
+            short = f"{array} @ t, or " if method == "dot" else ""
+            return written, f"{short}np.{method}({array}, {given}) takes Tensors"
     if function is not None:
-        name = getattr(function, "__name__", ast.unparse(call.func))
-        return _of(
-            getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else ""), name, function, what
-        )
-    if getattr(call.func, "attr", "") in _NUMPY:  # a method
-        return ast.unparse(call.func), _NUMPY[call.func.attr]  # type: ignore[attr-defined]  # see the line before
-    return _called_in(inner, ast.unparse(call)[:60], what)
+        name = getattr(function, "__name__", written)
+        module = getattr(function, "__module__", None) or ("numpy" if hasattr(np, name) else "")
+        return _of(module, name, function, what, owner, written)
+    return _called_in(inner, ast.unparse(call)[:60], what, written)
 
 
-def _called_in(inner: FrameType | None, said: str, what: str) -> tuple[str, str]:
+def _is_method_with_rule(name: str) -> bool:
+    return hasattr(np.ndarray, name) and getattr(np, name, None) in NUMPY
+
+
+def _called_in(inner: FrameType | None, said: str, what: str, written: str = "") -> tuple[str, str]:
     """The same for the function whose frame is known."""
     if inner is not None and not inner.f_code.co_name.startswith("_"):
-        return _of(inner.f_globals.get("__name__", ""), inner.f_code.co_name, None, what)
+        owner = inner.f_locals.get("self")
+        return _of(inner.f_globals.get("__name__", ""), inner.f_code.co_name, None, what, owner, written)
     return said, _LIST if what == "an array" else _NUMBER
 
 
-def _of(module: str, name: str, function: Any, what: str) -> tuple[str, str]:
+def _of(module: str, name: str, function: Any, what: str, owner: Any = None, written: str = "") -> tuple[str, str]:
     """The same for a function of this module."""
     package, _, rest = module.partition(".")
     space = rest.partition(".")[0]
     if package == "numpy":
-        if name in _NUMPY:
-            return f"np.{name}", _NUMPY[name]
+        if name in _NUMPY or name in INSTEAD:
+            return f"np.{name}", _NUMPY.get(name) or f"{INSTEAD[name]} keeps the gradient"
         said = f"np.{name}" if not space or space.startswith("_") or space == "lib" else f"np.{space}.{name}"
         known = function in NUMPY or getattr(np, name, None) in NUMPY
         return said, f"{said} takes Tensors, and np.stack([...]) makes one of a list" if known else _without_rule(said)
     if package == "scipy":
-        return f"scipy.{space}.{name}", _beside_scipy(space, name)
+        path = _path_in(f"scipy.{space}", name, owner)
+        return path or written or f"{name}()", _beside_scipy(space, path.partition(f"{space}.")[2] or name)
     if package == "math":
         return f"math.{name}", f"np.{_MATH.get(name, name)} takes the Tensor" if hasattr(np, name) else _NUMBER
     return f"{name}()", _LIST if what == "an array" else _NUMBER
 
 
 _MATH = {"pow": "power", "fabs": "abs"}
+
+
+def _path_in(module: str, name: str, owner: Any) -> str:
+    """The dotted name of a function of a module, or of a method of an object in it; "" if it has none."""
+    names = vars(sys.modules[module]) if module in sys.modules else {}
+    if owner is None:
+        return f"{module}.{name}" if name in names else ""
+    known = next((key for key, value in names.items() if value is owner), None)
+    return f"{module}.{known}.{name}" if known else ""
 
 
 def _beside_scipy(space: str, name: str) -> str:
@@ -112,7 +148,20 @@ def _beside_scipy(space: str, name: str) -> str:
         return f"{'autograd' if name == 'logsumexp' else 'nn.functional'}.{name} takes Tensors"
     if space == "special" and name in dir(sys.modules.get("autograd.special", ())):
         return f"autograd.special.{name} takes Tensors"
-    return _without_rule(f"scipy.{space}.{name}")
+    if space == "stats" and "." in name and _in_compat(f"stats.{name}"):
+        return f"autograd.scipy.stats.{name} takes Tensors"
+    return _without_rule(
+        f"scipy.{space}.{name}" if hasattr(sys.modules[f"scipy.{space}"], name.split(".")[0]) else "it"
+    )
+
+
+def _in_compat(path: str) -> bool:
+    """Whether `autograd.scipy` has this function."""
+    module, *rest = path.split(".")
+    found: Any = importlib.import_module(f"autograd.scipy.{module}")
+    for name in rest:
+        found = getattr(found, name, None)
+    return getattr(found, "__module__", "").startswith("autograd.")  # not those of SciPy, for constants
 
 
 def _without_rule(said: str) -> str:
@@ -122,16 +171,6 @@ def _without_rule(said: str) -> str:
 
 
 # ---- the caller's line
-
-
-def _frames() -> tuple[FrameType, FrameType | None]:
-    """The frame of the program, and that of the function of NumPy or SciPy that it called, if this is in Python."""
-    frame, inner = sys._getframe(1), None
-    while frame.f_back is not None and (in_library(frame) or frame.f_globals.get("__name__", "").startswith("scipy.")):
-        name = frame.f_globals.get("__name__", "")
-        inner = frame if name.startswith(("numpy.", "scipy.")) else None
-        frame = frame.f_back
-    return frame, inner
 
 
 def _expression(frame: FrameType) -> ast.expr | None:

@@ -140,3 +140,32 @@ KEYWORDS = {
     "unbiased": "ddof=1 for True, ddof=0 for False",
     "descending": "np.flip of the result",
 }
+
+# Functions of NumPy without a rule: what to write instead.  An entry for a ufunc's method is "add.at".
+_EMPTY = "np.{}(t[~np.isnan(t)], ...)"
+NUMPY = {
+    "full_like": "autograd.full_like(x, t)",
+    "copyto": "autograd.where(mask, t, x), or autograd.full_like(x, t)",
+    "place": "autograd.where(mask, t, x)",
+    "putmask": "autograd.where(mask, t, x)",
+    "put": "autograd.set_at(x, index, t)",
+    "put_along_axis": "autograd.set_at(x, index, t), with an index for every axis",
+    "fill_diagonal": "np.where(np.eye(n, dtype=bool), t, x)",
+    "add.at": "autograd.add_at(x, index, t)",
+    "subtract.at": "autograd.add_at(x, index, -t)",
+    "ix_": "t[rows][:, columns], with indices that are plain arrays",
+    "roots": "np.linalg.eigvals of the companion matrix",
+    "poly": "np.convolve of the factors",
+    "polymul": "np.convolve(p, q)",
+    "poly1d": "np.polyval(p, x), with the coefficients p as a Tensor",
+    "polyfit": "np.linalg.lstsq(x[:, None] ** np.arange(n), y)[0], whose coefficients begin with the constant one",
+    "vander": "t[:, None] ** np.arange(n)[::-1]",
+    "logspace": "10 ** np.linspace(start, stop)",
+    "geomspace": "np.exp(np.linspace(np.log(start), np.log(stop)))",
+    "apply_along_axis": "a function that takes axis=, or np.stack([f(row) for row in t])",
+    "apply_over_axes": "a function that takes axis=",
+    "sort_complex": "np.sort(t)",
+    "nanmedian": _EMPTY.format("median"),
+    "nanquantile": _EMPTY.format("quantile"),
+    "nanpercentile": _EMPTY.format("percentile"),
+}

@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .elsewhere import KEYWORDS
+from .callsite import frames_of_call
+from .elsewhere import KEYWORDS, NUMPY
 
 
 class GraphError(RuntimeError):
@@ -105,10 +106,18 @@ class Absent:
 
 
 def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
-    """Raise TypeError for a NumPy function without a rule, and suggest the function with the nearest name."""
+    """Raise TypeError for a NumPy function without a rule: name it, or the one around it that the program called.
+
+    It says what to write instead, or which function with a rule has nearly the same name.
+    """
     name = ".".join([function[0].__name__, function[1]]) if isinstance(function, tuple) else function.__name__
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    _, inner = frames_of_call()
+    if inner is not None:
+        called = inner.f_code.co_qualname.removesuffix(".__init__")
+        name = called if hasattr(np, called) else name
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
     hint = f"; the nearest that has one is np.{near[0]}" if near else ""
+    hint = f"; use {NUMPY[name]}" if name in NUMPY else hint
     raise TypeError(
         f"np.{name} has no derivative rule, so it cannot take a Tensor{hint}. "
         f"Add it with autograd.differentiable, or write it with functions that have a rule; only where no gradient is "

@@ -17,7 +17,7 @@ from counting import code_lines
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
     "elsewhere": set(),
-    "errors": {"elsewhere"},
+    "errors": {"callsite", "elsewhere"},
     "files": set(),
     "convention": set(),
     "mode": set(),
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "inputs": {"errors"},
     "graph": {"errors", "ownership", "parts"},
     "updating": {"convention", "errors", "graph", "mode"},
-    "conversion": {"callsite", "numpy_calls"},
+    "conversion": {"callsite", "elsewhere", "numpy_calls"},
     "array": {
         "_methods",
         "conversion",

@@ -11,11 +11,13 @@ import pytest
 import autograd
 import nn
 from autograd import Tensor
+from autograd.conversion import _DRAWS
 from autograd.elsewhere import MODULE, TENSOR
 from autograd.errors import REFUSED
 
 X = Tensor([1.0, 2.0, 3.0], requires_grad=True)
 A, B = X[0], X[1]
+W, RNG = np.eye(3), np.random.default_rng(0)
 
 
 def filled(make):
@@ -61,6 +63,18 @@ CALLS = [
     (lambda: float(A), r"float\(\)", "NumPy's functions and operators", lambda: A, 1),
     (lambda: int(A), r"int\(\)", "NumPy's functions and operators", lambda: np.trunc(A), 1),
     (lambda: complex(A), r"complex\(\)", "NumPy's functions and operators", lambda: A * (1 + 0j), 1),
+    (lambda: np.eye(3).dot(X), r"np.eye\(3\).dot", r"np.eye\(3\) @ t, or np.dot\(np.eye\(3\), t\)",
+     lambda: np.eye(3) @ X, [1, 2, 3]),
+    (lambda: W.dot(X), r"W.dot", r"W @ t, or np.dot\(W, t\)", lambda: W @ X, [1, 2, 3]),
+    (lambda: W.put([0], X), "W.put", r"autograd.set_at\(x, index, t\)",
+     lambda: autograd.set_at(np.zeros(3), [0], X[1:2]), [2, 0, 0]),
+    (lambda: np.fill_diagonal(W.copy(), X), "np.fill_diagonal", r"np.where\(np.eye\(n, dtype=bool\), t, x\)",
+     lambda: np.where(np.eye(3, dtype=bool), X, 1.0), [[1, 1, 1], [1, 2, 1], [1, 1, 3]]),
+    (lambda: RNG.normal(loc=X), "RNG.normal", r"loc \+ scale \* rng.normal\(size=shape\)",
+     lambda: X + 0.0 * np.random.default_rng(0).normal(size=3), [1, 2, 3]),
+    (lambda: np.random.default_rng(0).uniform(0.0, X), r"np.random.default_rng\(0\).uniform",
+     r"low \+ \(high - low\) \* rng.random\(shape\)",
+     lambda: X * np.random.default_rng(0).random(3), np.random.default_rng(0).uniform(0, [1, 2, 3])),
     (by_slice, r"out\[:\] = t", "autograd.buffer", lambda: filled(lambda: autograd.buffer(3)), [1, 4, 9]),
 ]  # fmt: skip
 
@@ -92,6 +106,33 @@ def test_functions_of_scipy_have_a_replacement_where_there_is_one():
             call()
     assert np.linalg.cholesky(matrix).requires_grad and np.fft.fft(X).requires_grad
     assert autograd.logsumexp(X).requires_grad and nn.functional.softmax(X, dim=0).requires_grad
+
+
+def test_the_function_that_is_named_exists():
+    """As the program wrote it, or by the dotted name at which it is found."""
+    stats = pytest.importorskip("scipy.stats")
+    frozen = stats.norm(0, 1)
+    for call, name, instead in [
+        (lambda: stats.norm.logpdf(X), "scipy.stats.norm.logpdf", "autograd.scipy.stats.norm.logpdf takes Tensors"),
+        (lambda: stats.norm(0, 1).cdf(X), r"stats.norm\(0, 1\).cdf", "it has no derivative rule"),
+        (lambda: frozen.cdf(X), "frozen.cdf", "it has no derivative rule"),
+        (lambda: stats.gamma.isf(X, 2.0), "scipy.stats.gamma.isf", "scipy.stats.gamma.isf has no derivative rule"),
+        (lambda: stats.norm.fit(X), "scipy.stats.norm.fit", "scipy.stats.norm.fit has no"),
+        (lambda: stats.pearsonr(X, X), "scipy.stats.pearsonr", "scipy.stats.pearsonr has no"),
+        (lambda: exec("stats.norm.isf(t)", {"stats": stats, "t": X}), "scipy.stats.norm.isf", ""),
+    ]:
+        with pytest.raises(TypeError, match=f"^{name} would turn .*; {instead}"):
+            call()
+    assert autograd.scipy.stats.norm.logpdf(X).requires_grad
+
+
+@pytest.mark.parametrize("name", ["normal", "laplace", "gumbel", "logistic", "exponential", "rayleigh", "lognormal"])
+def test_draws_with_a_gradient_are_those_of_numpy(name):
+    p = {"exponential": [2.0], "rayleigh": [2.0]}.get(name, [0.5, 2.0])
+    plain = getattr(np.random.default_rng(0), name)(*p, size=4)
+    rng, shape = np.random.default_rng(0), 4
+    names = {"rng": rng, "shape": shape, "np": np, "loc": p[0], "mean": p[0], "scale": p[-1], "sigma": p[-1]}
+    np.testing.assert_allclose(eval(_DRAWS[name], names), plain)
 
 
 def test_an_item_of_an_array_is_set_in_a_buffer():

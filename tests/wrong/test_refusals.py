@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 import autograd
 from autograd import Tensor, no_grad
+from autograd.elsewhere import NUMPY
 
 X = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
 ROW = X[0]
@@ -211,6 +214,58 @@ def test_the_nearest_function_is_named_if_there_is_one():
         autograd.numpy_calls.dispatch(expp)
     with pytest.raises(TypeError, match=r"np\.xyzzyq has no derivative rule, so it cannot take a Tensor\. Add"):
         autograd.numpy_calls.dispatch(xyzzyq)
+
+
+M = Tensor(np.arange(1.0, 4.0), requires_grad=True)
+OUT = np.zeros(3)
+# Calls of functions without a rule, and the program that the message says to write instead, with its values.
+INSTEAD = {
+    "full_like": (lambda: np.full_like(OUT, M[0]), lambda: autograd.full_like(OUT, M[0]), [1, 1, 1]),
+    "copyto": (lambda: np.copyto(OUT, M), lambda: autograd.where(OUT == 0, M, OUT), [1, 2, 3]),
+    "place": (lambda: np.place(OUT, OUT == 0, M), lambda: autograd.where(OUT == 0, M, OUT), [1, 2, 3]),
+    "putmask": (lambda: np.putmask(OUT, OUT == 0, M), lambda: autograd.where(OUT == 0, M, OUT), [1, 2, 3]),
+    "put": (lambda: np.put(OUT, [0, 1, 2], M), lambda: autograd.set_at(OUT, [0, 1, 2], M), [1, 2, 3]),
+    "put_along_axis": (lambda: np.put_along_axis(OUT, np.array([2, 1, 0]), M, 0),
+                       lambda: autograd.set_at(OUT, [2, 1, 0], M), [3, 2, 1]),
+    "add.at": (lambda: np.add.at(OUT, [0, 1, 1], M), lambda: autograd.add_at(OUT, [0, 1, 1], M), [1, 5, 0]),
+    "subtract.at": (lambda: np.subtract.at(OUT, [0, 1, 1], M),
+                    lambda: autograd.add_at(OUT, [0, 1, 1], -M), [-1, -5, 0]),
+    "ix_": (lambda: np.ix_(M, M), lambda: (M * np.eye(3))[[0, 2]][:, [0, 2]], [[1, 0], [0, 3]]),
+    "roots": (lambda: np.roots(M[:2]), lambda: np.linalg.eigvals(np.reshape(-M[1] / M[0], (1, 1))), [-2]),
+    "poly": (lambda: np.poly(M[:1]), lambda: np.convolve(np.ones(1), np.stack([M[0], -M[1]])), [1, -2]),
+    "polymul": (lambda: np.polymul(M, M), lambda: np.convolve(M, M), [1, 4, 10, 12, 9]),
+    "poly1d": (lambda: np.poly1d(M), lambda: np.polyval(M, 2.0), 11),
+    "polyfit": (lambda: np.polyfit(np.arange(3.0), M, 1),
+                lambda: np.linalg.lstsq(np.arange(3.0)[:, None] ** np.arange(2), M)[0], [1, 1]),
+    "vander": (lambda: np.vander(M), lambda: M[:, None] ** np.arange(3)[::-1], np.vander(M.data)),
+    "logspace": (lambda: np.logspace(0, M[1], 3), lambda: 10 ** np.linspace(0, M[1], 3), [1, 10, 100]),
+    "geomspace": (lambda: np.geomspace(1, M[1], 2), lambda: np.exp(np.linspace(0, np.log(M[1]), 2)), [1, 2]),
+    "apply_along_axis": (lambda: np.apply_along_axis(np.sum, 0, M), lambda: np.sum(M, axis=0), 6),
+    "apply_over_axes": (lambda: np.apply_over_axes(np.sum, M, [0]), lambda: np.sum(M, axis=(0,), keepdims=True), [6]),
+    "sort_complex": (lambda: np.sort_complex(M), lambda: np.sort(M), [1, 2, 3]),
+    "nanmedian": (lambda: np.nanmedian(M), lambda: np.median(M[~np.isnan(M)]), 2),
+    "nanquantile": (lambda: np.nanquantile(M, 0.5), lambda: np.quantile(M[~np.isnan(M)], 0.5), 2),
+    "nanpercentile": (lambda: np.nanpercentile(M, 50), lambda: np.percentile(M[~np.isnan(M)], 50), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(NUMPY.keys() - {"fill_diagonal"}))
+def test_the_message_for_a_function_without_a_rule_says_what_works(name):
+    call, better, values = INSTEAD[name]
+    said = re.escape(f"np.{name} has no derivative rule, so it cannot take a Tensor; use {NUMPY[name]}. ")
+    with pytest.raises(TypeError, match=f"^{said}"):
+        call()
+    assert not OUT.any()
+    result = better()
+    assert result.requires_grad
+    np.testing.assert_allclose(result.data, values)
+
+
+@pytest.mark.parametrize("name", sorted(NUMPY))
+def test_what_a_message_offers_exists(name):
+    for module, found in re.findall(r"\b(np|autograd)\.([a-z_.]+)\(?", NUMPY[name]):
+        offered = functools.reduce(getattr, found.strip(".").split("."), {"np": np, "autograd": autograd}[module])
+        assert module == "autograd" or offered in autograd.numpy_calls.NUMPY or found in ("arange", "eye"), found
 
 
 def expp():
