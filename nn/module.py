@@ -15,7 +15,7 @@ from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
 from .parameter import Buffer, Parameter, Parameters
-from .unsearched import ITERATORS, items_of, unsearched
+from .unsearched import ITERATORS, loses, unsearched
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
@@ -423,7 +423,7 @@ def _leaves(module: Module) -> Iterator[tuple[str, Any]]:
             seen.add(id(value))
             items = value.items() if isinstance(value, dict) else enumerate(value)
             stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
-        elif type(value) not in _PLAIN and (
-            isinstance(value, ITERATORS) or any(isinstance(item, Tensor | Module) for item in items_of(value))
-        ):
+            if isinstance(value, dict) and any(isinstance(key, Tensor | Module) for key in value):
+                raise unsearched(f"{type(module).__name__}.{name}", value)
+        elif type(value) not in _PLAIN and (isinstance(value, ITERATORS) or loses(module, value, (Tensor, Module))):
             raise unsearched(f"{type(module).__name__}.{name}", value)

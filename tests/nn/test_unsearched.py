@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import itertools
 import types
 from typing import Any, NamedTuple
@@ -38,7 +39,33 @@ FOUND = {
     "OrderedDict": lambda x: collections.OrderedDict(a=x),
     "deep": lambda x: [({"a": [[(x,)]]},)],
 }
+
+
+@dataclasses.dataclass
+class Record:
+    a: Any
+    b: int = 1
+
+
+@dataclasses.dataclass(slots=True, frozen=True)
+class Slotted:
+    a: Any
+
+
 REFUSED = {
+    "namespace": lambda x: types.SimpleNamespace(a=x),
+    "dataclass": Record,
+    "dataclass with slots": Slotted,
+    "partial of it": lambda x: functools.partial(x.sum if isinstance(x, Tensor) else x),
+    "partial with it": lambda x: functools.partial(np.add, x),
+    "partial with it by name": lambda x: functools.partial(np.add, x2=x),
+    "partial of a partial": lambda x: functools.partial(functools.partial(max, x), key=abs),
+    "method": lambda x: x.sum if isinstance(x, Tensor) else x.forward,
+    "key": lambda x: {x: 1},
+    "list in a namespace": lambda x: types.SimpleNamespace(a=[1, (x,)]),
+    "dict in a dataclass": lambda x: Record({"a": {"b": x}}),
+    "tuple in a set": lambda x: {(x,)},
+    "namespace in a deque": lambda x: collections.deque([types.SimpleNamespace(a=x)]),
     "set": lambda x: {x},
     "frozenset": lambda x: frozenset([x]),
     "deque": lambda x: collections.deque([x]),
@@ -81,7 +108,9 @@ def test_what_is_searched_is_found(held, kind, outside):
 @pytest.mark.parametrize("outside", ["itself", "list", "dict"])
 def test_what_is_not_searched_is_an_error(held, kind, outside):
     model = nn.Module()
-    with pytest.raises(TypeError, match=r"Module\.parts(\.[1a])? (holds modules or Tensors in|is) a .*(list|function)"):
+    with pytest.raises(
+        TypeError, match=r"Module\.parts(\.[1a])? (holds modules or Tensors (in|as)|is) .*(list|function)"
+    ):
         model.parts = FOUND[outside](REFUSED[kind](HELD[held]()))
         model.parameters()
     model.parts = None  # after the error the module is as before
@@ -98,7 +127,8 @@ def test_an_iterator_is_an_error_on_the_line_that_sets_it():
 
 PLAIN = [
     None, 1, "text", b"bytes", np.ones(2), np.array([None]), {1, 2}, collections.deque([1]), collections.UserDict(a=1),
-    types.MappingProxyType({}), {"a": 1}.values(), range(3), len, itertools.count(), np.random.default_rng(0),
+    types.MappingProxyType({}), {"a": 1}.values(), Record, Record(1), Slotted("a"), types.SimpleNamespace(a=[1]),
+    functools.partial(np.sum, axis=0), {1: 2}, "text".upper, range(3), len, itertools.count(), np.random.default_rng(0),
 ]  # fmt: skip
 
 
@@ -107,6 +137,31 @@ def test_what_holds_no_parameters_is_left_alone(value):
     model = nn.Linear(1, 1)
     model.extra = value
     assert len(model.parameters()) == 2 and model.extra is value
+
+
+def test_functions_of_what_is_found_anyway_are_left_alone():
+    class Inner(nn.Module):
+        def __init__(self, act):
+            self.act = act
+
+    class Outer(nn.Module):
+        def __init__(self):
+            self.layers = [nn.Linear(1, 1)]
+            self.first, self.part = self.layers[0].forward, functools.partial(self.layers[0])
+            self.scaled = functools.partial(np.multiply, self.layers[0].weight)
+            self.own, self.inner, self.deep = self.act, Inner(self.act), [Inner(functools.partial(self.act, 1))]
+
+        def act(self, x):
+            return x
+
+    model = Outer()
+    assert len(model.parameters()) == 2 and model.inner.parameters() == []
+    lost = nn.Linear(1, 1)
+    model.other = lost.forward
+    with pytest.raises(TypeError, match=r"Outer\.other is a function \(method\).*store the module or Tensor itself"):
+        model.parameters()
+    model.lost = lost
+    assert len(model.parameters()) == 4
 
 
 def test_slots_are_an_error_in_the_class_that_has_them():
