@@ -13,7 +13,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from . import unitary
-from .gaps import arrives, between, conditions, over_singular, unless, vanishing, vectors_of
+from .gaps import between, conditions, over_singular, read, unless, vanishing, vectors_of
 from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
@@ -66,9 +66,9 @@ def _eigh_forward(x, uplo="L"):
 
 def _eigh_rule(g, y, _x, *, uplo: str = "L"):
     w, v, gw, gv = y[..., 0, :], vectors_of(y)[..., 1:-1, :], g[..., 0, :], g[..., 1:-1, :]
-    inner = _spread(gw, v)
-    if arrives(g, 0):
-        inner = inner + between(transposed(v) @ gv, w, gw, name="eigh")
+    inner, seen = _spread(gw, v), read(g, 0)
+    if seen.any():
+        inner = inner + between(transposed(v) @ gv, w, seen, name="eigh")
     gx = v @ inner @ transposed(v)
     return 0.5 * (gx + transposed(gx))
 
@@ -106,13 +106,13 @@ def _eig_rule(g, y, _x):
     eigenvectors it decides all: gradients are NaN there, unless all eigenvalues have the same, as in a trace.
     """
     w, v, gw, gv = y[..., 0, :], vectors_of(y)[..., 1:-1, :], g[..., 0, :], g[..., 1:-1, :]
-    condition, defective = conditions(v)
+    (condition, defective), seen = conditions(v), read(g, 0)
     middle = np.mean(gw, axis=-1, keepdims=True)
     inner = _spread(unless(defective, gw, middle, "eig"), v)
-    if arrives(g, 0):
+    if seen.any():
         gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
-        used = np.where(defective[..., None], 1.0, gw)
-        inner = inner + between(transposed(v) @ gv, w, used, name="eig", condition=condition)
+        seen = seen | (defective & seen.any(axis=-1))[..., None]
+        inner = inner + between(transposed(v) @ gv, w, seen, name="eig", condition=condition)
     basis = np.where(defective[..., None, None], np.eye(v.shape[-1], dtype=v.dtype), v)
     gx = np.linalg.solve(transposed(basis), inner @ transposed(basis))
     return gx + _spread(np.broadcast_to(middle, gw.shape), v)
@@ -164,16 +164,17 @@ def _svd_rule(g, y, _x):
     vectors = vectors_of(y)
     u, s, v = vectors[..., :m, :], y[..., m, :], vectors[..., m + 1 : -1, :]
     gu, gs, gv = g[..., :m, :], g[..., m, :], g[..., m + 1 : -1, :]
-    if not arrives(g, m):  # singular values alone: where they are 0, the middle of the slopes -1 and 1
+    seen = read(g, m)
+    if not seen.any():  # singular values alone: where they are 0, the middle of the slopes -1 and 1
         return u @ _spread(np.where(vanishing(s), 0.0, gs), v) @ transposed(v)
     uu, vv = transposed(u) @ gu, transposed(v) @ gv
-    apart = between(0.5 * (uu + vv), s, gs, name="svd")
-    turn = between(0.5 * (uu - vv), s, gs, name="svd", plus=True)
+    apart = between(0.5 * (uu + vv), s, seen, name="svd")
+    turn = between(0.5 * (uu - vv), s, seen, name="svd", plus=True)
     gx = u @ (apart + transposed(apart) + turn - transposed(turn) + _spread(gs, apart)) @ transposed(v)
     if m > n:
-        gx = gx + over_singular(gu - u @ uu, s, gs) @ transposed(v)
+        gx = gx + over_singular(gu - u @ uu, s, seen) @ transposed(v)
     if n > m:
-        gx = gx + u @ transposed(over_singular(gv - v @ vv, s, gs))
+        gx = gx + u @ transposed(over_singular(gv - v @ vv, s, seen))
     return gx
 
 

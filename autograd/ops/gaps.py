@@ -30,35 +30,49 @@ def _warn(name: str) -> None:
     )
 
 
-def _over_gap(x, gap, *, close, name: str):
-    lost = close & (x != 0)
+def _over_gap(x, gap, *, close, lost, name: str):
     if lost.any():
         _warn(name)
     return np.where(lost, np.nan, np.where(close, 0.0, x / np.where(close, 1.0, gap)))
 
 
-# x / gap; where the gap is `close` to 0, it is 0 for x = 0 and NaN for any other, with a warning.
+# x / gap, but 0 where the gap is `close` to 0, and NaN with a warning where the result is `lost`.
 over_gap: Operation = differentiable(
     _over_gap,
-    lambda g, _z, _x, gap, *, close, name: over_gap(g, gap, close=close, name=name),
-    lambda g, z, _x, gap, *, close, name: over_gap(-g * z, gap, close=close, name=name),
+    lambda g, _z, _x, gap, *, close, lost, name: over_gap(g, gap, close=close, lost=lost, name=name),
+    lambda g, z, _x, gap, *, close, lost, name: over_gap(-g * z, gap, close=close, lost=lost, name=name),
     name="over_gap",
 )
 
-# The last row of a decomposition's packed results is 0, and its gradient is 1 if the walk arrives at the vectors, even
-# with gradients of 0: those of log(w) at w = 1 are 0, and yet the vectors matter.
+
+def _which(g: Any) -> Any:
+    """1 for each vector that was read, from their gradients (..., m, n): (..., 1, n).
+
+    An unread vector has a gradient of exactly 0, and so has a read one by chance: that of v[0, 2]**2 where v[0, 2] is 0.
+    Some vector was read, or the walk would not be here: so if all gradients of a matrix are 0, any may have been.
+    """
+    some = np.any(array_of(g) != 0, axis=-2, keepdims=True)
+    return np.where(some | ~np.any(some, axis=-1, keepdims=True), np.ones_like(array_of(g)[..., :1, :]), 0.0)
+
+
+# The last row of a decomposition's packed results is 0, and its gradient says which vectors the walk arrived at.
 vectors_of: Operation = differentiable(
     lambda rows: rows[...],
-    lambda g, *_: np.concatenate([g[..., :-1, :], np.ones_like(g[..., :1, :])], axis=-2),
+    lambda g, *_: np.concatenate([g[..., :-1, :], _which(g).astype(g.dtype)], axis=-2),
     name="vectors_of",
     view=True,
 )
 
 
-def arrives(g: Any, row: int) -> bool:
-    """Whether the walk arrives at the vectors: at any row of packed results but this one, which are the eigenvalues."""
-    g = array_of(g)
-    return bool(np.any(g[..., :row, :])) or bool(np.any(g[..., row + 1 :, :]))
+def read(g: Any, row: int) -> Any:
+    """Which vectors (..., n) the walk arrived at, from the gradients of all rows; those of eigenvalues are at `row`.
+
+    If some vectors of a matrix were read, those whose eigenvalue has a gradient were too: the gradient of the vectors
+    in `(v * log(w)) @ v.T` is 0 at w = 1, and yet they matter.
+    """
+    used = array_of(g) != 0
+    seen = np.any(used[..., :row, :], axis=-2) | np.any(used[..., row + 1 :, :], axis=-2)
+    return (seen | used[..., row, :]) & np.any(seen, axis=-1, keepdims=True)
 
 
 def _limit(w: Any) -> Any:
@@ -72,25 +86,24 @@ def vanishing(w: Any) -> Any:
     return np.abs(w) <= _limit(w)
 
 
-def between(x: Any, w: Any, gw: Any, *, name: str, condition: Any = 1.0, plus: bool = False) -> Any:
+def between(x: Any, w: Any, seen: Any, *, name: str, condition: Any = None, plus: bool = False) -> Any:
     """`x[i, j] / (w[j] - w[i])` (or `w[j] + w[i]`), and 0 on the diagonal, for x (..., n, n) and w (..., n).
 
-    `gw` are the gradients of w.  In a close pair for which they are not 0, the quotient is NaN.
+    In a close pair of which one vector was `seen` (..., n), the quotient is NaN; in another it is 0.
     `condition` (...,) is that of the eigenvectors, by which errors of rounding in w are multiplied.
     """
-    row, column = w[..., None, :], w[..., :, None]
-    gap, used, same = row + column if plus else row - column, array_of(gw) != 0, np.eye(w.shape[-1], dtype=bool)
-    close = np.abs(array_of(gap)) <= (_limit(array_of(w)) * np.asarray(condition)[..., None])[..., None]
-    unseen = close & (used[..., None, :] | used[..., :, None]) & ~same
-    x = np.where(same, 0.0, np.where(unseen, 1.0, x))
-    return np.where(same, 0.0, over_gap(x, gap, close=close | same, name=name))
+    row, column, limit = w[..., None, :], w[..., :, None], _limit(array_of(w))
+    gap, same = row + column if plus else row - column, np.eye(w.shape[-1], dtype=bool)
+    limit = limit if condition is None else limit * condition[..., None]
+    close = np.abs(array_of(gap)) <= limit[..., None]
+    lost = close & (seen[..., None, :] | seen[..., :, None]) & ~same
+    return over_gap(x, gap, close=close | same, lost=lost, name=name)
 
 
-def over_singular(x: Any, s: Any, gs: Any) -> Any:
-    """The columns of x (..., m, n) divided by the singular values s (..., n), whose gradients are gs."""
-    close = vanishing(s)[..., None, :]
-    x = np.where(close & (array_of(gs) != 0)[..., None, :], 1.0, x)
-    return over_gap(x, np.broadcast_to(s[..., None, :], x.shape), close=np.broadcast_to(close, x.shape), name="svd")
+def over_singular(x: Any, s: Any, seen: Any) -> Any:
+    """The columns of x (..., m, n) divided by the singular values s (..., n); NaN where one is 0 and was `seen`."""
+    close, s = (np.broadcast_to(row[..., None, :], x.shape) for row in (vanishing(s), s))
+    return over_gap(x, s, close=close, lost=close & seen[..., None, :], name="svd")
 
 
 def conditions(v: Any) -> tuple[Any, Any]:
@@ -116,5 +129,7 @@ def unless(bad: Any, gw: Any, middle: Any, name: str) -> Any:
 
 # ---- test data
 
-CASES[over_gap] = [Case((2, 2), (2, 2), close=np.zeros((2, 2), bool), name="eigh")]
+_NONE = np.zeros((2, 2), bool)
+
+CASES[over_gap] = [Case((2, 2), (2, 2), close=_NONE, lost=_NONE, name="eigh")]
 CASES[vectors_of] = domain(lambda x: np.concatenate([x, np.zeros_like(x[:1])]), Case((3, 2)))

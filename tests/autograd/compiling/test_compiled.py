@@ -369,3 +369,30 @@ def test_an_argument_passes_few_functions_on_its_way_to_a_program(make, named):
     assert step.stats.audits == 2 and step.stats.eager == 0  # the next one was no audit
     assert passed[0] == "__call__" and "call" in passed
     assert len({*passed} if named else passed) <= ROOMS, passed  # nested arguments pass one function again and again
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize(
+    "name", ["eigh", "eigvalsh", "eig", "eigvals", "svd", "svdvals", "qr", "cholesky", "inv", "slogdet", "pinv", "cond"]
+)
+def test_every_result_of_a_decomposition(name, dtype):
+    """Values, and vectors in a form that their phase does not change; their rules are traced too."""
+    a = np.array([[2.0, 0.3], [0.1, 1.0]]).astype(dtype)
+    a = a + 0.2j * np.array([[0, 1], [-1, 0]]) if a.dtype.kind == "c" else a
+    a = a if name in ("eig", "eigvals", "qr", "inv", "slogdet", "pinv", "cond") else 0.5 * (a + a.conj().T)
+    results = getattr(np.linalg, name)(a)
+    for i in range(len(results)) if isinstance(results, tuple) else [None]:
+
+        def loss(x, i=i):
+            result = getattr(np.linalg, name)(x)
+            return np.sum(np.abs(result if i is None else result[i]) ** 3) + 0.0 * np.abs(
+                np.sum(x)
+            )  # a sign has no slope
+
+        plain = autograd.value_and_grad(loss)
+        compiled = autograd.compile(plain)
+        for step in range(4):
+            x = (a * (1 + 0.1 * step)).astype(a.dtype)
+            for got, want in zip(compiled(x), plain(x), strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-4 if dtype is np.float32 else 1e-9, atol=1e-6)
+        assert compiled.stats.compiles == 1

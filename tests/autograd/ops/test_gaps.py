@@ -197,3 +197,40 @@ def test_one_matrix_of_a_batch_does_not_spoil_the_others():
     with pytest.warns(RuntimeWarning, match="spectral"):
         by_eigh(np.exp)(batch).sum().backward()
     assert np.isnan(batch.grad.data[0]).any() and np.isfinite(batch.grad.data[1]).all()
+
+
+VECTORS = {
+    "eigh": lambda x: np.linalg.eigh(x)[1],
+    "eig": lambda x: np.real(np.linalg.eig(x)[1]),
+    "u": lambda x: np.linalg.svd(x)[0],
+    "vh": lambda x: np.linalg.svd(x)[2].T,
+    "hermitian": lambda x: np.linalg.svd(x, hermitian=True)[0],
+}
+
+
+@pytest.mark.parametrize("kind", sorted(VECTORS))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda v: v[0, 2] ** 2,
+        lambda v: np.sum((v - v.detach()) ** 2),
+        lambda v: 0.0 * np.sum(v),
+        lambda v: v[0, 0] * 2.0,  # along the vector, which cannot move so
+    ],
+)
+def test_vectors_of_equal_values_that_were_read_with_a_slope_of_0(kind, dtype, loss):
+    """What is lost depends on which vectors were read, not on whether a number is 0 by chance."""
+    a = Tensor(np.eye(3, dtype=dtype), requires_grad=True)
+    with pytest.warns(RuntimeWarning, match="are equal, or differ"):
+        loss(VECTORS[kind](a)).backward()
+    assert np.isnan(a.grad.data).any() and a.grad.dtype == dtype
+
+
+def test_a_batch_of_which_one_matrix_has_a_slope_of_0():
+    batch = Tensor(np.stack([np.eye(2), np.diag([1.0, 3.0])]), requires_grad=True)
+    v = np.linalg.eigh(batch)[1]
+    loss = np.sum((v - np.array([v[0].data, v[1].data + 0.5])) ** 2)
+    with pytest.warns(RuntimeWarning, match="eigh"):
+        loss.backward()
+    assert np.isnan(batch.grad.data[0]).any() and np.isfinite(batch.grad.data[1]).all()
