@@ -13,7 +13,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from . import unitary
-from .gaps import between, conditions, over_singular, read, unless, vanishing, vectors_of
+from .gaps import between, conditions, over_singular, over_triangle, read, unless, vanishing, vectors_of
 from .index import array_of
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
@@ -230,7 +230,7 @@ def _qr_rule(g, y, _x):
     q, r, gq, gr = y[..., :m, :], transposed(y[..., m:, :]), g[..., :m, :], np.triu(transposed(g[..., m:, :]))
     inner = r @ transposed(gr) - transposed(gq) @ q
     low = np.tril(inner, -1)
-    return transposed(np.linalg.solve(r, transposed(gq + q @ (low + transposed(low) + _diagonal_part(inner)))))
+    return over_triangle(gq + q @ (low + transposed(low) + _diagonal_part(inner)), r)
 
 
 _qr_rows = differentiable(_qr_forward, _qr_rule, name="qr_rows")

@@ -14,6 +14,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from .index import array_of
+from .products import transposed
 from .register import CASES, Case, domain
 
 CLOSE = 64.0  # a gap of fewer eps times the largest eigenvalue has fewer than two correct digits
@@ -48,7 +49,7 @@ over_gap: Operation = differentiable(
 def _which(g: Any) -> Any:
     """1 for each vector that was read, from their gradients (..., m, n): (..., 1, n).
 
-    An unread vector has a gradient of exactly 0, and so has a read one by chance: that of v[0, 2]**2 where v[0, 2] is 0.
+    A vector that was not read has a gradient of exactly 0, and so has v[0, 2]**2 by chance where v[0, 2] is 0.
     Some vector was read, or the walk would not be here: so if all gradients of a matrix are 0, any may have been.
     """
     some = np.any(array_of(g) != 0, axis=-2, keepdims=True)
@@ -104,6 +105,35 @@ def over_singular(x: Any, s: Any, seen: Any) -> Any:
     """The columns of x (..., m, n) divided by the singular values s (..., n); NaN where one is 0 and was `seen`."""
     close, s = (np.broadcast_to(row[..., None, :], x.shape) for row in (vanishing(s), s))
     return over_gap(x, s, close=close, lost=close & seen[..., None, :], name="svd")
+
+
+def _regular(x: Any, bad: Any, why: str) -> tuple[Any, Any]:
+    """The matrices x (..., n, n) with 1 in place of the `bad` ones (...,), for which solve() and inv() would raise."""
+    bad = array_of(bad)[..., None, None]
+    if bad.any():
+        warnings.warn(f"{why}, and a gradient reaches it there: it is NaN", RuntimeWarning, stacklevel=2)
+    return np.where(bad, np.eye(x.shape[-1], dtype=x.dtype), x), bad
+
+
+def _lost(bad: Any, x: Any, y: Any) -> Any:
+    """y, and where `bad` NaN that comes from x, so that further derivatives are NaN too."""
+    return np.where(bad, np.where(bad, np.nan, 1.0).astype(x.dtype) * x, y)
+
+
+def over_triangle(x: Any, r: Any) -> Any:
+    """x (..., m, n) times the inverse of transposed r (..., n, n), the factor of a QR decomposition.
+
+    NaN where an element on the diagonal of r is 0 to rounding: then columns of q are arbitrary.
+    """
+    bad = np.any(vanishing(np.diagonal(array_of(r), 0, -2, -1)), axis=-1)
+    regular, bad = _regular(r, bad, "qr: columns of a matrix are linearly dependent, so that q is arbitrary")
+    return _lost(bad, x, transposed(np.linalg.solve(regular, transposed(x))))
+
+
+def inverse(x: Any, bad: Any, name: str) -> Any:
+    """The inverses of the matrices x (..., n, n), and NaN for the `bad` ones (...,), whose determinant is 0."""
+    regular, bad = _regular(x, bad, f"{name}: the determinant of a matrix is 0, where its logarithm has no slope")
+    return _lost(bad, x, np.linalg.inv(regular))
 
 
 def conditions(v: Any) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..op import differentiable
 from . import unitary
 from .decompositions import SQUARE, lower_mirrored, svdvals, well_conditioned
+from .gaps import inverse
 from .index import array_of
 from .norms import norm
 from .products import matmul, transposed
@@ -54,7 +55,7 @@ def _cofactors(x, y):
 det = differentiable(np.linalg.det, lambda g, y, x: g[..., None, None] * _cofactors(x, y), numpy=[np.linalg.det])
 _log_abs_det = differentiable(
     lambda x: np.linalg.slogdet(x)[1],
-    lambda g, _y, x: g[..., None, None] * transposed(np.linalg.inv(x)),
+    lambda g, y, x: g[..., None, None] * transposed(inverse(x, y == -np.inf, "slogdet")),
     name="log_abs_det",
 )
 _SLOGDET = type(np.linalg.slogdet(np.eye(1)))

@@ -48,7 +48,7 @@ CHOICES = [
     Choice("interp", "at a point of the table", "the slope to its right", "one of the two"),
     Choice(
         "eigh eig svd",
-        "at equal eigenvalues or singular values (to 64 roundings), if their vectors are used",
+        "at equal eigenvalues or singular values (to 64 roundings), if their vectors are used, also with a slope of 0",
         "NaN, with a warning",
         "their vectors are arbitrary; `autograd.linalg.spectral` is exact",
     ),
@@ -64,6 +64,8 @@ CHOICES = [
         "NaN, with a warning; of their sum exact",
         "the slopes of its eigenvalues are infinite",
     ),
+    Choice("qr", "at linearly dependent columns", "NaN, with a warning", "their directions in q are arbitrary"),
+    Choice("slogdet", "at a determinant of 0", "NaN, with a warning", "the slope of the logarithm is infinite"),
     Choice("svd svdvals", "at 0, if singular values alone are used", "0", "the middle of their slopes, as for abs"),
     Choice(
         "nansum nanprod nanmax nanmin nanmean nanvar nancumsum nancumprod",

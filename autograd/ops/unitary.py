@@ -9,14 +9,13 @@ written for the gradient d/dx + i d/dy, the conjugate of what the walk sends.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation
-from .index import array_of
+from .gaps import between, inverse, over_singular, over_triangle, read, vectors_of
 from .products import transposed
 from .register import CASES, COMPLEX, Case, domain
 
@@ -41,29 +40,16 @@ def _must_not_turn(g, turned, name: str) -> None:
     """
     if hasattr(g, "requires_grad") or not g.size:
         return
-    if np.max(np.abs(turned)) > np.sqrt(np.finfo(g.dtype).eps) * np.max(np.abs(g)):
+    if np.max(np.abs(turned)) > np.sqrt(np.finfo(g.dtype).eps) * np.max(np.abs(g[..., :-1, :])):
         raise TypeError(
             f"{name}: the result depends on the phase of the vectors, which is arbitrary, so it has no derivative; use "
             f"what the phase does not change, such as np.abs(v) or v @ v.conj().T"
         )
 
 
-def _between(x, gaps, size, name: str):
-    """x / gaps off the diagonal; where rounding alone decides a gap, 0 for x = 0 and NaN for any other."""
-    eye = np.eye(x.shape[-1], dtype=bool)
-    plain = np.abs(array_of(gaps))
-    close = (
-        plain
-        <= 64.0 * np.finfo(plain.dtype).eps * np.max(np.abs(array_of(size)), axis=-1, initial=0.0)[..., None, None]
-    )
-    lost = close & ~eye & (array_of(x) != 0)
-    if lost.any():
-        warnings.warn(f"{name}: values are equal, and a gradient reaches their vectors: it is NaN", RuntimeWarning, 2)
-    return np.where(lost, np.nan, np.where(close | eye, 0.0, x / np.where(close | eye, 1.0, gaps)))
-
-
-def _differences(w):
-    return w[..., None, :] - w[..., :, None]
+def _blank(w):
+    """The last row of packed results, for `vectors_of`."""
+    return np.zeros_like(w)[..., None, :]
 
 
 # ---- eigh
@@ -71,21 +57,22 @@ def _differences(w):
 
 def _eigh_forward(x):
     w, v = np.linalg.eigh(x)
-    return np.concatenate([w[..., None, :], v], axis=-2)
+    return np.concatenate([w[..., None, :], v, _blank(w)], axis=-2)
 
 
 def _eigh_rule(g, y, _x):
-    w, v, gw, gv = np.real(y[..., 0, :]), y[..., 1:, :], np.real(g[..., 0, :]), g[..., 1:, :].conj()
+    w, v = np.real(y[..., 0, :]), vectors_of(y)[..., 1:-1, :]
+    gw, gv = np.real(g[..., 0, :]), g[..., 1:-1, :].conj()
     vv = _adjoint(v) @ gv
     _must_not_turn(g, np.imag(_diagonal(vv)), "eigh")
-    gx = v @ (_spread(gw, vv) + _between(vv, _differences(w), w, "eigh")) @ _adjoint(v)
+    gx = v @ (_spread(gw, vv) + between(vv, w, read(g, 0), name="eigh")) @ _adjoint(v)
     return 0.5 * (gx + _adjoint(gx)).conj()
 
 
 def eigh(a, uplo: str) -> tuple[Any, Any]:
     """The eigenvalues, real, and the eigenvectors of Hermitian matrices."""
     rows = _rows(_adjoint(a) if uplo.upper() == "U" else a, kind="eigh")  # the other triangle
-    return np.real(rows[..., 0, :]), rows[..., 1:, :]
+    return np.real(rows[..., 0, :]), vectors_of(rows)[..., 1:-1, :]
 
 
 # ---- eig
@@ -93,23 +80,23 @@ def eigh(a, uplo: str) -> tuple[Any, Any]:
 
 def _eig_forward(x):
     w, v = np.linalg.eig(x)
-    return np.concatenate([w[..., None, :], v], axis=-2) + 0j
+    return np.concatenate([w[..., None, :], v, _blank(w)], axis=-2) + 0j
 
 
 def _eig_rule(g, y, _x):
     """Eigenvectors have length 1, so the part of gv along each of them is removed."""
-    w, v, gw, gv = y[..., 0, :], y[..., 1:, :], g[..., 0, :].conj(), g[..., 1:, :].conj()
+    w, v, gw, gv = y[..., 0, :], vectors_of(y)[..., 1:-1, :], g[..., 0, :].conj(), g[..., 1:-1, :].conj()
     vv = _adjoint(v) @ gv
     _must_not_turn(g, np.imag(_diagonal(vv)), "eig")
     vv = vv - (_adjoint(v) @ v) * np.real(_diagonal(vv))[..., None, :]
-    inner = _spread(gw, vv) + _between(vv, _differences(w).conj(), w, "eig")
+    inner = _spread(gw, vv) + between(vv, w.conj(), read(g, 0), name="eig")
     return np.linalg.solve(_adjoint(v), inner @ _adjoint(v)).conj()
 
 
 def eig(a) -> tuple[Any, Any]:
     """The eigenvalues and eigenvectors, complex, of any square matrices."""
     rows = _rows(a, kind="eig")
-    return rows[..., 0, :], rows[..., 1:, :]
+    return rows[..., 0, :], vectors_of(rows)[..., 1:-1, :]
 
 
 # ---- svd
@@ -117,27 +104,28 @@ def eig(a) -> tuple[Any, Any]:
 
 def _svd_forward(x):
     u, s, vh = np.linalg.svd(x, full_matrices=False)
-    return np.concatenate([u, s[..., None, :], _adjoint(vh)], axis=-2)
+    return np.concatenate([u, s[..., None, :], _adjoint(vh), _blank(s)], axis=-2)
 
 
 def _svd_rule(g, y, _x):
     """A vector of u and its partner in v may turn together; the part of gu that turns u alone turns x."""
     m, n = _x.shape[-2:]
-    u, s, v = y[..., :m, :], np.real(y[..., m, :]), y[..., m + 1 :, :]
-    gu, gs, gv = g[..., :m, :].conj(), np.real(g[..., m, :]), g[..., m + 1 :, :].conj()
+    vectors, seen = vectors_of(y), read(g, m)
+    u, s, v = vectors[..., :m, :], np.real(y[..., m, :]), vectors[..., m + 1 : -1, :]
+    gu, gs, gv = g[..., :m, :].conj(), np.real(g[..., m, :]), g[..., m + 1 : -1, :].conj()
     uu, vv = _adjoint(u) @ gu, _adjoint(v) @ gv
     turned = np.imag(_diagonal(uu))
     _must_not_turn(g, turned + np.imag(_diagonal(vv)), "svd")
     row, column = s[..., None, :], s[..., :, None]
-    squares = (row - column) * (row + column)
-    apart = [_between(x - _adjoint(x), squares, s * s, "svd") for x in (uu, vv)]
-    inverse = np.where(s == 0, 0.0, 1.0 / np.where(s == 0, 1.0, s))
-    inner = apart[0] * row + column * apart[1] + _spread(gs + 1j * turned * inverse, uu)
+    sums = [between(x - _adjoint(x), s, seen, name="svd", plus=True) for x in (uu, vv)]
+    apart = [between(x, s, seen, name="svd") for x in sums]
+    turn = over_singular(turned[..., None, :], s, seen)[..., 0, :]
+    inner = apart[0] * row + column * apart[1] + _spread(gs + 1j * turn, uu)
     gx = u @ inner @ _adjoint(v)
     if m > n:
-        gx = gx + ((gu - u @ uu) * inverse[..., None, :]) @ _adjoint(v)
+        gx = gx + over_singular(gu - u @ uu, s, seen) @ _adjoint(v)
     if n > m:
-        gx = gx + u @ _adjoint((gv - v @ vv) * inverse[..., None, :])
+        gx = gx + u @ _adjoint(over_singular(gv - v @ vv, s, seen))
     return gx.conj()
 
 
@@ -145,7 +133,8 @@ def svd(a) -> tuple[Any, Any, Any]:
     """u, s and vh, without the vectors beyond the first min(m, n)."""
     m = a.shape[-2]
     rows = _rows(a, kind="svd")
-    return rows[..., :m, :], np.real(rows[..., m, :]), _adjoint(rows[..., m + 1 :, :])
+    vectors = vectors_of(rows)
+    return vectors[..., :m, :], np.real(rows[..., m, :]), _adjoint(vectors[..., m + 1 : -1, :])
 
 
 # ---- qr: its phases are chosen so that the diagonal of r is real
@@ -163,7 +152,7 @@ def _qr_rule(g, y, _x):
     inner = np.triu(gr @ _adjoint(r) - _adjoint(q) @ gq)
     upper = np.triu(inner, 1)
     whole = upper + _adjoint(upper) + _spread(np.real(_diagonal(inner)), inner)
-    return transposed(np.linalg.solve(r.conj(), transposed(gq + q @ whole))).conj()
+    return over_triangle(gq + q @ whole, r.conj()).conj()
 
 
 def qr(a) -> tuple[Any, Any]:
@@ -190,7 +179,7 @@ _rows: Operation = differentiable(
 
 sign: Operation = differentiable(
     lambda x: np.linalg.slogdet(x)[0],
-    lambda g, y, x: 1j * np.imag(g * y)[..., None, None] * transposed(np.linalg.inv(x)),
+    lambda g, y, x: 1j * np.imag(g * y)[..., None, None] * transposed(inverse(x, y == 0, "slogdet")),
     name="complex_sign_of_det",
 )
 

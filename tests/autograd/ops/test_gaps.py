@@ -234,3 +234,51 @@ def test_a_batch_of_which_one_matrix_has_a_slope_of_0():
     with pytest.warns(RuntimeWarning, match="eigh"):
         loss.backward()
     assert np.isnan(batch.grad.data[0]).any() and np.isfinite(batch.grad.data[1]).all()
+
+
+PHASELESS = {
+    "eigh": lambda x: np.linalg.eigh(x)[1],
+    "eig": lambda x: np.linalg.eig(x)[1],
+    "u": lambda x: np.linalg.svd(x)[0],
+    "vh": lambda x: np.conj(np.linalg.svd(x)[2].T),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(PHASELESS))
+@pytest.mark.parametrize("loss", [lambda v: np.abs(v[0, 2] + 0.0) ** 2, lambda v: 0.0 * np.sum(np.abs(v))])
+def test_complex_vectors_that_were_read_with_a_slope_of_0(kind, loss):
+    a = Tensor(np.eye(3, dtype=complex), requires_grad=True)
+    with pytest.warns(RuntimeWarning, match="are equal, or differ"):
+        loss(PHASELESS[kind](a)).backward()
+    assert np.isnan(a.grad.data).any()
+    values = Tensor(np.eye(3, dtype=complex), requires_grad=True)  # alone they are exact
+    np.sum(np.real(np.linalg.eigh(values)[0])).backward()
+    np.testing.assert_allclose(values.grad.data, np.eye(3), atol=1e-14)
+
+
+DEPENDENT = [np.ones((3, 2)), np.zeros((2, 2)), np.outer([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]), np.ones((2, 3))]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
+@pytest.mark.parametrize("a", DEPENDENT, ids=["ones", "zeros", "outer", "wide"])
+def test_qr_of_dependent_columns(a, dtype):
+    """Also in a batch, of which it does not spoil the others."""
+    good = np.arange(a.size).reshape(a.shape) ** 2 + 3.0 * np.eye(*a.shape)
+    batch = Tensor(np.stack([a, good]).astype(dtype), requires_grad=True)
+    q, r = np.linalg.qr(batch)
+    loss = np.sum(np.abs(q[:, -1, -1] + 2.0 * q[:, 0, -1]) + np.abs(r[:, 0, 0]))
+    with pytest.warns(RuntimeWarning, match="qr: columns of a matrix are linearly dependent"):
+        loss.backward()
+    assert np.isnan(batch.grad.data[0]).any() and np.isfinite(batch.grad.data[1]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, complex])
+def test_the_logarithm_of_a_determinant_of_0(dtype):
+    batch = Tensor(np.stack([np.ones((2, 2)), np.diag([1.0, 3.0])]).astype(dtype), requires_grad=True)
+    loss = np.sum(np.linalg.slogdet(batch)[1])
+    with pytest.warns(RuntimeWarning, match="slogdet: the determinant of a matrix is 0"):
+        loss.backward()
+    assert np.isnan(batch.grad.data[0]).all()
+    np.testing.assert_allclose(batch.grad.data[1], np.diag([1.0, 1 / 3]), rtol=1e-6)
+    with pytest.warns(RuntimeWarning, match="slogdet"):
+        assert np.isnan(hessian(lambda x: np.linalg.slogdet(x)[1])(np.ones((2, 2)))).any()
