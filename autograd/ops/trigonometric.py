@@ -16,7 +16,14 @@ cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
 tan = elementwise(np.tan, lambda g, y, _x: g * (1.0 + y * y))
 arcsin = elementwise(np.arcsin, lambda g, _y, x: g / np.sqrt((1.0 - x) * (1.0 + x)))
 arccos = elementwise(np.arccos, lambda g, _y, x: -g / np.sqrt((1.0 - x) * (1.0 + x)))
-arctan = elementwise(np.arctan, lambda g, _y, x: g / (1.0 + x * x))
+
+
+def _arctan_rule(g, _y, x):
+    """`g / (1 + x**2)`, by a root that does not overflow."""
+    return g / (1.0 + x * x) if x.dtype.kind == "c" else g / (h := np.hypot(x, 1.0)) / h
+
+
+arctan = elementwise(np.arctan, _arctan_rule)
 sinh = elementwise(np.sinh, lambda g, _y, x: g * np.cosh(x))
 cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
 
@@ -44,16 +51,20 @@ hypot = elementwise(
 )
 
 
-def _radius(y, x):
-    """The distance from the origin, and 1 there, where the gradient of arctan2 is chosen to be 0."""
-    r = np.hypot(y, x)
-    return np.where(r == 0, 1.0, r)
+def _over_square(a, y, x):
+    """`a / (x**2 + y**2)`, and 0 at the origin, by the radius: its square could under- or overflow.
+
+    Where the radius overflows, a quarter of everything is taken.
+    """
+    whole = np.hypot(y, x)
+    share = np.where(np.isinf(whole), 0.25, 1.0).astype(whole.dtype)
+    r = np.hypot(share * y, share * x)
+    r = np.where(r == 0, 1.0, r)
+    return share * (share * a / r / r)
 
 
-arctan2 = elementwise(  # the square of the radius could underflow
-    np.arctan2,
-    lambda g, _z, y, x: g * (x / (r := _radius(y, x)) / r),
-    lambda g, _z, y, x: -g * (y / (r := _radius(y, x)) / r),
+arctan2 = elementwise(
+    np.arctan2, lambda g, _z, y, x: g * _over_square(x, y, x), lambda g, _z, y, x: -g * _over_square(y, y, x)
 )
 atan2 = arctan2
 
