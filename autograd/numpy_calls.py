@@ -8,23 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from .errors import no_rule, refuse
+from .errors import refuse
 from .inputs import cached, placed
 
 # {np.exp: exp, ...}, filled as the ops register.  A method of a ufunc is a pair, (np.add, "reduce").
 NUMPY: dict[Any, Callable[..., Any]] = {}
 LOADERS: list[Callable[[], None]] = []  # register the ops of other libraries, if these are imported
 
+WITHOUT: list[Callable[[Any], Callable[..., Any]]] = []  # makes what a function without a rule calls; one, of registry
+
 # Keywords that NumPy's functions share, and their values that have no effect.
 _HARMLESS = {"out": None, "casting": "same_kind", "subok": True, "dtype": None, "like": None}
 
 
 def dispatch(function: Any) -> Callable[..., Any]:
-    """The function to call when NumPy's `function` gets a Tensor.  Raises TypeError, with the nearest name."""
+    """The function to call when NumPy's `function` gets a Tensor."""
     if function not in NUMPY:
         for load in LOADERS:
             load()
-    return NUMPY.get(function) or no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+    return NUMPY.get(function) or WITHOUT[0](function)
 
 
 def needed(params: dict[str, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from .array import Array
-from .errors import Absent, refuse, refuse_keywords_of_others
+from .errors import Absent, no_rule, refuse, refuse_keywords_of_others
 from .mode import MODE
-from .numpy_calls import NUMPY
+from .numpy_calls import NUMPY, WITHOUT
 from .signatures import Shown
 from .tensor import Tensor, constant_of, tensor_of
 from .tree import flatten
@@ -248,6 +248,42 @@ def unneeded(numpy: Sequence[Any], args: Sequence[Any], kwargs: Mapping[str, Any
     raise error
 
 
+def _without_rule(function: Any) -> Callable[..., Any]:
+    """What to call for a NumPy function without a rule: itself, if no Tensor needs a gradient; TypeError otherwise.
+
+    It gets arrays that it cannot write into, since a Tensor is not changed element by element.
+    """
+    compute = getattr(*function) if isinstance(function, tuple) else function
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        tensors, cause = [x for x in flatten([list(args), dict(kwargs)])[0] if isinstance(x, Tensor)], None
+        at = compute.__name__ == "at" and isinstance(args[0], Tensor)  # which writes into read-only arrays too
+        if not at and not (MODE.get().recording and any(x.node for x in tensors)):
+            try:
+                return _by_numpy(compute, args, kwargs, own=_read_only)
+            except ValueError as error:
+                if "read-only" not in str(error):
+                    raise
+                cause = error
+        try:
+            no_rule(function, {f.__name__ for f, op in NUMPY.items() if hasattr(op, "op")})
+        except TypeError as error:
+            raise error from cause
+
+    return called
+
+
+WITHOUT.append(_without_rule)
+
+
+def _read_only(x: Any) -> Any:
+    """The same memory, not writable; arrays that are not NumPy's unchanged."""
+    if type(x) is np.ndarray:
+        x = x.view()
+        x.flags.writeable = False
+    return x
+
+
 def _writes(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether a call gives an array to write into."""
     with contextlib.suppress(ValueError, TypeError):  # a function written in C without a signature
@@ -255,15 +291,15 @@ def _writes(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bo
     return kwargs.get("out") is not None
 
 
-def _by_numpy(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+def _by_numpy(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], own: Any = lambda x: x) -> Any:
     """The result of NumPy's function on the arrays of Tensors, as constants."""
     given, build = flatten([list(args), dict(kwargs)])
     for x in given:
         if isinstance(x, Tensor) and x.node is not None:
             constant_of(x, f"{function.__name__}(), whose result here has no gradient")
-    args, kwargs = build(x.data if isinstance(x, Tensor) else x for x in given)
+    args, kwargs = build(own(x.data) if isinstance(x, Tensor) else x for x in given)
     parts, build = flatten(function(*args, **kwargs))
-    return build(tensor_of(np.asarray(part)) for part in parts)
+    return build(tensor_of(np.asarray(part)) if np.asarray(part).dtype.kind in "biufc" else part for part in parts)
 
 
 def _all_whole(values: Sequence[Any]) -> bool:

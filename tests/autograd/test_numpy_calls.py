@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import operator
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -277,3 +280,36 @@ def test_a_function_without_a_rule_says_so(name):
             call(function, x)
         said.append(str(error.value))
     assert any("no derivative rule" in text or "drop the gradient" in text for text in said), said
+
+
+@pytest.mark.parametrize("recording", [True, False])
+@pytest.mark.parametrize("name", [*WITHOUT_A_RULE, "np.add.reduceat", "np.add.at"])
+def test_a_function_without_a_rule_computes_where_no_gradient_is_needed(name, recording):
+    """Its value is NumPy's, and it writes into no Tensor."""
+    function = operator.attrgetter(name.removeprefix("np."))(np)
+    others = {
+        "np.add.at": lambda f, x: f(x, [0], 1.0),
+        "np.add.reduceat": lambda f, x: f(x, [0, 2]),
+        "np.left_shift": lambda f, x: f(x.astype(int), 1),
+    }
+    calls = [(CALLS | others)[name]] if name in CALLS | others else [lambda f, x: f(x), lambda f, x: f(x, x)]
+    for call in calls:
+        array = np.arange(5.0, 9.0)
+        x = Tensor(array.copy(), requires_grad=not recording and name != "np.require")  # which converts
+        with contextlib.nullcontext() if recording else autograd.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                want = call(function, array)
+            except Exception as error:
+                want = error
+            try:
+                got = call(function, x)
+            except Exception as error:
+                got = error
+        np.testing.assert_array_equal(x.data, np.arange(5.0, 9.0))
+        if isinstance(want, Exception) or (array != x.data).any():
+            assert isinstance(got, type(want) if isinstance(want, Exception) else TypeError), (want, got)
+        else:
+            pairs = zip(want, got, strict=True) if isinstance(want, tuple) else [(want, got)]
+            for one, other in pairs:
+                np.testing.assert_array_equal(other.data if isinstance(other, Tensor) else other, one)
