@@ -125,6 +125,14 @@ def no_rule(function: Any, known: Iterable[str]) -> NoReturn:
     )
 
 
+# What messages call ops that compute all results of a function at once.
+PUBLIC = {
+    **{f"{name}_rows": name for name in ("eigh", "eig", "svd", "qr")},
+    "complex_rows": "{kind}",
+    "complex_sign_of_det": "slogdet",
+    "log_abs_det": "slogdet",
+    "spectral_derivative": "spectral({f!r})",
+}
 SHOWN = {"axis", "axes", "shape", "axis1", "axis2", "dim", "n", "ord"}  # params that messages about shapes repeat
 
 
@@ -154,5 +162,6 @@ def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, 
     shapes += "".join(f", {name}={value!r:.40}" for name, value in params.items() if name in SHOWN)
     for kind in (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, ValueError, TypeError):
         if isinstance(error, kind):
-            raise kind(f"{op.name} of shapes {shapes}: {error}") from error
+            name = PUBLIC.get(op.name, op.name).format(**params)
+            raise kind(f"{name} of shapes {shapes}: {error}") from error
     raise error

@@ -115,8 +115,14 @@ def _mean(f: Derivatives, x: Any, n: int) -> Any:
 
 
 def _checked(a: Any) -> Any:
-    """The matrix a; ValueError if it is not symmetric (Hermitian, if complex) to half of its digits."""
+    """The matrix a, with whole numbers as float64.
+
+    ValueError if it is not symmetric (Hermitian, if complex) to half of its digits.
+    """
     x = array_of(a)
+    if x.dtype.kind in "iub":
+        a = (a if isinstance(a, Tensor) else x).astype(np.float64)
+        x = array_of(a)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         raise ValueError(f"a square matrix is needed; got shape {x.shape}")
     if x.size and np.max(np.abs(x - transposed(x).conj())) > np.finfo(x.dtype).eps ** 0.5 * np.max(np.abs(x)):

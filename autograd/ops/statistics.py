@@ -52,7 +52,8 @@ def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, row.shape[-1] - 1)
     part = (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q))
-    result = row[..., low] * (1.0 - part) + row[..., high] * part
+    above = np.where(part == 0, 0.0, row[..., high])  # which may be infinite
+    result = row[..., low] * (1.0 - part) + above * part
     holes = np.isnan(row[..., -1:])  # sorting puts NaN last
     if holes.any():
         result = np.where(np.reshape(holes, holes.shape[:-1] + (1,) * q.ndim), np.nan, result)

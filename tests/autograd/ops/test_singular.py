@@ -119,3 +119,16 @@ def test_relu_of_every_kind_of_number(kind):
             y.backward(np.full((8, 5), g, kind), retain_graph=True)
             np.testing.assert_array_equal(t.grad.data, np.where((t.data > 0) | np.isnan(t.data), kind(g), 0))
     assert nn.functional.relu(np.array([-1, 2])).tolist() == [0, 2] and nn.functional.relu(2.0) == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_medians_beside_infinite_numbers(dtype):
+    """A neighbour with a weight of 0 has no effect on the value, and none on the gradient."""
+    rows = [[1.0, np.inf, np.inf], [1.0, 2.0, np.inf], [-np.inf, 1.0, 2.0], [1.0, np.inf], [np.inf], [-np.inf, 1, 2, 3]]
+    for row, axis in [*((row, None) for row in rows), ([np.inf, 1.0], ())]:
+        x = Tensor(np.array(row, dtype), requires_grad=True)
+        y = np.median(x, axis=axis)
+        np.testing.assert_array_equal(y.data, np.median(x.data, axis=axis), err_msg=str(row))
+        assert y.dtype == dtype
+        y.sum().backward()
+        assert x.grad.data.sum() == y.data.size

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 import autograd
-from autograd import Tensor, grad, gradcheck, jvp
+from autograd import OPS, Tensor, grad, gradcheck, jvp, linalg
+from autograd.errors import PUBLIC
 from autograd.linalg import expm, logm, spectral, sqrtm
 from autograd.ops.spectral import Derivatives, divided_difference, symmetric
 
@@ -143,3 +145,33 @@ def test_what_spectral_cannot_take():
     rate = Tensor(2.0, requires_grad=True)
     with pytest.raises(TypeError, match="a Tensor of its own"):
         spectral(lambda x: np.exp(rate * x))(np.eye(2))
+
+
+@pytest.mark.parametrize("function", [linalg.expm, linalg.logm, linalg.sqrtm, linalg.spectral(np.exp)])
+@pytest.mark.parametrize("dtype", [int, np.uint8, bool])
+def test_whole_numbers_are_float64(function, dtype):
+    """As for np.linalg.inv; also in a Tensor."""
+    a = np.eye(2, dtype=dtype)
+    for got in (function(a), function(Tensor(a)).data):
+        assert got.dtype == np.float64
+        np.testing.assert_array_equal(got, function(np.eye(2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.complex128])
+@pytest.mark.parametrize("name", ["eigh", "eigvalsh", "eig", "eigvals", "svd", "svdvals", "qr", "slogdet", "expm"])
+def test_errors_name_functions_that_people_call(name, dtype):
+    function = getattr(np.linalg, name, None) or getattr(linalg, name)
+    a = np.full((2, 2), 1.0 if dtype is np.float16 else np.nan, dtype)
+    for x in (a, a[0]):
+        said = ""
+        try:
+            with np.errstate(invalid="ignore"):
+                function(Tensor(x, requires_grad=True))
+        except (np.linalg.LinAlgError, TypeError, ValueError) as error:
+            said = str(error)
+        assert not [op for op in OPS if op in PUBLIC and op in said], said
+
+
+def test_an_error_of_the_function_of_the_eigenvalues_names_it():
+    with pytest.raises(TypeError, match=r"^spectral\(exp\) of shapes \(2, 2\): only"):
+        linalg.spectral(math.exp)(np.eye(2))
