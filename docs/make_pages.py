@@ -106,7 +106,8 @@ docs/make_pages.py` writes this table from `autograd/ops/singular.py`, which `he
 **Equal eigenvalues.** A function of a symmetric matrix that is written as `(v * f(w)) @ v.T` with `w, v =
 np.linalg.eigh(a)` is smooth there, but its gradient through `v` is a limit of 0 / 0, so it is NaN with a warning.
 `autograd.linalg.spectral(f)` is the same function with exact derivatives of every order, and `expm`, `logm` and `sqrtm`
-beside it are ready-made. Eigenvalues that differ by less than 64 roundings of the largest count as equal.
+beside it are ready-made. Eigenvalues that differ by less than 64 roundings of the largest count as equal;
+where a gap is larger and the quotient by it is still off by more than 1e-6 (in float32 3e-4), there is a warning.
 
 **Small and large numbers.** A slope that its dtype can represent does not underflow, overflow or cancel inside a rule,
 from the smallest float16 to the largest float64 (`tests/properties/test_magnitudes.py`). Excepted are the softmax and

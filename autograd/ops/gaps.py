@@ -6,6 +6,7 @@ its slope is the limit of 0 / 0, of which a rule sees only the zeros: so no fini
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -26,6 +27,20 @@ def _warn(name: str) -> None:
         f"{name}: {what} are equal, or differ by rounding alone, and a gradient reaches their vectors, which are "
         f"arbitrary: it is NaN.  Gradients of {what} alone are exact, as are functions of a symmetric matrix by "
         "autograd.linalg.spectral(f)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _rough(dtype: Any) -> float:
+    """Quotients by gaps of fewer than this many limits are off by more than 1e-6, or half of the digits if larger."""
+    return 4.0 / (CLOSE * max(1e-6, math.sqrt(np.finfo(dtype).eps)))
+
+
+def _warn_rough(name: str) -> None:
+    warnings.warn(
+        f"{name}: two values differ so little that the gradient of their vectors has lost most of its digits; "
+        "functions of a symmetric matrix by autograd.linalg.spectral(f) keep them",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -97,7 +112,10 @@ def between(x: Any, w: Any, seen: Any, *, name: str, condition: Any = None, plus
     gap, same = row + column if plus else row - column, np.eye(w.shape[-1], dtype=bool)
     limit = limit if condition is None else limit * condition[..., None]
     close = np.abs(array_of(gap)) <= limit[..., None]
-    lost = close & (seen[..., None, :] | seen[..., :, None]) & ~same
+    pair = (seen[..., None, :] | seen[..., :, None]) & ~same
+    lost = close & pair
+    if (pair & ~close & (np.abs(array_of(gap)) <= (limit * _rough(w.dtype))[..., None])).any():
+        _warn_rough(name)
     return over_gap(x, gap, close=close | same, lost=lost, name=name)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, hessian, jvp
-from autograd.linalg import eigh, svd
+from autograd.linalg import eigh, spectral, svd
 
 GAPS = [0.0, 1e-17, 1e-16, 1e-15, 1e-14, 1e-12, 1e-9, 1e-6, 1e-3, 0.3]
 
@@ -282,3 +282,19 @@ def test_the_logarithm_of_a_determinant_of_0(dtype):
     np.testing.assert_allclose(batch.grad.data[1], np.diag([1.0, 1 / 3]), rtol=1e-6)
     with pytest.warns(RuntimeWarning, match="slogdet"):
         assert np.isnan(hessian(lambda x: np.linalg.slogdet(x)[1])(np.ones((2, 2)))).any()
+
+
+@pytest.mark.parametrize("gap", [1e-13, 1e-12, 1e-11, 1e-10, 1e-8, 1e-6])
+def test_a_gradient_that_lost_its_digits_says_so(gap):
+    q = orthogonal(np.random.default_rng(3), 3)
+    w = np.array([3.0, 3.0 + gap, 1.0])
+    a = (q * w) @ q.T
+    a = 0.5 * (a + a.T)
+    for by in (by_eigh, by_svd):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            got = grad(lambda x, by=by: np.sum(by(np.exp)(x)[0] ** 2))(a)
+        want = grad(lambda x: np.sum(spectral(np.exp)(x)[0] ** 2))(a)
+        sym = 0.5 * (got + got.T)
+        assert said or np.abs(sym - want).max() <= 1e-6 * np.abs(want).max()
+        assert not said or gap < 1e-6
