@@ -14,18 +14,12 @@ from ..op import differentiable
 from ..registry import Operation
 from . import unitary
 from .gaps import between, conditions, over_singular, over_triangle, read, unless, vanishing, vectors_of
-from .index import array_of
+from .index import array_of, only_real
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 from .triangles import solve_upper
 
 # ---- parts of the rules
-
-
-def only_real(name: str, x) -> None:
-    """Raise TypeError for complex matrices, whose rules are those of unitary.py."""
-    if np.iscomplexobj(x):
-        raise TypeError(f"{name}: gradients of complex matrices are not supported")
 
 
 def _adjoint(x):

@@ -20,6 +20,12 @@ def array_of(x):
     return x.data if isinstance(x, Tensor) else x if hasattr(x, "dtype") else np.asarray(x)
 
 
+def only_real(name: str, x) -> None:
+    """Raise TypeError for complex numbers."""
+    if x.dtype.kind == "c":
+        raise TypeError(f"{name}: takes real numbers here; got {x.dtype}")
+
+
 def own(index):
     """The index with its arrays copied, so that it cannot change before the backward pass reads it again."""
     if isinstance(index, tuple):

@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..registry import Operation
+from .index import only_real
 from .register import elementwise
-
-
-def _only_real(x) -> None:
-    if x.dtype.kind == "c":
-        raise TypeError(f"the logistic function takes real numbers here; got {x.dtype}")
 
 
 def _sech2(x):
@@ -18,7 +14,7 @@ def _sech2(x):
 
     In place, and with abs, because copysign takes five times as long.
     """
-    _only_real(x)
+    only_real("the logistic function", x)
     if x.dtype == np.float16:  # where 2 abs(x) could overflow
         return _sech2(x.astype(np.float32)).astype(np.float16)
     q = np.abs(x)
@@ -33,7 +29,7 @@ def _sech2(x):
 
 def _logistic(x):
     """1 / (1 + exp(-x)), from exp(-abs(x))."""
-    _only_real(x)
+    only_real("the logistic function", x)
     e = np.exp(-np.abs(x))
     return np.where(x < 0, e, 1.0) / (e + 1.0)
 
