@@ -16,7 +16,7 @@ class Kept:
 
     optimizer: Optimizer
     base_lrs: list[float]
-    advanced = False  # by a run, whose rates another one must not begin with
+    advanced: bool  # set by a run, whose rates another one must not begin with
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimiser; "rates" are the rates in use."""
