@@ -158,7 +158,7 @@ def walk(
             node.kept = node.edges = None
     if wanted is not None:
         pending = {node: g for node, g in pending.items() if node in ends}
-    return {node: hooked(node, g) for node, g in pending.items()}
+    return {x: hooked(x, g) if x.hooks or g.__class__ is Part else g for x, g in pending.items()}
 
 
 def hooked(node: Any, gradient: Any) -> Any:
