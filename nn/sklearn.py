@@ -57,7 +57,7 @@ class _Weighted:
         return ((each.mean(axis=1) if each.ndim == 2 else each) * y["weight"]).mean()
 
 
-class _NeuralNet(BaseEstimator):  # type: ignore[misc]
+class _NeuralNet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Base of both estimators.
 
     `module` is a function (n_features, n_outputs) -> Module, a Module (a copy is trained), or None for two dense layers
@@ -141,7 +141,7 @@ class _NeuralNet(BaseEstimator):  # type: ignore[misc]
         return predict(self.module_, _Rows(self._dtype(self.module_), X))
 
 
-class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
+class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]  # scikit-learn is untyped
     """A network that predicts classes, trained with cross-entropy; labels may be of any type that sorts.
 
     `class_weight` is {label: weight} or "balanced", as in scikit-learn; it multiplies `sample_weight`.
@@ -222,7 +222,7 @@ class NeuralNetClassifier(ClassifierMixin, _NeuralNet):  # type: ignore[misc]
         return self.classes_[best]
 
 
-class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]
+class NeuralNetRegressor(RegressorMixin, _NeuralNet):  # type: ignore[misc]  # scikit-learn is untyped
     """A network that predicts numbers, trained with the mean squared error; y (n,) or (n, outputs).
 
     y is standardised for training, and predictions are in its units.

@@ -59,9 +59,9 @@ class Optimizer:
     shares: tuple[str, ...] = ("momentum", "alpha", "rho")  # options that are at least 0 and below 1
     others: tuple[str, ...] = ("params", "betas", "line_search_fn")  # options that are not numbers
 
-    params: list[Tensor] = Missing()  # type: ignore[assignment]
-    groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]
-    state: list[State] = Missing()  # type: ignore[assignment]
+    params: list[Tensor] = Missing()  # type: ignore[assignment]  # until __init__
+    groups: list[dict[str, Any]] = Missing()  # type: ignore[assignment]  # until __init__
+    state: list[State] = Missing()  # type: ignore[assignment]  # until __init__
 
     def __init_subclass__(cls) -> None:
         if "step" in vars(cls):

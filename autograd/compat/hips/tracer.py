@@ -207,8 +207,8 @@ primitive_vjps[_square] = lambda argnums, ans, args, kwargs: lambda g: [g * 2.0 
 CASES[_primitive] = [Case([(2, 3)], call=_Call(_square, (Tensor(0.0),), {}))]
 
 # What clients ask of a traced value.
-Tensor._value = property(lambda t: t.data[()])  # type: ignore[attr-defined]
-type(Tensor).register = lambda cls, value_type: Box.register(value_type)  # type: ignore[attr-defined]
+Tensor._value = property(lambda t: t.data[()])  # type: ignore[attr-defined]  # the name that HIPS's boxes have
+type(Tensor).register = lambda cls, value_type: Box.register(value_type)  # type: ignore[attr-defined]  # as Box has
 type(Tensor).__str__ = lambda cls: (  # type: ignore[method-assign]  # some look for "ArrayBox" in it
     "<class 'autograd.numpy.numpy_boxes.ArrayBox'>" if cls is Tensor else repr(cls)
 )
