@@ -32,6 +32,7 @@ FORCED = ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]  # would select another kerne
 QUIET = {"JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
 LONG, SLOW = 1.0, 8.0  # seconds: steps above LONG need no warming up; steps above SLOW are run and timed once
 WHILE = 0.08  # seconds for which a contender is timed in each round
+TURNS = 3  # how often a contender is started that runs while no other is alive
 
 
 @dataclass(frozen=True)
@@ -188,17 +189,19 @@ class Worker:
 def measure(case: Case, who: Sequence[str], rounds: int, core: int | None) -> Outcomes:
     """Run a case and return an Outcome for each of its contenders in `who`."""
     outcomes = {name: Outcome(reason=reason) for name, reason in case.cannot.items() if name in who}
+    names = [name for name in case.ways if name in who]
+    (_together if case.pinned else _one_at_a_time)(case, names, outcomes, case.rounds or rounds, core)
+    return {name: outcomes[name] for name in CONTENDERS if name in outcomes}
+
+
+def _together(case: Case, names: Sequence[str], outcomes: Outcomes, rounds: int, core: int | None) -> None:
+    """Start all contenders, compare their numbers, and let them take turns in every round."""
     workers: dict[str, Worker] = {}
     known: dict[str, dict[str, Any]] = {}
     try:
-        for name in case.ways:
-            if name in who:
-                workers[name] = Worker(case, name, core)
-                try:
-                    known[name] = workers[name].ask(prepare=True)
-                    outcomes[name] = Outcome()
-                except RuntimeError as error:
-                    outcomes[name] = Outcome(reason=str(error), failed=True)
+        for name in names:
+            workers[name] = Worker(case, name, core)
+            _prepare(name, workers[name], known, outcomes)
         _compare(case, known, outcomes)
         running = [name for name in known if not outcomes[name].failed]
         if case.peak:
@@ -208,11 +211,44 @@ def measure(case: Case, who: Sequence[str], rounds: int, core: int | None) -> Ou
                 except RuntimeError as error:
                     outcomes[name] = Outcome(reason=str(error), failed=True)
         else:
-            _take_turns(case, running, workers, known, outcomes, case.rounds or rounds)
+            _take_turns(case, running, workers, known, outcomes, rounds)
     finally:
         for worker in workers.values():
             worker.close()
-    return {name: outcomes[name] for name in CONTENDERS if name in outcomes}
+
+
+def _one_at_a_time(case: Case, names: Sequence[str], outcomes: Outcomes, rounds: int, core: int | None) -> None:
+    """Start a contender when the one before has ended: idle threads of others would take the cores that it may use.
+
+    Every contender is started in several turns, and timed in as many rounds in all as those of other cases.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for turn in range(TURNS):
+        for name in names:
+            if turn and (name not in known or outcomes[name].failed):
+                continue
+            worker = Worker(case, name, core)
+            try:
+                if _prepare(name, worker, known, outcomes):
+                    here: Outcomes = {name: Outcome()}
+                    _take_turns(case, [name], {name: worker}, known, here, -(-rounds // TURNS))
+                    outcomes[name].times += here[name].times
+                    outcomes[name].shares += here[name].shares
+            finally:
+                worker.close()
+        if not turn:
+            _compare(case, known, outcomes)
+
+
+def _prepare(name: str, worker: Worker, known: dict[str, dict[str, Any]], outcomes: Outcomes) -> bool:
+    """Let a worker build and check its step; return whether it could."""
+    try:
+        known[name] = worker.ask(prepare=True)
+    except RuntimeError as error:
+        outcomes[name] = Outcome(reason=str(error), failed=True)
+        return False
+    outcomes.setdefault(name, Outcome())
+    return True
 
 
 def _compare(case: Case, known: Mapping[str, dict[str, Any]], outcomes: Outcomes) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from footprint import Footprint, title
 from harness import CONTENDERS, Case, Outcome, Outcomes, environment, python_of, quartiles, ratios
 
-PREAMBLE = """# Results
+PREAMBLE = """# Results on {cpu}
 
 Written by `make bench` on {date}. Each contender of a case ran in its own process, all on one core with one thread
 (except for the default threads). They were checked to compute the same numbers, and took turns in {rounds} rounds.
@@ -24,17 +24,18 @@ brackets; less is faster. *Tuned* is NumPy by hand with every array allocated be
 blocks that stay in the cache. *Eager* and *compiled* are ours. Times are processor times, so that other programs on the
 core do not count (on an idle core elapsed time is the same; here it was {share} as long), except for the default
 threads, where they are elapsed times.
-
-![Ratios to NumPy by hand, for every case and contender](ratios.svg)
-
-![Time per element of the elementwise chain, by the number of elements](chain.svg)
 """
+PICTURES = """![Ratios to NumPy by hand, for every case and contender](ratios.svg)
+
+![Time per element of the elementwise chain, by the number of elements](chain.svg)"""
 WORDS = {
     "One SGD step": "Forward, backward, update, and the loss as a Python number; float32, softmax cross-entropy.",
+    "Networks": "A training step of networks as people build them, float32. The mask of dropout is part of the batch.",
     "Compile time": "Compiling a training step and running it once, without caches on disk.",
     "Elementwise chain": "Value and gradient of sum(exp(-x x) sin(y) + tanh(x y)), float32.",
     "Cost of an op": "Time per op, forward and backward, on 4x4 float64 arrays, so that arithmetic hardly counts.",
     "Graphs and derivatives": "A value and its gradient; a Hessian; a Jacobian.",
+    "Science": "A value and its gradient, a fit, or a Hessian; float64.",
     "Memory": "The peak of resident memory during two SGD steps, after compiling and warming up, above the memory of "
     "the process with libraries, network and data loaded, before its first step.",
     "Training": "`nn.fit` compared with scikit-learn's MLPClassifier: the same network, batches, epochs and Adam.",
@@ -42,7 +43,8 @@ WORDS = {
     "The machine's limits": "Lower bounds for any NumPy program here: the parts of the cases above that cannot be "
     "omitted. For a network these are its matrix products, into preallocated arrays; for the elementwise chain, its "
     "four functions, in blocks, and its memory traffic; for small arrays, the cost of a call.",
-    "Default threads": "Threads are neither pinned nor limited: {cores} for each process.",
+    "Default threads": "Threads are neither pinned nor limited: {cores} for each process, and one process is "
+    "alive at a time, started in several turns.",
 }
 FOOTPRINT = """Processor time of the import in a fresh process with cached bytecode; sizes of the installed files
 without bytecode, alone and with all dependencies."""
@@ -120,13 +122,20 @@ def footprint_table(found: Mapping[str, Footprint]) -> str:
     return "\n".join(lines)
 
 
-def versions(who: Sequence[str]) -> str:
-    """Return the machine and the versions as a list."""
-    cpu = platform.processor() or platform.machine()
+def cpu() -> str:
+    """Return the name of the processor."""
+    name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         text = Path("/proc/cpuinfo").read_text()
-        cpu = text.partition("model name")[2].partition("\n")[0].strip("\t :") or cpu
-    lines = [f"- {cpu}, {len(affinity())} of {os.cpu_count()} cores allowed; {platform.system()} {platform.machine()}"]
+        name = text.partition("model name")[2].partition("\n")[0].strip("\t :") or name
+    return name
+
+
+def versions(who: Sequence[str]) -> str:
+    """Return the machine and the versions as a list."""
+    lines = [
+        f"- {cpu()}, {len(affinity())} of {os.cpu_count()} cores allowed; {platform.system()} {platform.machine()}"
+    ]
     lines.append(f"- Python {platform.python_version()}, NumPy {np.__version__}{blas()}")
     peers = [
         f"{CONTENDERS[name].title} {version(name)}" for name in ("pytorch", "jax_jit", "mygrad", "hips") if name in who
@@ -165,15 +174,18 @@ def write(
     missing: Sequence[str],
     rounds: int,
 ) -> None:
-    """Write the whole page."""
+    """Write the results on this processor, above those that the page has from other processors."""
     shares = [s for case in cases if case.pinned for o in results[case.name].values() for s in o.shares]
     share = f"{1 / np.median(shares):.2f} times" if shares else "unknown"
     cores = len(affinity())
-    parts = [PREAMBLE.format(date=datetime.date.today(), rounds=rounds, share=share), versions(who)]
+    parts = [PREAMBLE.format(cpu=cpu(), date=datetime.date.today(), rounds=rounds, share=share)]
+    parts += [PICTURES, versions(who)]
     if missing:
         parts.append(f"Not installed, and left out: {', '.join(CONTENDERS[name].title for name in missing)}.")
     for group in [group for group in WORDS if any(case.group == group for case in cases)]:
         words = WORDS[group].format(cores=f"{cores} core{'s' if cores > 1 else ''}")
         parts += [f"## {group}", words, table([c for c in cases if c.group == group], results, who)]
     parts += ["## Import and size", FOOTPRINT, footprint_table(found)]
-    path.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+    pages = path.read_text(encoding="utf-8").split("# Results on ")[1:] if path.exists() else []
+    others = [f"# Results on {page}".replace(f"{PICTURES}\n\n", "") for page in pages if page.splitlines()[0] != cpu()]
+    path.write_text("\n\n".join(part.strip() for part in parts + others) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 OURS = ["by_hand", "tuned", "eager", "compiled"]
 TESTED = ("numpy", "plaingrad", "sklearn")  # the packages available to tests
-SMALL = {"mlp": ((3, 5, 4, 2), 6), "memory": ((3, 5, 2), 6), "chain of": (1000,), "a chain": (50,)}
+SMALL = {"mlp": ((3, 5, 4, 2), 6), "memory": ((3, 5, 2), 6), "chain of": (1000,), "a chain": (50,), "ODE": (10,)}
 
 
 def small(case):
@@ -59,7 +60,7 @@ def test_every_case_covers_every_contender(case):
 
 
 def test_a_case_is_measured_in_processes_that_take_turns():
-    case = next(case for case in CASES if case.name.startswith("Hessian"))
+    case = next(case for case in CASES if case.name.startswith("Hessian of Rosenbrock"))
     found = measure(case, ["by_hand", "eager", "mygrad"], 3, None)
     assert list(found) == ["by_hand", "eager", "mygrad"]
     assert len(found["by_hand"].times) == len(found["eager"].times) == 3
@@ -69,13 +70,34 @@ def test_a_case_is_measured_in_processes_that_take_turns():
     assert min(harness.ratios(found, "eager", "by_hand")) > 1
 
 
+def test_with_default_threads_one_process_is_alive_at_a_time(monkeypatch):
+    alive, most = set(), []
+
+    class Counted(Worker):
+        def __init__(self, case, contender, core):
+            super().__init__(case, contender, core)
+            alive.add(contender)
+            most.append(len(alive))
+
+        def close(self):
+            super().close()
+            alive.clear()
+
+    monkeypatch.setattr(harness, "Worker", Counted)
+    monkeypatch.setattr(harness, "TURNS", 2)
+    case = next(case for case in CASES if case.name.startswith("Hessian of Rosenbrock"))
+    found = measure(dataclasses.replace(case, pinned=False), ["by_hand", "eager", "mygrad"], 3, None)
+    assert most == [1] * 4 and [len(found[name].times) for name in found] == [4, 4, 0]
+    assert found["mygrad"].reason == "has no second derivatives"
+
+
 def test_a_contender_that_dies_or_raises_is_shown():
     nowhere = Case("Memory", "no such case", "", {})
     worker = Worker(nowhere, "eager", None)
     with pytest.raises(RuntimeError, match="StopIteration"):
         worker.ask(prepare=True)
     worker.close()
-    worker = Worker(next(case for case in CASES if case.name.startswith("Hessian")), "mygrad", None)
+    worker = Worker(next(case for case in CASES if case.name.startswith("Hessian of Rosenbrock")), "mygrad", None)
     with pytest.raises(RuntimeError, match="KeyError: 'mygrad'"):
         worker.ask(prepare=True)
     worker.process.kill()
@@ -133,9 +155,12 @@ def test_the_page_has_ratios_spreads_notes_and_errors(tmp_path):
     feet = {"by_hand": Footprint("import numpy", [0.05, 0.06], 10**7, 10**7)}
     who = ["by_hand", "eager", "compiled", "pytorch", "jax_jit", "mygrad"]
     path = tmp_path / "RESULTS.md"
+    path.write_text(f"# Results on another processor\n\n{results.PICTURES}\n\nas it was\n")
     results.write(path, cases, found, feet, [n for n in who if n != "pytorch"], ["hips"], 3)
     results.write(path, cases, found, feet, who, ["hips"], 3)
     page = path.read_text()
+    assert page.count("# Results on ") == 2 and page.count("ratios.svg") == 1  # of this processor, and of the other
+    assert page.endswith("# Results on another processor\n\nas it was\n")
     for words in (
         "| chain of 10 | 2 us | 2.00 (1.75 to 2.25) | - (1) | error (2) | 0.50 (0.50 to 0.50) (3) |",
         "1. compiled: unrolls it.",
