@@ -6,7 +6,7 @@ BIN := .venv/bin
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 REQUIREMENTS := setup.cfg
 COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
-EXAMPLES := digits digits_cnn sentences_gru cats_and_dogs two_moons regression_with_uncertainty second_order pinn
+EXAMPLES := digits digits_cnn sentences_gru words_transformer cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
 .PHONY: demo examples test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
