@@ -9,7 +9,7 @@ import numpy as np
 
 from . import functional as F
 from . import init
-from .functional.recurrent import Cell, Gru, Lstm, Rnn, recurrent
+from .functional.recurrent import Cell, Gru, Lstm, Rnn, last_steps, projected, recurrent
 from .layers import whole_numbers
 from .module import Module, Parameter
 from .sequences import PackedSequence, packed_like, unpacked
@@ -18,12 +18,21 @@ __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
 
 
 def _weights(
-    module: Module, ending: str, rows: int, inputs: int, size: int, bias: bool, dtype: Any, generator: Any
+    module: Module,
+    ending: str,
+    rows: int,
+    inputs: int,
+    size: int,
+    bias: bool,
+    dtype: Any,
+    generator: Any,
+    proj: int = 0,
 ) -> None:
     """PyTorch's names and initial values: uniform within 1/sqrt(size)."""
     bound = 1 / math.sqrt(size)
-    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, inputs), "weight_hh": (rows, size)}
+    shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, inputs), "weight_hh": (rows, proj or size)}
     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
+    shapes |= {"weight_hr": (proj, size)} if proj else {}
     for name, shape in shapes.items():
         parameter = Parameter(np.empty(shape, dtype))
         init.uniform_(parameter, -bound, bound, generator)
@@ -35,6 +44,7 @@ class _Recurrent(Module):
 
     cell: Cell
     nonlinearity = "tanh"
+    proj_size = 0
 
     def _begin(
         self,
@@ -57,10 +67,11 @@ class _Recurrent(Module):
         self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
         self.generator = generator
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * (1 + bidirectional)
+            inputs = input_size if layer == 0 else (self.proj_size or hidden_size) * (1 + bidirectional)
             for ending in self._endings(layer):
                 _weights(
-                    self, ending, self.cell.gates * hidden_size, inputs, hidden_size, bias, dtype, generator
+                    self, ending, self.cell.gates * hidden_size, inputs, hidden_size, bias, dtype, generator,
+                    self.proj_size,
                 )  # fmt: skip
 
     def _endings(self, layer: int) -> list[str]:
@@ -75,7 +86,8 @@ class _Recurrent(Module):
         shape = (self.num_layers * (1 + self.bidirectional), np.shape(x)[1], self.hidden_size)
         if given is None:
             return [np.zeros(shape, x.dtype)] * self.cell.states
-        return _states(self, given, shape, "first states")
+        h_shape = (*shape[:2], self.proj_size) if self.proj_size else shape
+        return _states(self, given, [h_shape, shape][: self.cell.states], "first states")
 
     def forward(self, x: Any, state: Any = None) -> Any:
         """The last layer's h at every step, and the last states of all layers (layers * directions, n, hidden_size)."""
@@ -112,11 +124,16 @@ class _Recurrent(Module):
             ways = []
             for way, ending in enumerate(self._endings(layer)):
                 own = [states[layer * (1 + self.bidirectional) + way] for states in first]
-                made = recurrent(x, *self._layer(ending), *own, cell=self.cell, reverse=bool(way), counts=counts)
+                options = {"cell": self.cell, "reverse": bool(way), "counts": counts}
+                if self.proj_size:
+                    own = own if state is not None else [None, own[1]]
+                    made = projected(x, getattr(self, f"weight_hr{ending}"), self._layer(ending), *own, **options)
+                else:
+                    made = recurrent(x, *self._layer(ending), *own, **options)
                 states = [made[k] for k in range(self.cell.states)]
                 ways.append(states[0])
                 for end, of_all in zip(ends, states, strict=True):
-                    end.append(of_all[0] if way else of_all[_last(counts, len(made[0]))])
+                    end.append(of_all[0] if way else of_all[last_steps(counts)])
             x = np.concatenate(ways, axis=-1) if len(ways) > 1 else ways[0]
         last = tuple(np.stack(end) for end in ends)
         return x, last if len(last) > 1 else last[0]
@@ -128,6 +145,7 @@ class _Recurrent(Module):
 
     def describe(self) -> str:
         words = [f"{self.input_size} -> {self.hidden_size}"]
+        words += [f"proj_size={self.proj_size}"] if self.proj_size else []
         words += [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
         words += [self.nonlinearity] if self.nonlinearity != "tanh" else []
         words += [name for name in ("batch_first", "bidirectional") if getattr(self, name)]
@@ -136,23 +154,17 @@ class _Recurrent(Module):
         return ", ".join(words)
 
 
-def _states(module: Any, given: Any, shape: tuple[int, ...], what: str) -> list[Any]:
+def _states(module: Any, given: Any, shapes: list[tuple[int, ...]], what: str) -> list[Any]:
     """The states that a call was given, one for each that the cell has; ValueError for others."""
     pair = module.cell.states > 1
     states = [*given] if isinstance(given, tuple | list) and pair else [given]
-    if len(states) != module.cell.states or any(np.shape(state) != shape for state in states):
+    if [np.shape(state) for state in states] != shapes:
         got = " and ".join(str(np.shape(state)) for state in states)
-        needed = f"(h, c), each of shape {shape}" if pair else f"of shape {shape}"
+        same = shapes[0] == shapes[-1]
+        needed = f"of shape {shapes[0]}" if same else f"of shapes {shapes[0]} and {shapes[1]}"
+        needed = f"(h, c), {'each ' * same}{needed}" if pair else needed
         raise ValueError(f"{type(module).__name__}({module.describe()}) needs {what} {needed}; got {got}")
     return states
-
-
-def _last(counts: Any, steps: int) -> Any:
-    """An index of the last step of every sequence."""
-    if counts is None:
-        return -1
-    lengths = (np.array(counts)[:, None] > np.arange(counts[0])).sum(0)
-    return lengths - 1, np.arange(counts[0])
 
 
 def _each(states: Any, change: Any) -> Any:
@@ -199,7 +211,8 @@ class LSTM(_Recurrent):
     """Long short-term memory: x (T, n, input_size) -> h of every step (T, n, hidden_size), and the last (h, c).
 
     Gates decide what the cell c forgets and takes in, and what of it h shows.  A call takes the first (h, c), each
-    (num_layers * directions, n, hidden_size).  See `RNN` for the options.  Hochreiter and Schmidhuber 1997.
+    (num_layers * directions, n, hidden_size).  With `proj_size` every h is weight_hr h, of this size, for the next
+    step too; Sak et al. 2014.  See `RNN` for the other options.  Hochreiter and Schmidhuber 1997.
 
     >>> y, (h, c) = LSTM(3, 5, bidirectional=True)(np.zeros((7, 2, 3), np.float32))
     >>> y.shape, c.shape
@@ -222,8 +235,10 @@ class LSTM(_Recurrent):
         dtype: Any = np.float32,
         generator: np.random.Generator | None = None,
     ) -> None:
-        if proj_size:
-            raise ValueError(f"LSTM: proj_size is not supported; got {proj_size!r}; add a Linear layer after it")
+        whole_numbers(self, proj_size=proj_size)
+        if not 0 <= proj_size < max(hidden_size, 1):
+            raise ValueError(f"LSTM: proj_size is at least 0 and below hidden_size, {hidden_size}; got {proj_size}")
+        self.proj_size = proj_size
         self._begin(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, generator
         )  # fmt: skip
@@ -286,7 +301,9 @@ class _SingleCell(Module):
             )
         shape = (*np.shape(x)[:-1], self.hidden_size)
         state = (
-            [np.zeros(shape, x.dtype)] * self.cell.states if state is None else _states(self, state, shape, "a state")
+            [np.zeros(shape, x.dtype)] * self.cell.states
+            if state is None
+            else _states(self, state, [shape] * self.cell.states, "a state")
         )
         bias_ih, bias_hh = (self.bias_ih, self.bias_hh) if self.bias else (None, None)
         a = F.linear(x, self.weight_ih, bias_ih)

@@ -206,6 +206,14 @@ def _before(states: Any, first: Any, reverse: bool, counts: Counts) -> Any:
     return before
 
 
+def last_steps(counts: Counts) -> Any:
+    """An index of the last step of every sequence."""
+    if counts is None:
+        return -1
+    lengths = (np.array(counts)[:, None] > np.arange(counts[0])).sum(0)
+    return lengths - 1, np.arange(counts[0])
+
+
 def _split(cell: Cell, inputs: Sequence[Any]) -> tuple[Any, Any, Any, Any, Any, list[Any]]:
     x, weight_in, weight, *rest = inputs
     bias_in, bias = rest[:2] if len(rest) > cell.states else (None, None)
@@ -293,6 +301,26 @@ recurrent: Any = differentiable(
     ),
     name="recurrent",
 )
+
+
+def projected(
+    x: Any, weight_hr: Any, weights: Sequence[Any], h: Any, c: Any, *, cell: Cell, reverse: bool, counts: Counts
+) -> tuple[Any, Any]:
+    """The h of every step, projected by weight_hr (Sak et al. 2014), and the c; `h` None: the first is 0.
+
+    weight_hh (weight_hr u) is (weight_hh weight_hr) u, so the steps are those of an LSTM with the state u, which is h
+    before it is projected, and all projections are one product.  The first h is an input, of the first step.
+    """
+    weight_ih, weight_hh, *biases = weights
+    if h is not None:
+        begin = 0 if not reverse else len(x) - 1 if counts is None else last_steps(counts)[0]
+        begins = np.arange(len(x))[:, None] == np.broadcast_to(begin, x.shape[1])
+        x = np.concatenate([x, np.where(begins[:, :, None], h, 0.0)], axis=-1)
+        weight_ih = np.concatenate([weight_ih, weight_hh], axis=1)
+    arrays = (x, weight_ih, weight_hh @ weight_hr, *biases, np.zeros_like(c), c)
+    made = recurrent(*arrays, cell=cell, reverse=reverse, counts=counts)
+    return made[0] @ weight_hr.T, made[1]
+
 
 CASES[recurrent] = [
     Case((3, 2, 2), (2, 2), (2, 2), (2,), (2,), (2, 2), cell=Rnn()),

@@ -128,7 +128,8 @@ WRONG = {
     "sizes": (lambda: nn.RNN(4, 0), "RNN: hidden_size and num_layers are at least 1"),
     "dropout": (lambda: nn.RNN(4, 2, dropout=2), "RNN: dropout is a probability"),
     "nonlinearity": (lambda: nn.RNN(4, 2, nonlinearity="sin"), "'tanh' or 'relu'; got 'sin'"),
-    "proj_size": (lambda: nn.LSTM(4, 2, proj_size=1), "proj_size is not supported"),
+    "proj_size": (lambda: nn.LSTM(4, 2, proj_size=2), "proj_size is at least 0 and below hidden_size, 2; got 2"),
+    "projected state": (lambda: nn.LSTM(4, 2, proj_size=1)(X, (S, S)), r"of shapes \(1, 3, 1\) and \(1, 3, 2\); got"),
     "cell sizes": (lambda: nn.RNNCell(4, 0), "RNNCell.*at least 1"),
 }  # fmt: skip
 

@@ -128,17 +128,18 @@ def test_norms(axes):
         agree(*both("RMSNorm", x.shape[2:], elementwise_affine=affine), [x])
 
 
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_recurrent_layers(kind):
+@pytest.mark.parametrize(("kind", "proj_size"), [("RNN", 0), ("LSTM", 0), ("LSTM", 2), ("GRU", 0)])
+def test_recurrent_layers(kind, proj_size):
     rng = np.random.default_rng(0)
-    pair = kind == "LSTM"
+    pair, more = kind == "LSTM", {"proj_size": proj_size} if proj_size else {}
     for layers, both_ways, batch_first, bias, packed, given in itertools.product(
         [1, 2], [False, True], [False, True], [True, False], [False, True], [False, True]
     ):
-        mine, theirs = both(kind, 3, 4, layers, bias=bias, batch_first=batch_first, bidirectional=both_ways)
+        mine, theirs = both(kind, 3, 4, layers, bias=bias, batch_first=batch_first, bidirectional=both_ways, **more)
         x = rng.normal(size=(5, 6, 3))
         n, steps = (5, 6) if batch_first else (6, 5)
-        states = [rng.normal(size=(layers * (1 + both_ways), n, 4)) for _ in range(1 + pair)] if given else []
+        widths = [proj_size or 4, *([4] if pair else [])] if given else []
+        states = [rng.normal(size=(layers * (1 + both_ways), n, width)) for width in widths]
         lengths = rng.integers(1, steps + 1, size=n)
         lengths[0] = steps
 

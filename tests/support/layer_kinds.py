@@ -76,6 +76,7 @@ KINDS: dict[str, Kind] = {
     "RNN": Kind(nn.RNN, (4, 3), (_X,)),
     "RNN of ReLU": Kind(nn.RNN, (4, 3), (_X,), {"nonlinearity": "relu", "batch_first": True}),
     "LSTM": Kind(nn.LSTM, (4, 3), (_X, (2, 2, 3), (2, 2, 3)), {"bidirectional": True}),
+    "LSTM projected": Kind(nn.LSTM, (4, 3), (_X, (2, 2, 2), (2, 2, 3)), {"bidirectional": True, "proj_size": 2}),
     "GRU": Kind(nn.GRU, (4, 3, 2), (_X,), {"dropout": 0.0}),
     "RNNCell": Kind(nn.RNNCell, (4, 3), ((2, 4), (2, 3))),
     "LSTMCell": Kind(nn.LSTMCell, (4, 3), ((2, 4),)),
@@ -90,7 +91,7 @@ KINDS: dict[str, Kind] = {
 def call(kind: str, layer: Any, inputs: Any) -> list[Any]:
     """The floating-point results of a layer; a state of two arrays is given as a pair."""
     x, *rest = inputs
-    made = layer(x, tuple(rest)) if len(rest) == 2 and kind == "LSTM" else layer(x, *rest)
+    made = layer(x, tuple(rest)) if len(rest) == 2 and kind.startswith("LSTM") else layer(x, *rest)
     flat = [*made] if isinstance(made, tuple) else [made]
     return [y for part in flat for y in (part if isinstance(part, tuple) else (part,))]
 
