@@ -25,7 +25,8 @@ class MultiheadAttention(Module):
     `average_attn_weights=False`, or None with `need_weights=False`.  With `batch_first` n is the first axis; without a
     batch it may be missing.  Masks say what is hidden, True for hidden, or are added: `key_padding_mask` (n, S) and
     `attn_mask` (L, S) or (n * num_heads, L, S); `is_causal` hides the keys behind the query's own place, unless there
-    is an `attn_mask`.  Vaswani et al. 2017.  Raises ValueError for shapes that do not fit.
+    is an `attn_mask`.  `add_bias_kv` adds one learned key and value, and `add_zero_attn` one of zeros, which no mask
+    hides; S grows by one for each.  Vaswani et al. 2017.  Raises ValueError for shapes that do not fit.
 
     >>> attend = MultiheadAttention(8, num_heads=2, batch_first=True)
     >>> x = np.zeros((3, 5, 8), np.float32)
@@ -40,6 +41,8 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
@@ -69,6 +72,13 @@ class MultiheadAttention(Module):
             self.k_proj_weight = weight(embed_dim, self.kdim)
             self.v_proj_weight = weight(embed_dim, self.vdim)
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, dtype)) if bias else None
+        self.bias_k: Parameter | None = None
+        self.bias_v: Parameter | None = None
+        if add_bias_kv:
+            self.bias_k, self.bias_v = (Parameter(np.empty((1, 1, embed_dim), dtype)) for _ in range(2))
+            for parameter in (self.bias_k, self.bias_v):
+                init.xavier_normal_(parameter, generator=generator)
+        self.add_zero_attn = add_zero_attn
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, generator=generator)
         if self.out_proj.bias is not None:
             self.out_proj.bias.data[:] = 0
@@ -132,6 +142,13 @@ class MultiheadAttention(Module):
     def _heads(self, x: Any) -> Any:
         return np.swapaxes(np.reshape(x, (*np.shape(x)[:2], self.num_heads, self.embed_dim // self.num_heads)), 1, 2)
 
+    def _one_more(self, x: Any, vector: Any) -> Any:
+        """Keys or values with one more behind them: a learned vector, or None for zeros."""
+        shape = (*x.shape[:2], 1, x.shape[3])
+        if vector is None:
+            return np.concatenate([x, np.zeros(shape, x.dtype)], axis=2)
+        return np.concatenate([x, np.broadcast_to(np.reshape(vector, (1, shape[1], 1, shape[3])), shape)], axis=2)
+
     def _attend(
         self, query: Any, key: Any, value: Any, padding: Any, need_weights: bool, attn_mask: Any, is_causal: bool
     ) -> tuple[Any, Any]:
@@ -139,6 +156,9 @@ class MultiheadAttention(Module):
             attn_mask = ~np.tri(np.shape(query)[1], np.shape(key)[1], dtype=bool)
         mask = self._mask(padding, attn_mask, np.shape(query), np.shape(key))
         q, k, v = self._projected(query, key, value)
+        more = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
+        for of_keys, of_values in [*more, *([(None, None)] if self.add_zero_attn else [])]:
+            k, v, mask = self._one_more(k, of_keys), self._one_more(v, of_values), _one_seen(mask)
         weights = attention_weights(q, k, v, mask, False, None)
         dropped = F.dropout(weights, self.dropout, self.training, self.generator)
         joined = np.reshape(np.swapaxes(dropped @ v, 1, 2), np.shape(query))
@@ -176,3 +196,11 @@ class MultiheadAttention(Module):
 
     def describe(self) -> str:
         return f"{self.embed_dim}, {self.num_heads} heads"
+
+
+def _one_seen(mask: Any) -> Any:
+    """A mask with one more key, which is seen."""
+    if mask is None:
+        return None
+    seen = np.ones((*mask.shape[:-1], 1), bool) if mask.dtype == bool else np.zeros((*mask.shape[:-1], 1), mask.dtype)
+    return np.concatenate([mask, seen], axis=-1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -154,11 +155,11 @@ class _Recurrent(Module):
         return ", ".join(words)
 
 
-def _states(module: Any, given: Any, shapes: list[tuple[int, ...]], what: str) -> list[Any]:
+def _states(module: Any, given: Any, shapes: Sequence[tuple[int, ...]], what: str) -> list[Any]:
     """The states that a call was given, one for each that the cell has; ValueError for others."""
     pair = module.cell.states > 1
     states = [*given] if isinstance(given, tuple | list) and pair else [given]
-    if [np.shape(state) for state in states] != shapes:
+    if [np.shape(state) for state in states] != [*shapes]:
         got = " and ".join(str(np.shape(state)) for state in states)
         same = shapes[0] == shapes[-1]
         needed = f"of shape {shapes[0]}" if same else f"of shapes {shapes[0]} and {shapes[1]}"

@@ -161,7 +161,8 @@ def test_recurrent_layers(kind, proj_size):
 
 def test_attention():
     rng = np.random.default_rng(0)
-    for batch_first, widths, mask, average in itertools.product([0, 1], [{}, {"kdim": 5, "vdim": 6}], range(4), [0, 1]):
+    kinds = [{}, {"kdim": 5, "vdim": 6}, {"add_bias_kv": True}, {"add_zero_attn": True, "add_bias_kv": True, "kdim": 5}]
+    for batch_first, widths, mask, average in itertools.product([0, 1], kinds, range(4), [0, 1]):
         mine, theirs = both("MultiheadAttention", 8, 2, batch_first=bool(batch_first), **widths)
         n, length, keys = 3, 4, 5
         shapes = [(n, length, 8), (n, keys, widths.get("kdim", 8)), (n, keys, widths.get("vdim", 8))]

@@ -82,6 +82,9 @@ KINDS: dict[str, Kind] = {
     "LSTMCell": Kind(nn.LSTMCell, (4, 3), ((2, 4),)),
     "GRUCell": Kind(nn.GRUCell, (4, 3), ((2, 4), (2, 3))),
     "MultiheadAttention": Kind(nn.MultiheadAttention, (4, 2), (_X, (5, 2, 4), (5, 2, 4))),
+    "MultiheadAttention with more": Kind(
+        nn.MultiheadAttention, (4, 2), (_X, (5, 2, 4), (5, 2, 4)), {"add_bias_kv": True, "add_zero_attn": True}
+    ),
     "TransformerEncoderLayer": Kind(nn.TransformerEncoderLayer, (4, 2, 5, 0.0), (_X,)),
     "TransformerDecoderLayer": Kind(nn.TransformerDecoderLayer, (4, 2, 5, 0.0), (_X, (2, 2, 4))),
     "Transformer": Kind(nn.Transformer, (4, 2, 1, 1, 5, 0.0), (_X, (2, 2, 4))),
