@@ -15,6 +15,7 @@ except ImportError as error:
 from . import functional as functional
 from . import init as init
 from . import optim as optim
+from . import utils as utils
 from .activations import *
 from .attention import *
 from .callbacks import *
@@ -26,7 +27,9 @@ from .drawing import Film as Film
 from .drawing import draw as draw
 from .dropping import *
 from .elsewhere import NAMES as _NAMES
+from .elsewhere import absent as _absent
 from .function_module import *
+from .functional_call import *
 from .history import *
 from .inference import *
 from .init import manual_seed as manual_seed
@@ -48,7 +51,7 @@ from .tensorboard import *
 from .training import *
 from .transformer import *
 
-_MODULES = {"functional", "init", "optim"}
+_MODULES = {"functional", "init", "optim", "utils"}
 __all__ = sorted(
     {name for name, value in globals().items() if not name.startswith("_") and not isinstance(value, _ModuleType)}
     | _MODULES
@@ -60,5 +63,4 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> _Any:
-    hint = f"; {_NAMES[name]}" if name in _NAMES else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name)
+    raise _absent(__name__, name, _NAMES)

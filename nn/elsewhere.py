@@ -35,7 +35,6 @@ NAMES = {
     "no_grad": "use autograd.no_grad()",
     "grad": "use autograd.grad(f)",
     "compile": "use autograd.compile(model)",
-    "utils": "use nn.clip_grad_norm_, nn.DataLoader and nn.TensorDataset",
     "F": "use nn.functional",
     "IterableDataset": "use an nn.Dataset, with len() and [i]",
     "ConcatDataset": "use an nn.Dataset whose [i] chooses one of the others",
@@ -46,6 +45,19 @@ NAMES = {
     "default_collate": "use nn.Dataset.batch, which stacks samples",
     "seed": "use nn.manual_seed(0)",
     "train": "use nn.fit(model, X, y)",
+}
+
+# Names tried on `nn.utils`.
+_OLD = ("weight_norm", "spectral_norm")
+UTILS = {
+    **{name: f"use nn.utils.parametrizations.{name}, whose state has other names" for name in _OLD},
+    **dict.fromkeys(("remove_weight_norm", "remove_spectral_norm"), "use nn.utils.parametrize.remove_parametrizations"),
+    "clip_grad_norm": "use nn.utils.clip_grad_norm_",
+    "data": "use nn.DataLoader, nn.TensorDataset and the other names of nn",
+}
+PARAMETRIZE = {
+    "cached": "read the attribute once and use the result, as every layer here does",
+    "transfer_parametrizations_and_params": "use register_parametrization on the other module, and load_state_dict",
 }
 
 # Attributes tried on a Module.
@@ -131,6 +143,12 @@ def explains(hints: Mapping[str, str], name: str = "") -> Callable[[Callable[P, 
         return called
 
     return decorated
+
+
+def absent(module: str, name: str, names: Mapping[str, str]) -> AttributeError:
+    """The error for a name that a module of this package does not have."""
+    hint = f"; {names[name]}" if name in names else ""
+    return AttributeError(f"module {module!r} has no attribute {name!r}{hint}", name=name)
 
 
 def no_device(dtype: Any) -> None:
