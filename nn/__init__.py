@@ -41,6 +41,7 @@ from .normalization import *
 from .optim import *
 from .optim.lr_scheduler import *
 from .padding import *
+from .per_sample import *
 from .pooling import *
 from .recurrent import *
 from .resampling import *

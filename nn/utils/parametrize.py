@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class _Lists(ModuleDict):
 
 
 @functools.cache
-def _kind(base: type[Module], names: tuple[str, ...]) -> type[Module]:
+def _kind(base: Any, names: tuple[str, ...]) -> type[Module]:
     """The class of a module of class `base` whose attributes `names` are computed."""
 
     def reduce(self: Any) -> Any:
@@ -102,9 +102,10 @@ def _computed(name: str) -> property:
     return property(get, put)
 
 
-def _empty(base: type[Module], names: tuple[str, ...]) -> Module:
-    kind = _kind(base, names)
-    return kind.__new__(kind)
+def _empty(base: Any, names: tuple[str, ...]) -> Module:
+    kind: Any = _kind(base, names)
+    made: Module = kind.__new__(kind)
+    return made
 
 
 def register_parametrization(
@@ -196,12 +197,13 @@ def _lists(module: Module) -> dict[str, ParametrizationList]:
 
 def _replace(module: Module, lists: dict[str, Any]) -> None:
     """Compute exactly these attributes of a module."""
-    base, changed = type_before_parametrizations(module), cast(Any, module)
+    base: Any = type_before_parametrizations(module)
+    changed: Any = module
     for name in lists:
         if name in vars(module):
             delattr(module, name)
     if lists:
-        changed.__class__ = _kind(base, tuple(lists))  # type: ignore[arg-type]  # classes are hashable
+        changed.__class__ = _kind(base, tuple(lists))
         changed.parametrizations = _Lists(lists)
     else:
         del changed.parametrizations
