@@ -25,6 +25,7 @@ from . import spectral as spectral
 from . import statistics as statistics
 from . import trigonometric as trigonometric
 from . import ufunc_methods as ufunc_methods
+from . import windows as windows
 from .describe import describe
 
 
