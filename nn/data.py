@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections import deque
@@ -14,7 +15,8 @@ import numpy as np
 
 from autograd import Tensor
 
-from .elsewhere import LOADER, explains
+from .arguments import accepting
+from .elsewhere import LOADER
 from .init import default_generator
 from .missing import missing
 from .rows import in_memory, length, read, row, source_of
@@ -233,6 +235,7 @@ class Subset(Dataset):
     Raises IndexError for a number out of range; negative numbers are out of range.
     """
 
+    @functools.partial(accepting, name="Subset")
     def __init__(self, dataset: Any, rows: Any) -> None:
         dataset = samples_of(dataset)
         rows, n = np.asarray(rows), len(dataset)
@@ -344,13 +347,14 @@ class DataLoader:
 
     With `shuffle` every epoch has a new order, drawn from `generator` or that of `nn.manual_seed`.  `drop_last` leaves
     out an incomplete last batch.  With `prefetch` n, a thread reads up to n batches ahead, in the same order.
+    PyTorch's `num_workers`, `pin_memory` and `persistent_workers` are accepted and change nothing.
 
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2)
     >>> [x.tolist() for x, in loader], len(loader)
     ([[0, 1], [2, 3], [4]], 3)
     """
 
-    @explains(LOADER, "DataLoader")
+    @functools.partial(accepting, name="DataLoader", hints=LOADER)
     def __init__(
         self,
         dataset: Any,

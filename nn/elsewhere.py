@@ -36,6 +36,17 @@ NAMES = {
     "grad": "use autograd.grad(f)",
     "compile": "use autograd.compile(model)",
     "F": "use nn.functional",
+    "Container": "use nn.Module",
+    "LinearCrossEntropyOptions": "use nn.LinearCrossEntropyLoss without it: all logits are never held at once",
+    **dict.fromkeys(("RNNBase", "RNNCellBase"), "use nn.RNN, nn.LSTM or nn.GRU, or their cells"),
+    "UpsamplingBilinear2d": "use nn.Upsample(scale_factor=2, mode='bilinear', align_corners=True)",
+    "UpsamplingNearest2d": "use nn.Upsample(scale_factor=2, mode='nearest')",
+    **dict.fromkeys(("Sampler", "BatchSampler"), "use nn.DataLoader(nn.Subset(dataset, rows), batch_size=8)"),
+    "DistributedSampler": "use nn.Subset(dataset, range(rank, len(dataset), processes)) in each process",
+    "ChainDataset": "use an nn.Dataset whose [i] chooses one of the others",
+    "StackDataset": "use nn.TensorDataset(a, b), or an nn.Dataset whose [i] returns the parts",
+    "default_convert": "use np.asarray",
+    "get_worker_info": "leave it out: batches are read in this process",
     "IterableDataset": "use an nn.Dataset, with len() and [i]",
     "ConcatDataset": "use an nn.Dataset whose [i] chooses one of the others",
     "RandomSampler": "use nn.DataLoader(dataset, shuffle=True)",
@@ -47,16 +58,71 @@ NAMES = {
     "train": "use nn.fit(model, X, y)",
 }
 
+# Names tried on `nn.functional`.
+_IN_PLACE = "relu selu elu celu leaky_relu hardtanh rrelu threshold".split()
+_INDICES = [f"{kind}max_pool{n}d" for kind in ("", "adaptive_") for n in (1, 2, 3)]
+_FUNCTION = "it is not here; write it with NumPy's functions, which have gradients"
+_NO_FUNCTION = """
+    conv_tbc embedding_bag fractional_max_pool2d fractional_max_pool2d_with_indices fractional_max_pool3d
+    fractional_max_pool3d_with_indices grouped_mm local_response_norm lp_pool1d lp_pool2d lp_pool3d max_unpool1d
+    max_unpool2d max_unpool3d pdist scaled_grouped_mm scaled_mm
+""".split()
+_NOISE = "noise = -np.log(-np.log(np.random.default_rng(0).random(x.shape)))"
+FUNCTIONAL = {
+    **dict.fromkeys(_NO_FUNCTION, _FUNCTION),
+    **{f"{name}_": f"use x = nn.functional.{name}(x): a recorded value never changes" for name in _IN_PLACE},
+    **{f"{name}_with_indices": f"use nn.functional.{name}(x, ..., return_indices=True)" for name in _INDICES},
+    "cosine_similarity": "use np.sum(F.normalize(a, dim=-1) * F.normalize(b, dim=-1), axis=-1)",
+    "gumbel_softmax": f"use nn.functional.softmax((x + noise) / tau), with {_NOISE}",
+    "multi_head_attention_forward": "use nn.MultiheadAttention, or nn.functional.scaled_dot_product_attention",
+    "upsample": "use nn.functional.interpolate(x, scale_factor=2)",
+    "upsample_bilinear": "use nn.functional.interpolate(x, scale_factor=2, mode='bilinear', align_corners=True)",
+    "upsample_nearest": "use nn.functional.interpolate(x, scale_factor=2, mode='nearest')",
+}
+_INITS = (
+    "constant dirac eye kaiming_normal kaiming_uniform normal orthogonal sparse uniform xavier_normal xavier_uniform"
+)
+INIT = {name: f"use nn.init.{name}_" for name in _INITS.split()}
+OPTIM = {
+    "SparseAdam": "use nn.Adam: gradients are whole arrays",
+    "swap_in_optimizer_params_and_state": "use optimizer.load_state_dict(state) and model.load_state_dict(state)",
+}
+SCHEDULES = {"LRScheduler": "use nn.LambdaLR(optimizer, f), or a subclass of it"}
+AVERAGES = {
+    "LRScheduler": SCHEDULES["LRScheduler"],
+    **{f"get_{kind}_multi_avg_fn": f"use get_{kind}_avg_fn, of one array" for kind in ("swa", "ema")},
+}
+RNN = {
+    **dict.fromkeys(("unpad_sequence", "unpack_sequence"), "use [row[:n] for row, n in zip(padded, lengths)]"),
+    "copy_method_params": "it is part of PyTorch alone",
+}
+
 # Names tried on `nn.utils`.
 _OLD = ("weight_norm", "spectral_norm")
+_FUSED = ["fusion", *(f"fuse_{kind}_bn_{what}" for kind in ("conv", "linear") for what in ("eval", "weights"))]
+_FORMATS = ["memory_format", *(f"convert_conv{n}d_weight_memory_format" for n in (2, 3))]
 UTILS = {
     **{name: f"use nn.utils.parametrizations.{name}, whose state has other names" for name in _OLD},
     **dict.fromkeys(("remove_weight_norm", "remove_spectral_norm"), "use nn.utils.parametrize.remove_parametrizations"),
     "clip_grad_norm": "use nn.utils.clip_grad_norm_",
     "data": "use nn.DataLoader, nn.TensorDataset and the other names of nn",
+    "clip_grad": "use nn.utils.clip_grad_norm_ and clip_grad_value_",
+    "clip_grads_with_norm_": "use nn.utils.clip_grad_norm_(params, max_norm)",
+    "get_total_norm": "use nn.utils.clip_grad_norm_(params, np.inf), which returns the norm",
+    **dict.fromkeys(("parameters_to_vector", "convert_parameters"), "use np.concatenate([p.data.ravel() for p in ps])"),
+    "vector_to_parameters": "use p.assign(part.reshape(p.shape)) for the parts of the vector",
+    **dict.fromkeys(_FUSED, "leave it out: autograd.compile fuses what can be fused"),
+    **dict.fromkeys(_FORMATS, "leave it out: an array may have any memory layout"),
+    **dict.fromkeys(("skip_init", "init"), "make the layer, and write layer.load_state_dict(state)"),
+    "stateless": "use nn.functional_call(module, parameters, x)",
+    "prune": "use nn.utils.parametrize.register_parametrization with a module that multiplies by a mask",
 }
+_PRIVATE = (
+    "OpaqueBase get_swap_module_params_on_conversion is_opaque_reference_type is_traceable_wrapper_subclass".split()
+)
 PARAMETRIZE = {
     "cached": "read the attribute once and use the result, as every layer here does",
+    **dict.fromkeys(_PRIVATE, "it is part of PyTorch alone"),
     "transfer_parametrizations_and_params": "use register_parametrization on the other module, and load_state_dict",
 }
 
@@ -84,8 +150,7 @@ _OWN_LOADER = "leave it out: batches are NumPy's arrays, read in this process; p
 
 # Keyword arguments tried on functions here.
 LOADER = {
-    **dict.fromkeys(("num_workers", "persistent_workers", "prefetch_factor", "worker_init_fn", "timeout"), _OWN_LOADER),
-    **dict.fromkeys(("pin_memory", "pin_memory_device", "multiprocessing_context"), _OWN_LOADER),
+    **dict.fromkeys(("worker_init_fn", "multiprocessing_context"), _OWN_LOADER),
     "collate_fn": "define batch(self, rows) in your Dataset, which returns the stacked parts",
     "sampler": "pass shuffle=True, or nn.Subset(dataset, rows) for samples in an order of your own",
     "batch_sampler": "pass batch_size=n and shuffle=True, or nn.Subset(dataset, rows)",

@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd import Tensor
 
+from .arguments import UNNEEDED
 from .module import Module
 
 __all__ = ["FunctionModule"]
@@ -76,6 +77,7 @@ class FunctionModule(Module):
     ) -> None:
         super().__init_subclass__()
         if function is not None:
+            function = getattr(function, "__wrapped__", function)  # whose own names are those of the attributes
             cls._function, cls._names = staticmethod(function), _Names()
             cls._inplace, cls._inputs = inplace, inputs
             summary = cls.__doc__ or (inspect.getdoc(function) or "").partition("\n")[0]
@@ -87,6 +89,9 @@ class FunctionModule(Module):
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The attributes, from the arguments of the class."""
         signature = _signature(self._function, self._inplace, self._inputs)
+        if not kwargs.keys() <= signature.parameters.keys():
+            harmless = {key for key, value in kwargs.items() if key in UNNEEDED and UNNEEDED[key].harmless(value)}
+            kwargs = {key: value for key, value in kwargs.items() if key in signature.parameters or key not in harmless}
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -14,6 +14,8 @@ import numpy as np
 
 from autograd import Tensor
 
+from .elsewhere import INIT, absent
+
 __all__ = [
     "calculate_gain", "constant_", "default_generator", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_",
     "manual_seed", "normal_", "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
@@ -314,3 +316,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: np.random.Generato
         return gain * (q if rows >= columns else q.T).reshape(tensor.shape)
 
     return _fill(tensor, draw, generator)
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, INIT)

@@ -11,6 +11,7 @@ import numpy as np
 from autograd import Tensor, assign_all, attributes_changed, clear_gradients, convert_all, current_mode
 from autograd.hooks import Handle
 
+from .arguments import accepting_class
 from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
@@ -72,6 +73,7 @@ class Module:
                     f"{cls.__name__}.{name} is set in the class body, where all objects share it and it is not found "
                     f"among the parameters; set self.{name} in __init__"
                 )
+        accepting_class(cls)
 
     if TYPE_CHECKING:  # a call has the signature of `forward`
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from autograd import Tensor
 
+from .arguments import accepting
+
 __all__ = ["Buffer", "Parameter"]
 
 
@@ -26,6 +28,7 @@ class Buffer(Tensor):
     """A Tensor that belongs to a module's state but is not learned, such as a running mean."""
 
     __slots__ = ()
+    __init__ = accepting(Tensor.__init__)
 
 
 class Parameters(list[Tensor]):

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .arguments import accepting
+
 __all__ = ["PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence"]
 
 
@@ -23,6 +25,7 @@ class PackedSequence(NamedTuple):
     unsorted_indices: Any
 
 
+@accepting
 def pad_sequence(sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0) -> Any:
     """Join sequences (length_i, ...) to one array (T, n, ...), or (n, T, ...) with `batch_first`.
 

@@ -1,5 +1,10 @@
 """The functions that layers and losses call; the fused ops are made with the public `differentiable`."""
 
+from typing import Any as _Any
+
+from ..arguments import accepting as _accepting
+from ..elsewhere import FUNCTIONAL as _NAMES
+from ..elsewhere import absent as _absent
 from .activations import *
 from .adaptive import *
 from .alignment import *
@@ -40,6 +45,14 @@ __all__ = sorted(
     ]
 )
 
+for _name in __all__:
+    globals()[_name] = _accepting(globals()[_name])
+    globals()[_name].__module__ = __name__  # where pickle finds it
+
 
 def __dir__() -> list[str]:
     return [*__all__, "__doc__", "__file__", "__name__", "__path__"]
+
+
+def __getattr__(name: str) -> _Any:
+    raise _absent(__name__, name, _NAMES)

@@ -10,6 +10,8 @@ import numpy as np
 
 from autograd import Tensor, linalg
 
+from ..arguments import accepting
+
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
@@ -25,6 +27,7 @@ def _at_least_0(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a number, at least 0; got {value!r:.40}")
 
 
+@accepting
 def clip_grad_norm_(params: Iterable[Tensor], max_norm: float | None, norm_type: float = 2.0) -> Any:
     """Shrink all gradients together so that their joint norm is at most `max_norm`; return the norm before.
 
@@ -56,6 +59,7 @@ def _norm(x: Any, p: float) -> Any:
         return linalg.vector_norm(x.astype(np.result_type(x.dtype, np.float64)), ord=p)
 
 
+@accepting
 def clip_grad_value_(params: Iterable[Tensor], clip_value: float) -> None:
     """Clip every element of every gradient to between -clip_value and clip_value.
 

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..elsewhere import PLATEAU, explains
+from ..arguments import accepting
+from ..elsewhere import PLATEAU, SCHEDULES, absent, explains
 from .cycles import CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .optimizer import Optimizer
 from .schedule import Kept, Schedule, at_least_1, must_be_optimizer, of_group, per_group
@@ -143,6 +144,7 @@ class MultiplicativeLR(LambdaLR):
 class SequentialLR(Schedule):
     """Schedules in sequence: number i takes over at milestones[i - 1], and begins there with the initial rate."""
 
+    @accepting
     def __init__(self, optimizer: Optimizer, schedulers: Sequence[Schedule], milestones: Sequence[int]) -> None:
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(f"{len(schedulers)} schedules need one milestone fewer; got {len(milestones)} milestones")
@@ -255,3 +257,7 @@ class ReduceLROnPlateau(Kept):
         self.best, self.bad, self.resting = math.inf, 0, 0
         for group, rate in zip(self.optimizer.groups, self.base_lrs, strict=False):  # a group may have been added
             group["lr"] = rate
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, SCHEDULES)

@@ -16,6 +16,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all, clear_gradients, current_mode, enable_grad, use_gradients
 
+from ..arguments import accepting_class
 from ..missing import Missing
 from ..module import Parameter
 
@@ -66,6 +67,7 @@ class Optimizer:
     def __init_subclass__(cls) -> None:
         if "step" in vars(cls):
             cls.step = observed(cls.step)  # type: ignore[method-assign]  # the same, observed
+        accepting_class(cls)
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__

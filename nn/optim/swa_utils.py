@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all, no_grad
 
+from ..elsewhere import AVERAGES, absent
 from ..module import Module
 from .optimizer import Optimizer
 from .schedule import Schedule, must_be_optimizer, of_group, per_group
@@ -163,3 +164,7 @@ class SWALR(Schedule):
             first = goal if before == 1 else (now - before * goal) / (1 - before)
             found.append(goal * after + first * (1 - after))
         return found
+
+
+def __getattr__(name: str) -> Any:
+    raise absent(__name__, name, AVERAGES)
