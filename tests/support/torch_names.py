@@ -19,7 +19,8 @@ MODULES = (
 _INTERNAL = (
     "torch_function assert_ DType ScalingType SwizzleType Callable Tensor native_ boolean_dispatch argument_validation "
     "runtime_validation datapipe DataPipe DataChunk guaranteed_ non_deterministic bind invert_permutation "
-    "PackedSequence_ factory_kwargs common_types intrinsic modules qat quant container graph Uninitialized"
+    "PackedSequence_ factory_kwargs common_types intrinsic modules qat quant container graph Uninitialized "
+    "paque traceable swap_module copy_method"
 ).split()
 # Functions in C, which have no signature.
 _CONV, _POOL = "input weight bias stride padding", "input kernel_size stride padding ceil_mode count_include_pad"
