@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,24 @@ def _reshaped(x, *shape, order: str = "C"):
 
 def _transposed(x, *axes):
     """The axes in an order given as numbers or as one tuple, by default reversed; see `transpose`."""
+    if len(axes) == 2 and all(isinstance(a, int) for a in axes):
+        _not_exchanged(x, *axes)
     return transpose(x, axes=_one_or_many(axes) if axes else None)
+
+
+def _not_exchanged(x, a: int, b: int) -> None:
+    """Warn of two numbers that other libraries take as the axes to exchange, and NumPy as an order of all axes."""
+    if x.ndim == 2 and (a % 2, b % 2) == (0, 1):
+        warnings.warn(
+            f"x.transpose({a}, {b}) of a matrix keeps its axes in order, as NumPy's: write x.T, or "
+            f"x.swapaxes({a}, {b}), which exchanges two",
+            stacklevel=3,
+        )
+    elif x.ndim > 2:
+        raise ValueError(
+            f"transpose of shape {x.shape}: it takes all {x.ndim} axes in their new order; x.swapaxes({a}, {b}) "
+            f"exchanges two"
+        )
 
 
 reshape: Operation = differentiable(
