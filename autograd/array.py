@@ -123,6 +123,10 @@ class Array(Methods, metaclass=Listed):
     def __bool__(self) -> bool:
         return bool(self._data)
 
+    def __invert__(self) -> Tensor:
+        """The opposite of booleans, and the bits of whole numbers inverted: neither has a gradient."""
+        return np.invert(self)  # type: ignore[no-any-return]  # NumPy's stubs know no Tensor
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 

@@ -94,7 +94,6 @@ AVERAGES = {
 }
 RNN = {
     **dict.fromkeys(("unpad_sequence", "unpack_sequence"), "use [row[:n] for row, n in zip(padded, lengths)]"),
-    "copy_method_params": "it is part of PyTorch alone",
 }
 
 # Names tried on `nn.utils`.
@@ -117,12 +116,8 @@ UTILS = {
     "stateless": "use nn.functional_call(module, parameters, x)",
     "prune": "use nn.utils.parametrize.register_parametrization with a module that multiplies by a mask",
 }
-_PRIVATE = (
-    "OpaqueBase get_swap_module_params_on_conversion is_opaque_reference_type is_traceable_wrapper_subclass".split()
-)
 PARAMETRIZE = {
     "cached": "read the attribute once and use the result, as every layer here does",
-    **dict.fromkeys(_PRIVATE, "it is part of PyTorch alone"),
     "transfer_parametrizations_and_params": "use register_parametrization on the other module, and load_state_dict",
 }
 

@@ -111,6 +111,13 @@ class Module:
                 if error.obj is self and error.name:
                     raise missing(self, error.name) from error
                 raise
+            except TypeError as error:
+                if error.__traceback__.tb_next is None and "forward() missing" in str(error):  # of this call
+                    raise TypeError(
+                        f"{error}; a call passes on what it is given, and nn.fit gives one input: put several into a "
+                        f"dict, which forward(self, inputs) reads as inputs['name']"
+                    ) from error
+                raise
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         raise TypeError(f"{type(self).__name__} has no forward(): write `def forward(self, x)` in its class")

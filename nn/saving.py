@@ -7,6 +7,7 @@ import importlib
 import io
 import math
 import os
+import re
 import struct
 import zipfile
 import zlib
@@ -244,6 +245,11 @@ def _read_safetensors(file: IO[bytes], limit: int | None) -> Arrays:
     try:
         parts = package.deserialize(file.read())
     except Exception as error:  # the package's own exception is not a ValueError
+        if unknown := re.search("unknown variant `(.*?)`", str(error)):
+            raise _Unsupported(
+                f"the dtype {unknown[1]!r:.50}, which this version of safetensors does not know: update it, or convert "
+                f"the arrays where the file was written"
+            ) from error
         raise ValueError(str(error)) from error
     return {name: _from_safetensors(name, part["dtype"], part["shape"], part["data"]) for name, part in parts}
 

@@ -40,8 +40,10 @@ def _power_exponent(g, z, x, y):
     return np.where(flat, 0.0, g * z * np.log(np.where(flat, 1.0, x)))
 
 
-def _raised(x, y):
+def _raised(x, y, modulo=None):
     """x to the power of y, elementwise."""
+    if modulo is not None:
+        raise TypeError("pow() of a Tensor takes no third argument, the modulus; write t ** n % modulus")
     if x._data.dtype.kind == "b" and y.__class__ is int:  # NumPy gives the square of booleans another dtype
         return tensor_of(x._data**y)
     return power(x, y)

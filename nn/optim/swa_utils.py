@@ -11,6 +11,7 @@ import numpy as np
 
 from autograd import Tensor, assign_all, no_grad
 
+from ..arguments import accepting
 from ..elsewhere import AVERAGES, absent
 from ..module import Module
 from .optimizer import Optimizer
@@ -91,6 +92,7 @@ class AveragedModel(Module):
         assign_all([*averages, *buffers, self.n_averaged], [*news, np.array(n + 1)])
 
 
+@accepting
 def update_bn(loader: Iterable[Any], model: Module) -> None:
     """Measure the running means and variances of all batch norms anew, over the batches of `loader`.
 
