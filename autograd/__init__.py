@@ -22,7 +22,8 @@ from .diagnosis import AnomalyError, detect_anomaly, why
 from .elsewhere import MODULE
 from .errors import GraphError
 from .functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .gradcheck import GradcheckError, KinkError, gradcheck
+from .gradcheck import gradcheck
+from .gradcheck_errors import GradcheckError, KinkError
 from .mode import current_mode, enable_grad, is_grad_enabled, no_grad, outside
 from .op import differentiable
 from .ops import functions_of

@@ -33,9 +33,9 @@ from .functional import jacobian as jacobian
 from .functional import jvp as jvp
 from .functional import value_and_grad as value_and_grad
 from .functional import vjp as vjp
-from .gradcheck import GradcheckError as GradcheckError
-from .gradcheck import KinkError as KinkError
 from .gradcheck import gradcheck as gradcheck
+from .gradcheck_errors import GradcheckError as GradcheckError
+from .gradcheck_errors import KinkError as KinkError
 from .mode import current_mode as current_mode
 from .mode import enable_grad as enable_grad
 from .mode import is_grad_enabled as is_grad_enabled

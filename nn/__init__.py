@@ -31,6 +31,7 @@ from .elsewhere import absent as _absent
 from .function_module import *
 from .functional_call import *
 from .history import *
+from .image_folder import *
 from .inference import *
 from .init import manual_seed as manual_seed
 from .layers import *

@@ -16,6 +16,7 @@ from .elsewhere import MODULE, TO, explains, no_device
 from .missing import Missing, missing
 from .module_hooks import Hooks
 from .parameter import Buffer, Parameter, Parameters
+from .state import ambiguous, is_parameter, is_state, joined, mismatches, must_stay
 from .unsearched import ITERATORS, loses, unsearched
 
 __all__ = ["Buffer", "Module", "Parameter"]
@@ -89,7 +90,7 @@ class Module:
         def __setattr__(self, name: str, value: Any) -> None:
             held = vars(self).get(name)
             if isinstance(held, Tensor) and isinstance(value, Tensor | np.ndarray | float | int | list | tuple):
-                _must_stay(self, name, held, value)
+                must_stay(self, name, held, value)
             if type(value) not in _PLAIN and isinstance(value, _CHECKED):
                 _check_attribute(self, name, value)
             if held is not value or name not in vars(self):
@@ -170,11 +171,11 @@ class Module:
             if id(module) in seen:
                 continue
             if prefix in paths:
-                raise _ambiguous(self, prefix)
+                raise ambiguous(self, prefix)
             seen.add(id(module))
             paths.add(prefix)
             yield prefix, module
-            inner = [(_joined(prefix, name), child) for name, child in module.named_children()]
+            inner = [(joined(prefix, name), child) for name, child in module.named_children()]
             stack.extend(reversed(inner))
 
     def modules(self) -> Iterator[Module]:
@@ -186,10 +187,10 @@ class Module:
         seen, paths = set(), set()
         for prefix, module in self.named_modules():
             for name, value in _leaves(module):
-                if isinstance(value, Tensor) and _is_state(value) and id(value) not in seen:
-                    path = _joined(prefix, name)
+                if isinstance(value, Tensor) and is_state(value) and id(value) not in seen:
+                    path = joined(prefix, name)
                     if path in paths:
-                        raise _ambiguous(self, path)
+                        raise ambiguous(self, path)
                     seen.add(id(value))
                     paths.add(path)
                     if kind(value):
@@ -197,7 +198,7 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter once, with its dotted name: `0.weight`, `encoder.layers.1.bias`."""
-        return self._named(_is_parameter)
+        return self._named(is_parameter)
 
     def parameters(self) -> list[Tensor]:
         """Every parameter once, in the order of `named_parameters`; `next(model.parameters())` is the first."""
@@ -278,12 +279,12 @@ class Module:
             prefix, module, above = stack.pop()
             inner, around = [], (*above, id(module))
             for name, value in _leaves(module):
-                path = _joined(prefix, name)
+                path = joined(prefix, name)
                 if isinstance(value, Module):
                     if id(value) not in around:  # a module that refers to itself, or to one around it
                         inner.append((path, value, around))
-                elif _is_state(value) and found.setdefault(path, value) is not value:
-                    raise _ambiguous(self, path)
+                elif is_state(value) and found.setdefault(path, value) is not value:
+                    raise ambiguous(self, path)
             stack.extend(reversed(inner))
         return found
 
@@ -319,7 +320,7 @@ class Module:
         faults += [f"unexpected: {', '.join(unexpected)}"] if unexpected and strict else []
         for name, array in arrays.items():
             if name in own:
-                faults += _mismatches(name, array, own[name], given, arrays)
+                faults += mismatches(name, array, own[name], given, arrays)
         if faults:
             raise ValueError(f"this state does not fit {type(self).__name__}:\n  " + "\n  ".join(faults))
         fitting = {own[name]: array for name, array in arrays.items() if name in own}
@@ -352,22 +353,6 @@ class Module:
         return "\n".join(lines)
 
 
-def _must_stay(module: Module, name: str, held: Tensor, value: Any) -> None:
-    """Raise TypeError if a parameter or buffer would silently become something else."""
-    where, what = f"{type(module).__name__}.{name}", type(value).__name__
-    if isinstance(value, Tensor) and not value.is_leaf:
-        what = f"the result of {value.node.op.name}"
-    if _is_parameter(held) and not (isinstance(value, Tensor) and _is_parameter(value)):
-        raise TypeError(
-            f"{where} is a parameter, but {what} is not, so it would not be learned: set its value with "
-            f"{name}.assign(value), or replace it with nn.Parameter(value) and make the optimiser afterwards"
-        )
-    if isinstance(held, Buffer) and not isinstance(value, Buffer):
-        raise TypeError(
-            f"{where} is a buffer, but {what} is not, so it would not be saved: set its value with {name}.assign(value)"
-        )
-
-
 _CHECKED = (Tensor, Module, dict, *ITERATORS)
 
 
@@ -384,37 +369,6 @@ def _check_attribute(module: Module, name: str, value: Any) -> None:
         raise ValueError(f"{where!r} cannot hold parameters: a name has at least one character, and no dot")
     elif module._has_item(name):
         raise ValueError(f"{type(module).__name__} has an item named {name!r}: give the attribute another name")
-
-
-def _ambiguous(module: Module, path: str) -> ValueError:
-    return ValueError(
-        f"two parameters, buffers or modules of {type(module).__name__} have the name {path!r}, so a state could hold "
-        f"only one of them; keys are part of names as str(key), and a dot separates names: rename one"
-    )
-
-
-def _joined(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else str(name)
-
-
-def _is_state(tensor: Tensor) -> bool:
-    return _is_parameter(tensor) or isinstance(tensor, Buffer)
-
-
-def _is_parameter(tensor: Tensor) -> bool:
-    return tensor.is_leaf and (tensor.requires_grad or isinstance(tensor, Parameter))
-
-
-def _mismatches(name: str, array: Any, tensor: Tensor, given: Mapping[int, str], arrays: Any) -> Iterator[str]:
-    """The reasons why `array` cannot be the value of `tensor`."""
-    if array.shape != tensor.shape:
-        yield f"{name}: shape {array.shape} for a tensor of shape {tensor.shape}"
-    elif array.dtype.kind not in "fciub" or not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
-        yield f"{name}: dtype {array.dtype} for a tensor of {tensor.dtype}"
-    elif not np.array_equal(array, other := arrays[given[id(tensor)]], equal_nan=array.dtype.kind in "fc") and (
-        other.shape == array.shape
-    ):
-        yield f"{name}: it is the same tensor as {given[id(tensor)]}, and the values differ"
 
 
 _PLAIN = {bool, int, float, str, type(None)}  # most attributes; asking first saves a quarter of the walk

@@ -14,6 +14,7 @@ from .dense import *
 from .dropping import *
 from .entropy import *
 from .grids import *
+from .logistic import *
 from .losses import *
 from .margins import *
 from .normalization import *
@@ -34,6 +35,7 @@ __all__ = sorted(
         *dropping.__all__,
         *entropy.__all__,
         *grids.__all__,
+        *logistic.__all__,
         *losses.__all__,
         *margins.__all__,
         *normalization.__all__,

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, Tensor, differentiable, domain, elementwise
+from autograd import CASES, Case, Tensor, differentiable
 
-from .activations import log_softmax, log_softmax_of_array, sigmoid, softmax
-from .arrays import array_of, only_real, subtract_at, sum_of_rows
+from .activations import log_softmax, log_softmax_of_array, softmax
+from .arrays import array_of, subtract_at, sum_of_rows
 from .dense import linear
 from .losses import reduce, same_shape
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "kl_div", "linear_cross_entropy",
-    "logistic_cross_entropy", "nll_loss", "one_hot", "softmax_cross_entropy",
+    "cross_entropy", "kl_div", "linear_cross_entropy",
+    "nll_loss", "one_hot", "softmax_cross_entropy",
 ]  # fmt: skip
 
 # ---- classes
@@ -275,105 +275,6 @@ def linear_cross_entropy(
     )
 
 
-# ---- yes or no
-
-
-@np.errstate(divide="ignore")
-def _clamped_log(p: Any) -> Any:
-    only_real("binary_cross_entropy", p)
-    return np.maximum(np.log(p), -100.0)
-
-
-_entropy_of_probability = elementwise(
-    lambda p, target: -(target * _clamped_log(p) + (1.0 - target) * _clamped_log(1.0 - p)),
-    lambda g, _z, p, target: g * ((1.0 - target) / _at_least(1.0 - p) - target / _at_least(p)),
-    lambda g, _z, p, _target: g * (_log(1.0 - p) - _log(p)),
-    name="probability_cross_entropy",
-)
-
-
-def _at_least(p: Any) -> Any:
-    """p, but at least 1e-12, or the smallest number of its dtype."""
-    return np.maximum(p, max(1e-12, float(np.finfo(p.dtype).smallest_subnormal)))
-
-
-def _log(p: Any) -> Any:
-    """The log of p, but at least -100."""
-    tiny = p < math.exp(-100)
-    return np.where(tiny, -100.0, np.log(np.where(tiny, 1.0, p)))
-
-
-def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
-    """-log p where the target is 1, -log(1 - p) where it is 0, and a mixture in between; logs are at least -100.
-
-    For logits, `binary_cross_entropy_with_logits` is exact where this is not.  Raises ValueError for a p that is not a
-    probability.
-
-    >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").item()
-    0.6931471805599453
-    """
-    same_shape("binary_cross_entropy", p, target)
-    values = array_of(p)
-    if not ((values >= 0) & (values <= 1)).all():
-        wrong = values[~((values >= 0) & (values <= 1))].flat[0]
-        raise ValueError(
-            f"binary_cross_entropy needs probabilities, from 0 to 1; got {wrong} (for logits, "
-            f"binary_cross_entropy_with_logits)"
-        )
-    _must_be_shares("binary_cross_entropy", target)
-    losses = _entropy_of_probability(p, target)
-    return reduce(losses if weight is None else losses * weight, reduction)
-
-
-def _must_be_shares(name: str, target: Any) -> None:
-    target = array_of(target)
-    if not ((target >= 0) & (target <= 1)).all():
-        wrong = target[~((target >= 0) & (target <= 1))].flat[0]
-        hint = "; labels -1 and 1 are (target + 1) / 2" if wrong == -1 else ""
-        raise ValueError(f"{name}: targets are from 0 to 1; got {wrong}{hint}")
-
-
-def _log_of_sigmoid(x: Any) -> Any:
-    """-log sigmoid(x), exact for every x."""
-    return np.logaddexp(-x, 0.0)
-
-
-def _logistic(x: Any, target: Any, pos_weight: Any) -> Any:
-    """-pos_weight * log sigmoid(x) where the target is 1, -log sigmoid(-x) where it is 0, element by element.
-
-    >>> logistic_cross_entropy(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), 1.0)
-    array([6.93147181e-01, 1.00000000e+03])
-    """
-    of_large = (1.0 - target) * np.maximum(x, 0.0) - pos_weight * target * np.minimum(x, 0.0)
-    return of_large + ((pos_weight - 1.0) * target + 1.0) * np.log1p(np.exp(-np.abs(x)))
-
-
-logistic_cross_entropy = elementwise(
-    _logistic,
-    lambda g, _z, x, target, pos_weight: g * ((1.0 - target) * sigmoid(x) - pos_weight * target * sigmoid(-x)),
-    lambda g, _z, x, _target, pos_weight: g * ((pos_weight - 1.0) * _log_of_sigmoid(x) - x),
-    lambda g, _z, x, target, _pos_weight: g * target * _log_of_sigmoid(x),
-    name="logistic_cross_entropy",
-)
-
-
-def binary_cross_entropy_with_logits(
-    x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
-) -> Any:
-    """`binary_cross_entropy` of sigmoid(x), exact for every x; `pos_weight` multiplies the loss of targets 1.
-
-    >>> binary_cross_entropy_with_logits(np.array([0.0, 1000.0]), np.array([1.0, 0.0]), reduction="none")
-    array([6.93147181e-01, 1.00000000e+03])
-    """
-    same_shape("binary_cross_entropy_with_logits", x, target)
-    _must_be_shares("binary_cross_entropy_with_logits", target)
-    losses = logistic_cross_entropy(x, target, 1.0 if pos_weight is None else pos_weight)
-    return reduce(losses if weight is None else losses * weight, reduction)
-
-
-# ---- distributions
-
-
 def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """target * (log target - log p), with 0 log 0 = 0: how far the distribution `target` is from p, given as logs.
 
@@ -404,4 +305,3 @@ CASES[label_cross_entropy] = [
     Case((2, 1), places=np.array([0, 1])),
     Case((2, 40), places=np.array([10, 79])),
 ]
-CASES[_entropy_of_probability] = domain((0.1, 0.9))

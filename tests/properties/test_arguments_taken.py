@@ -9,8 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograd import Tensor, elementwise_grad, grad, gradcheck, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from autograd.gradcheck import GradcheckError
+from autograd import (
+    GradcheckError,
+    Tensor,
+    elementwise_grad,
+    grad,
+    gradcheck,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
 from autograd.tree import flatten, leaves_like, paths
 
 Pair = namedtuple("Pair", "a b")
