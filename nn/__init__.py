@@ -1,5 +1,6 @@
 """Networks, built on the engine's public names: layers, losses, initial values, optimisers, training, saving."""
 
+from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
@@ -53,7 +54,7 @@ from .tensorboard import *
 from .training import *
 from .transformer import *
 
-_MODULES = {"functional", "init", "optim", "utils"}
+_MODULES = {"functional", "init", "onnx", "optim", "utils"}
 __all__ = sorted(
     {name for name, value in globals().items() if not name.startswith("_") and not isinstance(value, _ModuleType)}
     | _MODULES
@@ -65,4 +66,6 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> _Any:
+    if name == "onnx":  # loaded on first access, to keep the import fast
+        return _import_module(".onnx", __name__)
     raise _absent(__name__, name, _NAMES)

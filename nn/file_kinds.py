@@ -15,7 +15,7 @@ _HDF5 = "an HDF5 file, as Keras writes: read it with h5py (keras.saving.load_mod
 _ARRAY = "one array without a name: read it with np.load(path), and set a parameter with weight.assign(array)"
 _INDEX = "JSON, perhaps an index of several files: nn.load each .safetensors file that it names, and join the dicts"
 _GGUF = "a GGUF file, as llama.cpp reads: look for the .safetensors file that it was made from"
-_ONNX = "an ONNX graph: read its initializers with onnx.numpy_helper.to_array, and nn.save them"
+_ONNX = "an ONNX model: nn.onnx.load(path) reads it"
 
 _BY_NAME = {
     ".pt": _TORCH, ".pth": _TORCH, ".bin": f"probably {_TORCH}", ".ckpt": f"probably {_TORCH}",

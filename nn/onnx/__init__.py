@@ -1,0 +1,6 @@
+"""ONNX (extra `onnx`): `load` runs and trains the network of a file, `save` writes a network as one."""
+
+from .load import *
+from .nodes import NODES as NODES
+
+__all__ = ["NODES", "OnnxModel", "load"]
