@@ -2,5 +2,6 @@
 
 from .load import *
 from .nodes import NODES as NODES
+from .save import *
 
-__all__ = ["NODES", "OnnxModel", "load"]
+__all__ = ["NODES", "OnnxModel", "load", "save"]
