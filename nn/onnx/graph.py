@@ -53,7 +53,7 @@ class Step:
         except Unsupported as error:
             raise Unsupported(f"{self.place} {error}, which nn.onnx does not support") from None
         except Exception as error:
-            error.add_note(f"in {self.place}")
+            error.add_note(f"in {self.place.rstrip(',')}")
             raise
         results = made if isinstance(made, tuple | list) else (made,)
         return tuple(value if isinstance(value, Tensor) else np.asarray(value) for value in results)
@@ -143,5 +143,5 @@ def missing(graph: Graph, path: str) -> None:
 
 
 def _named(kind: str, places: Iterable[str]) -> str:
-    first, *others = places
+    first, *others = (place.rstrip(",") for place in places)
     return f"node type {kind} ({first}{f', and {len(others)} more' if others else ''})"

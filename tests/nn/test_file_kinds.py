@@ -140,7 +140,7 @@ def test_arrays_that_are_not_numbers_are_named(tmp_path, write, array, words):
         ("weight.npy", r"one array.*np.load\(path\)"),
         ("model.safetensors.index.json", "index of several files.*nn.load each"),
         ("model.gguf", "GGUF"),
-        ("model.onnx", "initializers.*nn.save"),
+        ("model.onnx", r"nn\.onnx\.load"),
         ("model.xyz", "neither"),
         ("model", "neither"),
     ],

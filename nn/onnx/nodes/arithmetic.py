@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import logsumexp
+from autograd import OPS, logsumexp
 
 from ... import functional as F
 from .values import DTYPES, array, astype, axes_of, refuse
@@ -49,11 +49,8 @@ def _reduced(function: Callable[[Any, Any], Any], *inputs: Any) -> Any:
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """The limits are attributes up to opset 10, and inputs since."""
-    for limit, beyond, nearer in ((min, np.less, np.maximum), (max, np.greater, np.minimum)):
-        if limit is not None:
-            limit = np.asarray(array(limit)).astype(x.dtype)
-            x = nearer(x, limit) if x.dtype.kind in "iu" else np.where(beyond(x, limit), limit, x)
-    return x
+    low, high = (None if limit is None else np.asarray(array(limit)).astype(x.dtype) for limit in (min, max))
+    return x if low is None and high is None else np.clip(x, low, high)
 
 
 def erf(x: Any) -> Any:
@@ -97,16 +94,20 @@ def leaky_relu(x: Any, alpha: float = 0.01) -> Any:
     return F.leaky_relu(x, negative_slope=alpha)
 
 
-def prelu(x: Any, slope: Any) -> Any:
-    return np.where(x < 0, x * slope, x)
-
-
 def gelu(x: Any, approximate: str = "none") -> Any:
     return F.gelu(x, approximate=approximate)
 
 
 def hard_sigmoid(x: Any, alpha: float = 0.2, beta: float = 0.5) -> Any:
     return np.clip(x * alpha + beta, 0.0, 1.0)
+
+
+def hard_swish(x: Any) -> Any:
+    """Without a comparison, so that `save` can write it again."""
+    return x * hard_sigmoid(x, 1 / 6)
+
+
+prelu = OPS["prelu"].function  # of any slope that broadcasts; that of nn.functional has one for each channel
 
 
 def thresholded_relu(x: Any, alpha: float = 1.0) -> Any:
@@ -275,8 +276,8 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
     "IsNaN": compare(np.isnan), "IsInf": is_infinite, "Where": where, "Cast": cast, "CastLike": cast_like,
     "BitwiseAnd": compare(np.bitwise_and), "BitwiseOr": compare(np.bitwise_or), "BitwiseXor": compare(np.bitwise_xor),
     "BitwiseNot": compare(np.invert), "BitShift": bit_shift,
-    "Relu": F.relu, "LeakyRelu": leaky_relu, "PRelu": prelu, "Elu": elu, "Celu": celu, "Selu": selu, "Gelu": gelu,
-    "Sigmoid": F.sigmoid, "HardSigmoid": hard_sigmoid, "HardSwish": F.hardswish, "Softplus": F.softplus,
+    "Relu": F.relu, "LeakyRelu": leaky_relu, "PRelu": prelu, "PRelu/6": F.prelu, "Elu": elu, "Celu": celu, "Selu": selu, "Gelu": gelu,
+    "Sigmoid": F.sigmoid, "HardSigmoid": hard_sigmoid, "HardSwish": hard_swish, "Softplus": F.softplus,
     "Softsign": F.softsign, "Mish": F.mish, "Swish": swish, "ThresholdedRelu": thresholded_relu, "Shrink": shrink,
     "Softmax": softmax, "LogSoftmax": log_softmax, "Hardmax": hardmax,
     "Softmax/12": flattened(softmax), "LogSoftmax/12": flattened(log_softmax), "Hardmax/12": flattened(hardmax),

@@ -13,49 +13,36 @@ _FAR = 2**62
 
 
 def getitem(w: Writer, s: Step) -> str:
-    indexes = [_entries(made.params["index"], len(s.shape_of(0))) for made in s.versions]
+    """Slices first, which keep all axes; then numbers and an array, from the last axis on; then new axes."""
     if s.own.inputs[0] in w.states:
         return _of_states(w, s)
-    made, first = s.x(), indexes[0]
+    indexes = [_entries(made.params["index"], len(s.shape_of(0))) for made in s.versions]
+    first = indexes[0]
     if any([*map(type, other)] != [*map(type, first)] for other in indexes):
         raise s.refuse("has another index for another input")
-    kept, dropped, added, arrays = [], [], [], 0
-    axis = 0  # of the input
-    for i, entry in enumerate(first):
-        if entry is None:
-            added.append(i)
-            continue
-        versions = [other[i] for other in indexes]
-        if isinstance(entry, slice):
-            kept.append((axis, versions))
-        elif isinstance(entry, int):
-            dropped.append((axis, versions))
-        else:
-            arrays += 1
+    columns = [column for column in zip(*indexes, strict=True) if column[0] is not None]
+    made = _sliced(w, s, s.x(), columns)
+    _one_array(s, first)
+    for axis, versions in reversed([*enumerate(columns)]):
+        if isinstance(versions[0], int):
+            if len(set(versions)) > 1:
+                raise Varies
+            made = w.node("Gather", made, w.constant(np.array(versions[0], np.int64)), axis=axis)
+        elif not isinstance(versions[0], slice):
             made = _chosen(w, s, made, axis, versions)
-        axis += 1
-    if arrays > 1 or (arrays and (dropped or added) and np.ndim(_array_of(first)) != 1):
-        raise s.refuse("is indexed by arrays in several places at once")
-    made = _sliced(w, s, made, kept)
-    return _without(w, made, dropped, first, bool(arrays))
-
-
-def _without(w: Writer, made: str, dropped: Any, first: list[Any], arrays: bool) -> str:
-    """Single numbers take an axis away, and None adds one."""
-    for axis, versions in reversed(dropped):
-        if len(set(versions)) > 1:
-            raise Varies
-        made = w.node("Gather", made, w.constant(np.array(versions[0], np.int64)), axis=axis)
     places, at = [], 0
     for entry in first:
-        if entry is None:
-            places.append(at)
-        at += not isinstance(entry, int)
+        places += [at] if entry is None else []
+        at += np.ndim(entry) if isinstance(entry, np.ndarray) else 0 if isinstance(entry, int) else 1
     return w.node("Unsqueeze", made, w.constant(np.array(places, np.int64))) if places else made
 
 
-def _array_of(entries: list[Any]) -> Any:
-    return next(entry for entry in entries if isinstance(entry, np.ndarray))
+def _one_array(s: Step, entries: list[Any]) -> None:
+    """Refuse several arrays; and one apart from numbers, since NumPy moves its axes to the front."""
+    arrays = sum(isinstance(entry, np.ndarray) for entry in entries)
+    fixed = [i for i, entry in enumerate(entries) if isinstance(entry, np.ndarray | int)]
+    if arrays > 1 or (arrays and fixed[-1] - fixed[0] >= len(fixed)):
+        raise s.refuse("is indexed by arrays and numbers in several places")
 
 
 def _entries(index: Any, ndim: int) -> list[Any]:
@@ -86,19 +73,20 @@ def _chosen(w: Writer, s: Step, x: str, axis: int, versions: Sequence[Any]) -> s
     return w.node("Gather", x, w.constant(np.asarray(versions[0], np.int64)), axis=axis)
 
 
-def _sliced(w: Writer, s: Step, x: str, kept: list[tuple[int, list[slice]]]) -> str:
+def _sliced(w: Writer, s: Step, x: str, columns: Sequence[Sequence[Any]]) -> str:
     """One Slice for all axes of which not everything is taken."""
     rows = []
-    for axis, versions in kept:
-        limits = [_limits(part) for part in versions]
-        if any(limit != (0, _FAR, 1) for limit in limits):
-            rows.append((axis, limits))
+    for axis, versions in enumerate(columns):
+        if isinstance(versions[0], slice):
+            limits = [_limits(part) for part in versions]
+            if any(limit != (0, _FAR, 1) for limit in limits):
+                rows.append((axis, limits))
     if not rows:
         return x
-    columns = [[[limits[v][k] for _, limits in rows] for v in range(len(s.versions))] for k in range(3)]
     axes = w.constant(np.array([axis for axis, _ in rows], np.int64))
-    starts, ends, steps = (w.ints(column) for column in columns)
-    return w.node("Slice", x, starts, ends, axes, steps)
+    given = (w.ints([[limits[v][k] for _, limits in rows] for v in range(len(s.versions))]) for k in range(3))
+    starts, ends, steps = given
+    return str(w.node("Slice", x, starts, ends, axes, steps))
 
 
 def _limits(part: slice) -> tuple[int, int, int]:

@@ -266,6 +266,10 @@ def _linear(w: Writer, s: Step) -> str:
 
 
 def _einsum(w: Writer, s: Step) -> str:
+    operands = s.params["subscripts"].replace(" ", "").split("->")[0].split(",")
+    covered = {len(s.shape_of(i)) + 3 - len(own) for i, own in enumerate(operands) if "..." in own}
+    if len(covered) > 1:
+        raise s.refuse("has `...` for several numbers of axes")
     return w.node("Einsum", *(_same_dtype(w, s, i) for i in range(len(s))), equation=s.params["subscripts"])
 
 
@@ -279,7 +283,7 @@ OPS_WRITTEN: dict[str, Callable[[Writer, Step], str]] = {
         "arctanh": "Atanh", "relu": "Relu", "sigmoid": "Sigmoid", "logistic": "Sigmoid", "selu": "Selu",
         "prelu": "PRelu", "matmul": "MatMul",
     }.items()},
-    "positive": _identity, "copy": _identity, "square": _square, "log1p": lambda w, s: w.node(
+    "positive": _identity, "real": _identity, "copy": _identity, "square": _square, "log1p": lambda w, s: w.node(
         "Log", w.node("Add", s.x(), _number(w, s, 1))), "expm1": lambda w, s: w.node(
         "Sub", w.node("Exp", s.x()), _number(w, s, 1)), "exp2": _exp_of(2), "log2": _log_of(2), "log10": _log_of(10),
     "deg2rad": _by_number("Mul", math.pi / 180), "radians": _by_number("Mul", math.pi / 180),

@@ -162,7 +162,7 @@ class Writer:
         if len(varying) == 1 and 0 not in own:
             own[varying[0]] = -1
             return self.node("Reshape", x, self.constant(np.array(own, np.int64)))
-        return self.node("Reshape", x, self.ints(versions))
+        return self.node("Reshape", x, self.ints(versions), allowzero=int(0 in own) or None)
 
     def cast(self, x: str, dtype: Any) -> str:
         return self.node("Cast", x, to=self.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
