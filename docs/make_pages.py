@@ -1,6 +1,6 @@
 """Write the pages generated from the registry: coverage.md, which lists NumPy's functions, and singular_points.md.
 
-Also compile_changes.md, from the kinds of change that tests make between two calls of a compiled function.
+Also compile_changes.md, from the kinds of change that tests make between two calls of a compiled function, and onnx.md.
 
 Run as `python docs/make_pages.py`; a test fails when a page is stale.
 """
@@ -157,10 +157,66 @@ def changes() -> str:
     return CHANGES.format(rows="\n".join(f"| {text(case)} | {how} |" for case, how in CASES))
 
 
+ONNX = """\
+# ONNX
+
+With the extra `onnx` (`pip install plaingrad[onnx]`). `python docs/make_pages.py` writes the lists below from the
+tables in `nn/onnx`.
+
+```python
+model = nn.onnx.load("detector.onnx")  # a Module: run it, train it, freeze a part of it
+boxes = model(image)  # inputs in order or by name: model.input_names
+nn.onnx.save(model, "detector.onnx", image)  # any model of nn, with a sample of its input, or a tuple of samples
+```
+
+**Reading.** The parameters of a loaded model are the floating-point weights of the file, under their names there, so
+`state_dict`, optimisers, `nn.save` and `nn.fit` work as with any model; running means and the like are buffers. It
+computes on NumPy what the file says: a file for inference does not drop out, and keeps its running means, while it is
+trained too. A node type that is not in the list is named with its place when the file is loaded, and
+`nn.onnx.NODES["Type"] = function` adds it: a function of the node's inputs whose keywords are its attributes. bfloat16
+and smaller weights become float32; values of strings and sequences, and quantised nodes, are not read. Files of opset
+7 and newer are read; of older ones, those whose nodes broadcast as they do today.
+
+**Writing.** A file (opset {opset}) holds what the model computes in `eval()` mode, with its parameters under their
+names; `load` gives them the same names. `save` calls the model several times, with the sample and with others that it
+makes: a size that follows the batch stays open (an axis named `batch`; `batch_axis=` says which axis it is), and
+whatever else differs depends on the input. Before it is written, the file is run for all of these samples, and refused
+if it computes something else. These raise an error that names the op and the module: an op that is not in the list; a
+number that NumPy computed from the input outside of the recorded graph, such as `x > 0` in `np.where(x > 0, x, 0)`
+(the layers `ReLU6`, `Hardshrink` and so on are written whole, so use them); a decision of the model by the values of
+its input; packed sequences; a state of an LSTM's cell in the middle of a sequence.
+
+**Node types that are read ({nodes_count}).** {nodes}.
+
+**Ops that are written ({ops_count}).** {ops}.
+
+**Layers that are written as a whole ({layers_count}).** {layers}; all others by their ops.
+"""
+
+
+def onnx() -> str:
+    """Return onnx.md, with the node types that are read, and the ops and layers that are written."""
+    from nn.onnx import LAYERS_WRITTEN, NODES, OPS_WRITTEN
+    from nn.onnx.save import OPSET
+
+    nodes = sorted({key.partition("/")[0] for key in NODES})
+    layers = sorted(kind.__name__ for kind in LAYERS_WRITTEN)
+    return ONNX.format(
+        opset=OPSET,
+        nodes=_names(nodes),
+        nodes_count=len(nodes),
+        ops=_names(sorted(OPS_WRITTEN)),
+        ops_count=len(OPS_WRITTEN),
+        layers=_names(layers),
+        layers_count=len(layers),
+    )
+
+
 PAGES = {
     DOCS / "coverage.md": coverage,
     DOCS / "singular_points.md": singular_points,
     DOCS / "compile_changes.md": changes,
+    DOCS / "onnx.md": onnx,
 }
 
 if __name__ == "__main__":

@@ -134,6 +134,14 @@ def load(path: str | Path) -> OnnxModel:
     Needs the extra `onnx`; nothing in the file is executed but the node types of docs/onnx.md.  Raises OSError for a
     file that cannot be opened, ValueError for one that is not a whole ONNX model, and NotImplementedError for node
     types (or attributes of them) that are not known: the message names each with its place in the graph.
+
+    >>> import tempfile
+    >>> import nn
+    >>> path = Path(tempfile.mkdtemp()) / "model.onnx"
+    >>> nn.onnx.save(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), path, np.zeros((1, 3), np.float32))
+    >>> model = load(path)
+    >>> model.input_names, [name for name, _ in model.named_parameters()]
+    (['x'], ['0.weight', '0.bias'])
     """
     onnx, path = package(), Path(path)
     with path.open("rb") as file:

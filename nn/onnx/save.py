@@ -34,6 +34,13 @@ def save(model: Module, path: str | Path, sample: Any, *, batch_axis: int | None
     for an op that ONNX does not have, and for numbers that depend on the input and that NumPy computed outside of the
     recorded graph: the message names the op and the module.  Before it is written, the file is run by `load` for other
     inputs too, and ValueError says if its results differ.
+
+    >>> import tempfile
+    >>> import nn
+    >>> path = Path(tempfile.mkdtemp()) / "model.onnx"
+    >>> save(nn.Linear(3, 2), path, np.zeros((1, 3), np.float32))
+    >>> nn.onnx.load(path)(np.zeros((5, 3), np.float32)).shape
+    (5, 2)
     """
     package()
     given = sample if isinstance(sample, tuple) else (sample,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -250,8 +251,12 @@ def test_a_missing_node_type_is_named_with_its_place_and_can_be_added(tmp_path, 
     path = f.write(tmp_path / "m.onnx", f("Unique", f("Det", "x"), outputs=1))
     with pytest.raises(NotImplementedError) as told:
         nn.onnx.load(path)
-    for part in ("m.onnx", "Bernoulli (node 'drawn' (Bernoulli), which makes 'inside', and 1 more)",
-                 "Unique (node '/part/Unique_2' (Unique), which makes 'Unique_2_0')", "nn.onnx.NODES[type]"):  # fmt: skip
+    for part in (
+        "m.onnx",
+        "Bernoulli (node 'drawn' (Bernoulli), which makes 'inside', and 1 more)",
+        "Unique (node '/part/Unique_2' (Unique), which makes 'Unique_2_0')",
+        "nn.onnx.NODES[type]",
+    ):
         assert part in str(told.value)
     for kind in ("Bernoulli", "Unique"):
         monkeypatch.setitem(nn.onnx.NODES, kind, lambda x: x)
@@ -278,7 +283,7 @@ def test_an_error_inside_a_node_names_the_node(tmp_path):
     loaded = nn.onnx.load(f.write(tmp_path / "e.onnx", f("Reshape", "x", np.array([2, 3]))))
     with pytest.raises(ValueError, match="reshape") as told:
         loaded(numbers(5))
-    assert "in node '/part/Reshape_0' (Reshape), which makes 'Reshape_0_0'" == told.value.__notes__[0]
+    assert told.value.__notes__[0] == "in node '/part/Reshape_0' (Reshape), which makes 'Reshape_0_0'"
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x89HDF\r\n\x1a\n12345", b"<html>"])
@@ -307,3 +312,35 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
     ):
         with pytest.raises(ImportError, match=r"pip install plaingrad\[onnx\]"):
             call()
+
+
+def test_what_pytorch_exports_computes_alike(tmp_path):
+    torch = pytest.importorskip("torch")
+    layers, x = torch.nn, numbers(2, 3, 17, 17)
+    image = layers.Sequential(
+        layers.Conv2d(3, 8, 3, 2, 1), layers.BatchNorm2d(8), layers.Hardswish(), layers.MaxPool2d(2, ceil_mode=True),
+        layers.ConvTranspose2d(8, 4, 3, 2, 1, 1), layers.GroupNorm(2, 4), layers.PReLU(4), layers.InstanceNorm2d(4),
+        layers.PixelShuffle(2), layers.Upsample(scale_factor=2, mode="bilinear"), layers.ReflectionPad2d(1),
+        layers.AdaptiveAvgPool2d(1), layers.Flatten(), layers.Linear(1, 2), layers.GELU(),
+    )  # fmt: skip
+    layer = layers.TransformerEncoderLayer(8, 2, 16, batch_first=True, activation="gelu")
+    encoder = layers.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+    sequence = layers.LSTM(4, 5, 2, batch_first=True, bidirectional=True)
+    for model, own in (
+        (image, x),
+        (encoder, numbers(2, 5, 8)),
+        (sequence, numbers(2, 5, 4)),
+        (layers.GRU(4, 5), numbers(5, 2, 4)),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(model.eval(), (torch.tensor(own),), tmp_path / "t.onnx", dynamo=False, opset_version=17)
+        with torch.no_grad():
+            wanted = [array.numpy() for array in tensors_of(model(torch.tensor(own)))]
+        found = flat(nn.onnx.load(tmp_path / "t.onnx")(own))
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def tensors_of(result):
+    return [x for part in result for x in tensors_of(part)] if isinstance(result, tuple) else [result]

@@ -66,8 +66,8 @@ def test_every_activation_computes_alike(name, tmp_path):
 
 WRITTEN = set(nn.onnx.OPS_WRITTEN)
 UNWRITTEN = {  # what ONNX does not have, or not as this op needs it
-    ("getitem", "indexed by arrays"), ("einsum", "several numbers of axes"), ("reshape", "another order"), ("round", "decimals"), ("roll", "one axis"),
-    ("concatenate", "axis=None"), ("recurrent", "packed sequences"),
+    ("getitem", "indexed by arrays"), ("einsum", "several numbers of axes"), ("reshape", "another order"),
+    ("round", "decimals"), ("roll", "one axis"), ("concatenate", "axis=None"), ("recurrent", "packed sequences"),
 }  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def cases_of(name):
 
 
 def case_of(op, inputs, params):
-    arrays = [np.asarray(x, np.float32) if getattr(x, "dtype", None) == float else x for x in inputs]
+    arrays = [np.asarray(x, np.float32) if getattr(x, "dtype", None) == np.float64 else x for x in inputs]
     first = next(k for k, x in enumerate(arrays) if getattr(x, "dtype", None) == np.float32 or isinstance(x, list))
     given = arrays[first] if isinstance(arrays[first], list) else [arrays[first]]
 
@@ -103,6 +103,14 @@ def together(cases):
     return Called(function), tuple(x for given, _ in cases for x in given)
 
 
+def refusal(model, path, inputs):
+    """Why the model is not written, or None."""
+    try:
+        nn.onnx.save(model, path, inputs, batch_axis=None)
+    except NotImplementedError as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("name", sorted(WRITTEN))
 def test_every_op_that_is_written_computes_alike(name, tmp_path):
     cases, written = list(cases_of(name)), []
@@ -111,13 +119,11 @@ def test_every_op_that_is_written_computes_alike(name, tmp_path):
         return
     for case in cases:
         model, inputs = together([case])
-        try:
-            nn.onnx.save(model, tmp_path / "case.onnx", inputs, batch_axis=None)
-        except NotImplementedError as error:
-            assert any(name == op and part in str(error) for op, part in UNWRITTEN), error
-            assert " in the model (Called) " in str(error)
-        else:
+        if (told := refusal(model, tmp_path / "case.onnx", inputs)) is None:
             written.append(case)
+        else:
+            assert any(name == op and part in told for op, part in UNWRITTEN), told
+            assert " in the model (Called) " in told
     model, inputs = together(written)
     saved(model, tmp_path / "op.onnx", inputs, batch_axis=None)
 
@@ -293,7 +299,7 @@ def test_packed_sequences_are_refused(tmp_path):
         return layer(packed)[1]
 
     layer = nn.GRU(3, 2)
-    with pytest.raises(NotImplementedError, match="in several places|packed sequences"):
+    with pytest.raises(NotImplementedError, match=r"in several places|packed sequences"):
         nn.onnx.save(Called(function), tmp_path / "x.onnx", numbers(3, 2, 3), batch_axis=None)
 
 
