@@ -71,7 +71,7 @@ def gradcheck(
     >>> wrong = differentiable(lambda x: x * x, lambda g, _y, x: g * x, name="wrong")
     >>> gradcheck(wrong, np.array([1.0, 2.0, 3.0]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    autograd.gradcheck_errors.GradcheckError: the rule of wrong for its input 0 is wrong at index ...(it is 0.5 times the ...
+    autograd.gradcheck_errors.GradcheckError: the rule of wrong for its input 0 is wrong at index ... 0.5 times the ...
     """
     if mode not in ("directions", "jacobian"):
         raise ValueError(f"mode is 'directions' or 'jacobian'; got {mode!r}")
