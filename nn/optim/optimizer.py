@@ -305,7 +305,7 @@ class Optimizer:
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
         self.state = [
-            {k: _converted(v, self._state_dtype(p), copy=True) for k, v in own.items()}
+            {k: _copied(v, self._state_dtype(p), p.data) for k, v in own.items()}
             for p, own in zip(self.params, states, strict=True)
         ]
 
@@ -330,11 +330,20 @@ def _apart(x: Any) -> Any:
     return np.stack([x.real, x.imag])
 
 
-def _converted(value: Any, dtype: Any, copy: bool = False) -> Any:
+def _converted(value: Any, dtype: Any) -> Any:
     """An array of a state in the dtype of its weight; whole numbers, such as a count of steps, stay as they are."""
-    if not isinstance(value, np.generic) and getattr(value, "dtype", np.dtype(bool)).kind in "fc":
-        return value if value.dtype == dtype and not copy else value.astype(dtype)
-    return np.array(value) if copy and np.ndim(value) else value
+    floats = not isinstance(value, np.generic) and getattr(value, "dtype", np.dtype(bool)).kind in "fc"
+    return value.astype(dtype, copy=False) if floats else value
+
+
+def _copied(value: Any, dtype: Any, w: Any) -> Any:
+    """A copy of an array of a state that lies as its weight does: files hold all arrays row by row."""
+    value = _converted(value, dtype)
+    if np.isscalar(value):
+        return value
+    copy = np.empty_like(w if np.shape(value) == w.shape else value, dtype=np.asarray(value).dtype)
+    copy[...] = value
+    return copy
 
 
 def _shown(x: Any) -> str:

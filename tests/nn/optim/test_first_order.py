@@ -160,6 +160,11 @@ def test_weights_and_states_keep_the_layout_of_the_weight(name, options, shape, 
         assert w.data.strides == before
         for value in optimizer.state[0].values():
             assert np.shape(value) != shape or shape == (4, 1) or value.strides == before
+    states = [{key: value.copy("C") if np.ndim(value) else value for key, value in optimizer.state[0].items()}]
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})  # as a file gives it back
+    for key, value in optimizer.state[0].items():
+        assert np.shape(value) != shape or value.strides == before, key
+        np.testing.assert_array_equal(value, states[0][key])
 
 
 # ---- PyTorch's calls
