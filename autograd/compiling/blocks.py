@@ -37,9 +37,9 @@ class Block:
             fits = line.elementwise() and line.shape == self.shape and line.order == self.order
             fits = fits and not any(isinstance(x, np.ndarray) and x.ndim for x in line.args)
             for x in values_in(line.args) if fits else ():
-                if id(x) not in self.members and x.shape:  # by columns it runs through as it lies, or not at all
-                    alike = x.shape == self.shape and x.order == "F"
-                    fits = fits and (alike if self.order == "F" else x.ndim <= len(self.shape))
+                if id(x) not in self.members and x.shape:  # not by rows it runs through as it lies, or not at all
+                    alike = x.shape == self.shape and x.order == self.order
+                    fits = fits and (x.ndim <= len(self.shape) if self.order == "C" else alike)
         if fits:
             self.lines.append(line)
             self.members.add(id(line))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import CompileError, Line, Number, Value, has_out, literal, values_in
+from .program import CompileError, Line, Number, Value, axes_of, has_out, literal, values_in
 
 # Names that the text of a program, or the file that it is saved in, uses itself.
 _RESERVED = set(
@@ -37,6 +37,7 @@ def comment(text: str) -> str:
     return "# " + "".join(c if c.isprintable() else " " for c in text)
 
 
+WORTH = 2**12  # bytes of an array that is let go of as soon as no line reads it; this takes 15 ns
 COMPARISONS = {
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
 }  # fmt: skip
@@ -48,6 +49,9 @@ _UNIFORM = {
 
 def making(shape: Any, dtype: Any, order: str, function: str = "np.empty") -> str:
     """The text that makes an array to be written into."""
+    if order not in ("C", "F"):
+        axes, back = axes_of(order)
+        return f"{making(tuple(shape[i] for i in axes), dtype, 'C', function)}.transpose({back})"
     column = ", order='F'" if order == "F" and len(shape) > 1 else ""
     return f"{function}({shape}, np.{np.dtype(dtype)}{column})"
 
@@ -151,6 +155,8 @@ class Writer:
         self.made: dict[str, str] = {}  # {name of an array: the text that makes it}
         self.free: dict[Any, list[str]] = {}  # {shape, dtype and layout: names of arrays that no line reads any more}
         self.held: dict[int, Any] = {}  # {id of a result in an array that is not free: its key}
+        self.large: dict[int, str] = {}  # {id of a result in new memory that is worth letting go of: its name}
+        self.gone: list[str] = []  # such names that are not read any more
 
     def live(self, items: Sequence[Sequence[Line]], ends: Any) -> None:
         """Find after which item the memory of each result is free; that of the `ends` never is."""
@@ -158,8 +164,8 @@ class Writer:
         for i, lines in enumerate(items):
             for line in lines:
                 for x in (line, *line.reads):
-                    last[id(x)] = last[id(x.memory)] = i
-        self.kept = {id(x) for end in values_in(ends) for x in (end, end.memory)}
+                    last |= dict.fromkeys(map(id, x.viewed()), i)
+        self.kept = {id(x) for end in values_in(ends) for x in end.viewed()}
         self.dying: dict[int, list[int]] = {}
         for value, i in last.items():
             if value not in self.kept:
@@ -173,15 +179,20 @@ class Writer:
         """
         apart = self.exact and line.dtype is not None and line.dtype.kind == "c"
         if line.kind in ("put", "put_at") or (line.elementwise() and not apart):
-            self.release(i)
+            self.release(i, written=False)
         self.write(line)
         self.release(i)
 
-    def release(self, i: int) -> None:
-        """Let go of the memory that no line reads after item `i`."""
+    def release(self, i: int, written: bool = True) -> None:
+        """Let go of the memory that no line reads after item `i`: of names, once it is written."""
         for value in self.dying.pop(i, ()):
             if value in self.held:
                 self.free[self.held.pop(value)].append(self.fixed[value])
+            elif value in self.large:
+                self.gone.append(self.large[value])
+        if self.gone and written:
+            self.lines.append(f"del {', '.join(self.gone)}")
+            self.gone = []
 
     def target(self, line: Line) -> str:
         """The array that the result of a line is written into; "" for a new one."""
@@ -212,6 +223,8 @@ class Writer:
         self.names[id(line)] = array or self.new_name()
         if not array:
             self.lines.append(f"{self.names[id(line)]} = {text}")
+            if line.shape is None or line.nbytes >= WORTH:
+                self.large[id(line)] = self.names[id(line)]
         elif text != array:
             self.lines.append(text)
 
@@ -313,7 +326,7 @@ class Writer:
         self.see(line, x, "x".join(map(str, shape)) or "0d", f"{{}}.reshape({shape})")
 
     def _write_part(self, line: Line) -> None:
-        self.names[id(line)] = f"{self.names[id(line.args[0])]}[{line.args[1]}]"
+        self.give(line, f"{self.names[id(line.args[0])]}[{line.args[1]}]")
 
     def _write_item(self, line: Line) -> None:
         self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")

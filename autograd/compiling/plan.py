@@ -21,7 +21,7 @@ from ..tree import flatten
 from ..updating import ATTRIBUTES
 from .emit import Text, written
 from .observe import alike, is_array, same
-from .program import Number
+from .program import Number, empty
 from .schedule import Changed, Main, update
 from .state import Output, Trace, World
 
@@ -273,7 +273,7 @@ class Plan:
         """
         slots, own, spares = self.program.slots, self.own, self.spares
         found = zip(slots, self.alone, own, counts(own), spares, counts(spares), strict=True)
-        return [a if n == alone else b if m == SPARE else np.empty(*slot.like) for slot, alone, a, n, b, m in found]
+        return [a if n == alone else b if m == SPARE else empty(*slot.like) for slot, alone, a, n, b, m in found]
 
     def adopt_all(self, outs: list[Any]) -> None:
         """Remember the arrays of the state, which the plan has made.

@@ -25,7 +25,7 @@ class AuditError(CompileError):
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """An array of the program: shape (None for a tuple of arrays), dtype and layout, C, F or neither ("").
+    """An array of the program: shape (None for a tuple of arrays), dtype and layout (see `order_of`).
 
     It may be a view of the memory of another one, which it `shares`.
     """
@@ -54,10 +54,11 @@ class Value:
     @property
     def memory(self) -> Value:
         """The value that owns the memory of this one, which may be a view of a view."""
-        x = self
-        while x.shares is not None:
-            x = x.shares
-        return x
+        return self.viewed()[-1]
+
+    def viewed(self) -> list[Value]:
+        """This value, the one that it is a view of, and so on."""
+        return [self] if self.shares is None else [self, *self.shares.viewed()]
 
 
 @dataclass(eq=False, slots=True)
@@ -192,7 +193,8 @@ class Program:
         """A constant array of equal numbers; the same object for the same numbers."""
         key = shape, np.dtype(dtype), repr(value), order
         if key not in self.full_arrays:
-            self.full_arrays[key] = np.asarray(np.full(shape, value, dtype), order="C" if order == "C" else "F")
+            self.full_arrays[key] = empty(shape, dtype, order)
+            self.full_arrays[key][...] = value
         return self.full_arrays[key]
 
     def ends(self) -> list[Any]:
@@ -283,9 +285,26 @@ def key_of(x: Any) -> Any:
 
 
 def order_of(array: Any) -> str:
-    """The layout of an array: "C" (row by row), "F" (column by column), or "" (neither)."""
+    """The layout of an array: "C" (row by row), "F" (column by column), its axes as they lie ("0231"), or "" (gaps)."""
     flags = getattr(array, "flags", None)
-    return "C" if flags is None or flags.c_contiguous else "F" if flags.f_contiguous else ""
+    if flags is None or flags.c_contiguous or flags.f_contiguous:
+        return "C" if flags is None or flags.c_contiguous else "F"
+    axes = sorted(range(array.ndim), key=lambda i: (array.shape[i] != 1, -array.strides[i]))
+    return "".join(map(str, axes)) if array.ndim <= 10 and array.transpose(axes).flags.c_contiguous else ""
+
+
+def axes_of(order: str) -> tuple[list[int], list[int]]:
+    """The axes as they lie in memory, and how such an array is transposed to be as it is named."""
+    axes = [*map(int, order)]
+    return axes, [axes.index(i) for i in range(len(axes))]
+
+
+def empty(shape: Any, dtype: Any, order: str) -> Any:
+    """An array to be written into."""
+    if order in ("C", "F"):
+        return np.empty(shape, dtype, order)
+    axes, back = axes_of(order)
+    return np.empty([shape[i] for i in axes], dtype).transpose(back)
 
 
 def has_out(line: Any) -> bool:

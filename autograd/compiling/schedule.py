@@ -13,10 +13,15 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockWriter, aligned, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
-from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, needed, order_of, values_in
+from .program import Input, Line, Number, Program, Value, axes_of, drawing, has_out, instances, needed, order_of, values_in
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
 FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory
+
+
+def flat(order: str) -> str:
+    """How all elements of an array are read as they lie in memory."""
+    return FLAT.get(order) or f"{{}}.transpose({axes_of(order)[0]}).reshape(-1)"
 
 
 class Changed(Exception):
@@ -175,7 +180,7 @@ class Main(Writer):
             sets.append(f"[{', '.join(names)}]")
         self.constants.prepared[f"scratch{number}"] = f"[{', '.join(sets)}]"
         whole = [
-            self.view(x, "flat", FLAT[x.order]) if x.ndim > 1 and block.flat else self.names[id(x)]
+            self.view(x, "flat", flat(x.order)) if x.ndim > 1 and block.flat else self.names[id(x)]
             for x in (*block.given, *ends)
         ]
         given = ", ".join([*whole, *inner.numbers])
