@@ -183,7 +183,10 @@ class Program:
     def insert(self, line: Line) -> Line:
         """A line, or the earlier one that computes the same."""
         if line.kind not in ("opaque", "put", "put_at"):
-            key = line.kind, key_of(line.function), key_of(line.args), key_of(line.kwargs)
+            args = key_of(line.args)
+            if line.is_call(np.add, np.multiply) and line.elementwise():  # x * y is y * x, if it lies as that does
+                args = frozenset(args[1:]), line.order
+            key = line.kind, key_of(line.function), args, key_of(line.kwargs)
             if (found := self.known.setdefault(key, line)) is not line:
                 return found
         self.lines.append(line)

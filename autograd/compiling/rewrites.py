@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from .program import Line, Number, Program, Value, order_of, rewrite, values_in
+from .program import Line, Number, Program, Value, empty, order_of, rewrite, values_in
 from .trace import concrete
 
 FLIPPED = {"C": "F", "F": "C", "": ""}
@@ -44,8 +44,14 @@ def canonical(program: Program, line: Line, _old: Line) -> Value | None:
     """A line of a tape in the form that the passes know."""
     if line.kind in ("call", "method") and line.function in _REDUCTIONS:
         return _reduction(program, line, *_REDUCTIONS[line.function])
+    if line.kind in ("call", "method") and line.function in _MOMENTS:
+        return _moment(program, line, *_MOMENTS[line.function])
     if line.is_call(operator.pow):
         return _power(program, line)
+    if line.is_call(np.add, np.subtract):
+        return _signed(program, line)
+    if line.is_call(np.matmul) and line.ndim > 2 and line.order == "C":
+        return program.add("dot", np.matmul, line.args, line.like, line.place)
     if _is_transpose(line):
         return transposed(program, line.args[0], line)
     if line.is_method("astype") and len(line.args) == 2 and not line.kwargs:
@@ -83,6 +89,48 @@ def _simpler(program: Program, line: Line, leaves: bool, exact: bool) -> Any:
     return None
 
 
+# {function or name of a method: whether it is of squares, and of what its mean is the root}
+_MOMENTS = {
+    key: how
+    for f, *how in ((np.mean, False, False), (np.var, True, False), (np.std, True, True))
+    for key in (f, f.__name__)
+}
+
+
+def _moment(program: Program, line: Line, squares: bool, root: bool) -> Value | None:
+    """The sums, products and quotients that NumPy makes of a mean or variance, which others may need as well."""
+    x, options = line.args[0], dict(line.kwargs)
+    fits = isinstance(x, Value) and x.dtype == line.dtype and x.dtype.char in "fd" and x.size and x.order
+    count = x.size // max(1, line.size) - options.pop("ddof", 0) if fits and squares else fits and x.size // line.size
+    axis = line.args[1] if len(line.args) > 1 else options.get("axis")
+    if not fits or len(line.args) > 2 or not {"axis", "keepdims"}.issuperset(options) or count <= 0:
+        return None
+    if squares:
+        along = range(x.ndim) if axis is None else [i % x.ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
+        shape = tuple(1 if i in along else n for i, n in enumerate(x.shape))
+        whole = Line(
+            shape, x.dtype, line.order, "call", np.mean, (x,), line.place, kwargs={"axis": axis, "keepdims": True}
+        )
+        mean = _moment(program, whole, False, False)
+        apart = program.add("call", np.subtract, (x, mean), x.like, line.place)
+        x = program.add("call", np.multiply, (apart, apart), x.like, line.place)
+    total = Line(*line.like, "call", np.sum, (x, *line.args[1:]), line.place, kwargs=options)
+    found = _reduction(program, total, np.add, None)
+    found = found and program.add("call", np.divide, (found, count), line.like, line.place)
+    return program.add("call", np.sqrt, (found,), line.like, line.place) if found and root else found
+
+
+def _signed(program: Program, line: Line) -> Line | None:
+    """a + (-b) as a - b, and the other way round."""
+    first, second = line.args
+    if line.function is np.add and isinstance(first, Line) and first.is_call(np.negative):
+        first, second = second, first
+    if isinstance(second, Line) and second.is_call(np.negative) and second.dtype == line.dtype:
+        function = np.subtract if line.function is np.add else np.add
+        return program.add("call", function, (first, second.args[0]), line.like, line.place)
+    return None
+
+
 _POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}
 
 
@@ -115,7 +163,8 @@ def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None) -> Va
     along = range(x.ndim) if axis is None else [a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))]
     shape = tuple(n for i, n in enumerate(x.shape) if i not in along)
     said = None if len(shape) == 0 else tuple(sorted(along)) if len(along) != 1 else along[0]
-    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, line.order), line.place, kwargs={"axis": said})
+    order = order_of(empty(*line.like).reshape(shape))
+    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, order), line.place, kwargs={"axis": said})
     if shape == line.shape:
         return found
     return program.add("reshape", None, (found, line.shape), line.like, line.place, shares=found)

@@ -13,7 +13,20 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockWriter, aligned, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
-from .program import Input, Line, Number, Program, Value, axes_of, drawing, has_out, instances, needed, order_of, values_in
+from .program import (
+    Input,
+    Line,
+    Number,
+    Program,
+    Value,
+    axes_of,
+    drawing,
+    has_out,
+    instances,
+    needed,
+    order_of,
+    values_in,
+)
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
 FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory

@@ -7,6 +7,7 @@ import pytest
 
 import nn
 from autograd import Tensor, compile
+from autograd.compiling.program import order_of
 from autograd.compiling.rewrites import RULES
 from compiled_steps import X, Y, agree, close, pair
 from programs import Program
@@ -57,3 +58,72 @@ def test_steps_without_a_rewrite_do_the_same(rule, make):
         close(step(X, Y), eager(X, Y))
         agree(model, other)
     assert step.stats.compiles == 1 and step.stats.eager == 0
+
+
+# ---- what one of them finds
+
+
+def as_written(f, *arrays, exact=True):
+    """The source of a program whose results are those of the function, bit for bit and as they lie if `exact`."""
+    compiled = compile(f, exact=exact)
+    for _ in range(4):
+        for a, b in zip(compiled(*arrays), f(*arrays), strict=True):
+            assert a.dtype == b.dtype and a.shape == b.shape and (not exact or order_of(a) == order_of(b))
+            np.testing.assert_allclose(a, b, rtol=0 if exact else 2e-6, atol=0 if exact else 2e-6)
+    assert compiled.stats.compiles == 1
+    return compiled.source
+
+
+def laid(shape, axes, dtype=np.float64, seed=0):
+    """An array whose axes lie in memory in this order."""
+    x = np.random.default_rng(seed).normal(size=[shape[i] for i in axes]).astype(dtype)
+    return x.transpose(np.argsort(axes))
+
+
+LAYOUTS = [(0, 1, 2, 3), (3, 2, 1, 0), (0, 2, 3, 1), (1, 0, 2, 3), (2, 3, 0, 1)]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("axes", LAYOUTS)
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 1, 1), (8, 64, 16, 16)])
+def test_arrays_of_every_layout_lie_in_memory_made_once(axes, shape, exact):
+    def f(x, y):
+        z = np.exp(x * 0.5) + y
+        w = np.where(z > 1, z, -z) * x + np.tanh(y)
+        return w, (w * w).sum(axis=(0, 2, 3)), np.maximum(w, 0.0).mean(axis=1), z.transpose(1, 0, 2, 3).copy("K")
+
+    source = as_written(f, laid(shape, axes, np.float32), laid(shape, axes, np.float32, 1), exact=exact)
+    assert "empty_like" not in source and "t0 = np.multiply" not in source
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2), (1, -1)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex128, np.int64])
+def test_means_and_variances_are_the_sums_that_numpy_makes(dtype, axis):
+    def f(x):
+        found = [g(x, axis=axis, keepdims=k) for g in (np.mean, np.var, np.std) for k in (False, True)]
+        return [
+            *found,
+            x.var(axis=axis, ddof=1),
+            x.std(axis, ddof=1),
+            x.mean(axis),
+            x - x.mean(axis=axis, keepdims=True),
+        ]
+
+    for axes in ((0, 1, 2), (2, 0, 1), (2, 1, 0)):
+        source = as_written(f, (laid((4, 3, 5), axes) * 4).astype(dtype))
+        assert ("var" in source) == (dtype not in (np.float32, np.float64))
+        assert source.count("subtract") <= 1  # the distance from the mean is computed once
+
+
+def test_products_and_sums_are_one_the_other_way_round_and_signs_go():
+    x, y = np.random.default_rng(0).normal(size=(2, 5, 3))
+    source = as_written(lambda x, y: (x * y, y * x, x + y + 0.0, y + x, x + -y, x - -y, -y + x), x, y)
+    assert source.count("np.multiply") == 1 and source.count("np.subtract") == 1 and "negative" not in source
+    as_written(lambda x, y: (x * y, y * x, x.T * y.T, y.T * x.T), x, np.asfortranarray(y))
+
+
+def test_stacks_of_matrices_are_multiplied_into_memory_made_once():
+    rng = np.random.default_rng(0)
+    x, y, z = rng.normal(size=(4, 5, 3)), rng.normal(size=(3, 6)), rng.normal(size=(2, 4, 6, 1)).astype(np.float32)
+    source = as_written(lambda x, y, z: (np.tanh(x @ y), (x @ y @ z).sum(axis=0), x @ y[::-1]), x, y, z)
+    assert "np.matmul(x, y, b" in source and "np.matmul(b" in source
