@@ -178,8 +178,12 @@ class Writer:
         complex numbers that overlap NumPy has another loop, which rounds in another way.
         """
         apart = self.exact and line.dtype is not None and line.dtype.kind == "c"
-        if line.kind in ("put", "put_at") or (line.elementwise() and not apart):
+        if line.elementwise() and not apart:
             self.release(i, written=False)
+        elif line.kind in ("put", "put_at") and isinstance(x := line.args[0], Value):
+            x = x.memory
+            if id(x) in self.held and id(x) in self.dying.get(i, ()):
+                self.free[self.held.pop(id(x))].append(self.fixed[id(x)])
         self.write(line)
         self.release(i)
 

@@ -48,8 +48,10 @@ def canonical(program: Program, line: Line, _old: Line) -> Value | None:
         return _moment(program, line, *_MOMENTS[line.function])
     if line.is_call(operator.pow):
         return _power(program, line)
+    if line.is_call(np.zeros) and line.shape and line.size:
+        return program.add("spread", None, (line.dtype.type(0), line.shape), line.like, line.place)
     if line.is_call(np.add, np.subtract):
-        return _signed(program, line)
+        return _signed(program, line) or _part_added(program, line)
     if line.is_call(np.matmul) and line.ndim > 2 and line.order == "C":
         return program.add("dot", np.matmul, line.args, line.like, line.place)
     if _is_transpose(line):
@@ -118,6 +120,32 @@ def _moment(program: Program, line: Line, squares: bool, root: bool) -> Value | 
     found = _reduction(program, total, np.add, None)
     found = found and program.add("call", np.divide, (found, count), line.like, line.place)
     return program.add("call", np.sqrt, (found,), line.like, line.place) if found and root else found
+
+
+def _part_added(program: Program, line: Line) -> Line | None:
+    """A sum with an array that is zero but for a part: that part is added, in place if the other array dies there."""
+    x, part = line.args
+    inside = line.function is np.add and isinstance(x, Line) and isinstance(part, Line) and part.kind == "put"
+    if not inside or x.like[:2] != line.like[:2] or part.like[:2] != line.like[:2] or not line.order:
+        return None
+    zeros, index, values = part.args
+    basic = all(
+        type(i) in (int, slice, type(...), type(None)) for i in (index if isinstance(index, tuple) else (index,))
+    )
+    if (
+        not basic
+        or not isinstance(zeros, Line)
+        or zeros.kind != "spread"
+        or not (isinstance(zeros.args[0], np.generic) and zeros.args[0] == 0)
+    ):
+        return None
+    seen = empty(*x.like)[index]
+    shares = x if isinstance(seen, np.ndarray) else None
+    before = program.add(
+        "item", operator.getitem, (x, index), (seen.shape, x.dtype, order_of(seen)), line.place, shares=shares
+    )
+    after = program.add("call", np.add, (before, values), (seen.shape, x.dtype, order_of(seen) or "C"), line.place)
+    return program.insert(Line(*x.like, "put", operator.setitem, (x, index, after), line.place))
 
 
 def _signed(program: Program, line: Line) -> Line | None:

@@ -244,6 +244,10 @@ class Traced(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Tensor) for kind in types):
             return NotImplemented
+        if (
+            function is np.zeros_like and "shape" in kwargs and not self.tape.closed
+        ):  # to be written into, as in `scatter`
+            return self.tape.record("call", np.zeros, (kwargs["shape"], kwargs.get("dtype", self.dtype)), {})
         if function in _OUTLINES:
             return function(*concrete(args), **concrete(kwargs))
         if (function in _WRITERS or kwargs.get("out") is not None) and not self.tape.closed:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
+import autograd
 import nn
 from autograd import Tensor, compile
 from autograd.compiling.program import order_of
@@ -127,3 +130,40 @@ def test_stacks_of_matrices_are_multiplied_into_memory_made_once():
     x, y, z = rng.normal(size=(4, 5, 3)), rng.normal(size=(3, 6)), rng.normal(size=(2, 4, 6, 1)).astype(np.float32)
     source = as_written(lambda x, y, z: (np.tanh(x @ y), (x @ y @ z).sum(axis=0), x @ y[::-1]), x, y, z)
     assert "np.matmul(x, y, b" in source and "np.matmul(b" in source
+
+
+INDICES = [
+    [0, 2, 1, 3],
+    [slice(0, 3), slice(1, 4), 2, 2],
+    [(..., 1), (0, slice(None, None, 2)), (slice(None, None, -1), 0), (None, 3)],
+    [(0, 1), (0, 1), (2, -1), slice(2)],
+    [[0, 0, 2], 1, (slice(None), [1, 0]), 2],
+]
+
+
+@pytest.mark.parametrize("indices", INDICES)
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("axes", [(0, 1), (1, 0)])
+def test_gradients_of_parts_are_added_in_place(indices, exact, axes):
+    """T parts of one array cost as much as one gradient of it: no array of its shape is made for each."""
+
+    def f(x, h):
+        x = Tensor(x, requires_grad=True)
+        for part in indices * 3:
+            h = np.tanh(h * 0.5 + x[part].sum() * x[part].mean())
+        (h.sum() + (x[1] * x[2]).sum()).backward()
+        return (x.grad.data,)
+
+    source = as_written(f, laid((4, 5), axes), np.ones(3), exact=exact)
+    if indices is not INDICES[-1]:  # an array names rows more than once
+        assert len(re.findall(r"copyto\(b\d+, c\d+\)|order='K'|np\.zeros|f\d+\(", source)) <= 2
+
+
+def test_an_array_to_which_a_part_was_added_stays_as_it_is():
+    def f(x, v):
+        y = np.tanh(x)
+        z = autograd.add_at(y, 0, v)
+        return z, y * 2, autograd.add_at(z, slice(1, 3), v), z + 1, autograd.add_at(x, (2, 1), v[0]), y[0] + v
+
+    for exact in (True, False):
+        as_written(lambda x, v: [y.data for y in f(Tensor(x), v)], laid((4, 5), (0, 1)), np.ones(5), exact=exact)
