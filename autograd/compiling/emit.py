@@ -335,10 +335,6 @@ class Writer:
     def _write_item(self, line: Line) -> None:
         self.give(line, f"{self.text(line.args[0])}[{self.index(line.args[1])}]")
 
-    def _write_over(self, line: Line) -> None:
-        out = f"out=np.empty_like({self.text(line.args[0])})"
-        self.give(line, f"{self.constants.function(line)}({self.arguments(line, 1)}, {out})")
-
     def _write_reduce(self, line: Line) -> None:
         array = self.target(line)
         out = f", out={array}" if array else ""

@@ -74,12 +74,11 @@ class Line(Value):
     """`function(*args, **kwargs)`, whose arguments hold Values, Numbers and constants.
 
     `kind` is "call", "method" (of the first argument), "item" (indexing), "put" (a copy with the elements at an index
-    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "over" (a call whose result is laid out
-    as the first argument), "has_shape", "opaque" (a function that is not NumPy's and may return another result each
-    time) or "part" (of a tuple); after `canonical` also "reduce" (`function` is the ufunc; axes in order, no keepdims),
-    "T" (a matrix transposed), "select" (an array, times the 0 and 1 of a mask), "spread" (repeated along axes), "cast",
-    "dot" (a matrix product) and "reshape".  `place` is the phase (forward, backward or update) and the path of the
-    module that was running.
+    replaced), "put_at" (a copy with those at flat positions replaced), "copy", "has_shape", "opaque" (a function that
+    is not NumPy's and may return another result each time) or "part" (of a tuple); after `canonical` also "reduce"
+    (`function` is the ufunc; axes in order, no keepdims), "T" (a matrix transposed), "select" (an array, times the 0
+    and 1 of a mask), "spread" (repeated along axes), "cast", "dot" (a product of matrices, or of stacks of them) and
+    "reshape".  `place` is the phase (forward, backward or update) and the path of the module that was running.
     """
 
     kind: str
@@ -302,7 +301,7 @@ def axes_of(order: str) -> tuple[list[int], list[int]]:
     return axes, [axes.index(i) for i in range(len(axes))]
 
 
-def empty(shape: Any, dtype: Any, order: str) -> Any:
+def empty(shape: Any, dtype: Any, order: Any) -> Any:
     """An array to be written into."""
     if order in ("C", "F"):
         return np.empty(shape, dtype, order)

@@ -10,8 +10,6 @@ Rounding changes by a few ulp (`exact=True` leaves these out):
 - *products*: a small matrix product is np.dot, which has less to look at than np.matmul, a large one np.matmul, for
   np.dot clears its whole result first.  A sum along the first axis of a matrix, or of at most 128 numbers, is a product
   with ones.  (NumPy adds up longer rows in pairs, which is more exact than a product.)  x ** 2 and x ** 3 are products.
-- *scale*: a factor that all gradients are multiplied by in the end, such as the learning rate, is multiplied into the
-  gradient that they come from.
 - *layout*: a matrix with more rows than columns lies in memory column by column, so that loops are long.
 - *spread*: a small operand is repeated before it is added, and a number before a maximum is taken: the loops of NumPy
   that repeat it are slow to begin, or (for a maximum) do not use vectors.
@@ -38,6 +36,7 @@ _REDUCTIONS: dict[Any, tuple[Any, int | None]] = {
     for function, ufunc in ((np.sum, np.add), (np.max, np.maximum), (np.min, np.minimum), (np.prod, np.multiply))
     for key in (function, function.__name__)
 } | {u.reduce: (u, 0) for u in (np.add, np.maximum, np.minimum, np.multiply)}
+_MOMENTS = {key for function in (np.mean, np.var, np.std) for key in (function, function.__name__)}
 
 
 def canonical(program: Program, line: Line, _old: Line) -> Value | None:
@@ -45,27 +44,23 @@ def canonical(program: Program, line: Line, _old: Line) -> Value | None:
     if line.kind in ("call", "method") and line.function in _REDUCTIONS:
         return _reduction(program, line, *_REDUCTIONS[line.function])
     if line.kind in ("call", "method") and line.function in _MOMENTS:
-        return _moment(program, line, *_MOMENTS[line.function])
+        return _moment(program, line)
     if line.is_call(operator.pow):
         return _power(program, line)
     if line.is_call(np.zeros) and line.shape and line.size:
         return program.add("spread", None, (line.dtype.type(0), line.shape), line.like, line.place)
     if line.is_call(np.add, np.subtract):
         return _signed(program, line) or _part_added(program, line)
-    if line.is_call(np.matmul) and line.ndim > 2 and line.order == "C":
-        return program.add("dot", np.matmul, line.args, line.like, line.place)
     if _is_transpose(line):
         return transposed(program, line.args[0], line)
     if line.is_method("astype") and len(line.args) == 2 and not line.kwargs:
         return program.add("cast", None, line.args, line.like, line.place)
     if line.is_method("view"):
         return _selected(program, line)
-    if (
-        line.is_call(np.dot)
-        and line.ndim > 0
-        and all(np.ndim(x) in (1, 2) and getattr(x, "dtype", None) == line.dtype for x in line.args)
-    ):
-        return program.add("dot", np.dot, line.args, line.like, line.place)
+    vectors = line.is_call(np.dot) and line.ndim > 0 and all(0 < np.ndim(x) < 3 for x in line.args)
+    vectors = vectors and all(getattr(x, "dtype", None) == line.dtype for x in line.args)
+    if vectors or (line.is_call(np.matmul) and line.ndim > 2 and line.order == "C"):
+        return program.add("dot", line.function, line.args, line.like, line.place)
     return None
 
 
@@ -91,61 +86,43 @@ def _simpler(program: Program, line: Line, leaves: bool, exact: bool) -> Any:
     return None
 
 
-# {function or name of a method: whether it is of squares, and of what its mean is the root}
-_MOMENTS = {
-    key: how
-    for f, *how in ((np.mean, False, False), (np.var, True, False), (np.std, True, True))
-    for key in (f, f.__name__)
-}
-
-
-def _moment(program: Program, line: Line, squares: bool, root: bool) -> Value | None:
-    """The sums, products and quotients that NumPy makes of a mean or variance, which others may need as well."""
-    x, options = line.args[0], dict(line.kwargs)
-    fits = isinstance(x, Value) and x.dtype == line.dtype and x.dtype.char in "fd" and x.size and x.order
-    count = x.size // max(1, line.size) - options.pop("ddof", 0) if fits and squares else fits and x.size // line.size
-    axis = line.args[1] if len(line.args) > 1 else options.get("axis")
-    if not fits or len(line.args) > 2 or not {"axis", "keepdims"}.issuperset(options) or count <= 0:
+def _moment(program: Program, line: Line) -> Value | None:
+    """The sums, products and quotients that NumPy makes of a mean, variance or deviation, which others may need too."""
+    x, options, name = line.args[0], dict(line.kwargs), getattr(line.function, "__name__", line.function)
+    axis = options.pop("axis", None) if len(line.args) == 1 else line.args[1]
+    kept, less = options.pop("keepdims", False), options.pop("ddof", 0)
+    fits = isinstance(x, Value) and x.dtype == line.dtype and x.dtype.char in "fd" and line.size and x.order and x.ndim
+    if options or len(line.args) > 2 or not fits or (count := x.size // line.size - less) <= 0:
         return None
-    if squares:
-        along = range(x.ndim) if axis is None else [i % x.ndim for i in (axis if isinstance(axis, tuple) else (axis,))]
-        shape = tuple(1 if i in along else n for i, n in enumerate(x.shape))
-        whole = Line(
-            shape, x.dtype, line.order, "call", np.mean, (x,), line.place, kwargs={"axis": axis, "keepdims": True}
-        )
-        mean = _moment(program, whole, False, False)
-        apart = program.add("call", np.subtract, (x, mean), x.like, line.place)
+    if name != "mean":
+        shape = empty(*x.like).sum(axis, keepdims=True).shape
+        mean = Line(shape, x.dtype, "C", "call", np.mean, (x, axis), line.place, kwargs={"keepdims": True})
+        apart = program.add("call", np.subtract, (x, _moment(program, mean)), x.like, line.place)
         x = program.add("call", np.multiply, (apart, apart), x.like, line.place)
-    total = Line(*line.like, "call", np.sum, (x, *line.args[1:]), line.place, kwargs=options)
-    found = _reduction(program, total, np.add, None)
-    found = found and program.add("call", np.divide, (found, count), line.like, line.place)
-    return program.add("call", np.sqrt, (found,), line.like, line.place) if found and root else found
+    total = Line(*line.like, "call", np.sum, (x, axis), line.place, kwargs={"keepdims": kept})
+    total = program.add("call", np.divide, (_reduction(program, total, np.add, None), count), line.like, line.place)
+    return program.add("call", np.sqrt, (total,), line.like, line.place) if name == "std" else total
 
 
 def _part_added(program: Program, line: Line) -> Line | None:
     """A sum with an array that is zero but for a part: that part is added, in place if the other array dies there."""
     x, part = line.args
-    inside = line.function is np.add and isinstance(x, Line) and isinstance(part, Line) and part.kind == "put"
-    if not inside or x.like[:2] != line.like[:2] or part.like[:2] != line.like[:2] or not line.order:
+    if not (isinstance(x, Line) and isinstance(part, Line) and part.kind == "put" and x.order):
         return None
     zeros, index, values = part.args
-    basic = all(
-        type(i) in (int, slice, type(...), type(None)) for i in (index if isinstance(index, tuple) else (index,))
-    )
-    if (
-        not basic
-        or not isinstance(zeros, Line)
-        or zeros.kind != "spread"
-        or not (isinstance(zeros.args[0], np.generic) and zeros.args[0] == 0)
-    ):
+    basic = {type(i) for i in (index if isinstance(index, tuple) else (index,))} <= _BASIC
+    fits = basic and line.function is np.add and x.like == line.like and part.like[:2] == line.like[:2]
+    if not fits or not isinstance(zeros, Line) or zeros.kind != "spread" or _number(zeros.args[0]) != 0:
         return None
     seen = empty(*x.like)[index]
+    like = seen.shape, x.dtype, order_of(seen)
     shares = x if isinstance(seen, np.ndarray) else None
-    before = program.add(
-        "item", operator.getitem, (x, index), (seen.shape, x.dtype, order_of(seen)), line.place, shares=shares
-    )
-    after = program.add("call", np.add, (before, values), (seen.shape, x.dtype, order_of(seen) or "C"), line.place)
+    before = program.add("item", operator.getitem, (x, index), like, line.place, shares=shares)
+    after = program.add("call", np.add, (before, values), (*like[:2], like[2] or "C"), line.place)
     return program.insert(Line(*x.like, "put", operator.setitem, (x, index, after), line.place))
+
+
+_BASIC = {int, slice, type(...), type(None)}
 
 
 def _signed(program: Program, line: Line) -> Line | None:
@@ -245,8 +222,6 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
             return program.add("dot", function, (a, b), line.like, line.place)
     if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
         return _sum(program, line)
-    if line.is_call(np.multiply):
-        return _scaled_sum(program, line)
     if line.is_call(np.power) and type(line.args[1]) in (int, float) and line.args[1] in (2, 3):
         x = line.args[0]
         if isinstance(x, Value) and x.dtype == line.dtype:
@@ -264,96 +239,12 @@ def _sum(program: Program, line: Line) -> Value | None:
     return program.add("dot", np.dot, (x, ones) if axis == 1 else (ones, x), line.like, line.place)
 
 
-def _scaled_sum(program: Program, line: Line) -> Value | None:
-    """A number times a sum of few: the product with a vector of that number in place of ones."""
-    for total, factor in (line.args, line.args[::-1]):
-        if isinstance(total, Line) and total.kind == "dot" and total.shape == () and isinstance(factor, float):
-            ones, x = total.args
-            if isinstance(ones, np.ndarray) and (ones == ones[0]).all() and total.dtype == line.dtype:
-                scaled = program.full(x.size, x.dtype, factor * float(ones[0]))
-                return program.add("dot", np.dot, (scaled, x), line.like, line.place)
-    return None
-
-
-# ---- scale
-
-
-def scaled(program: Program) -> Program:
-    """*scale*: the lines that lead from the products with the one Number back to plain numbers are scaled with it."""
-    ends = {id(line): _product(line) for line in program.lines if isinstance(_product(line)[0], Number)}
-    if len({number.text for number, _ in ends.values()}) != 1:
-        return program
-    ways: dict[int, list[Any]] = {}  # {id of a line that can be scaled: the arguments to scale for it}
-    for line in program.lines:
-        found = _ways(line, ways)
-        if id(line) not in ends and found is not None:
-            ways[id(line)] = found
-    fixed = {id(x) for x in (*program.outputs, *(asked for asked, _ in program.guards))}
-    chosen: dict[int, Line] = {}
-    waiting = [x for _, x in ends.values()]
-    while waiting:
-        line = waiting.pop()
-        if id(line) not in ways or id(line) in fixed:
-            return program
-        if id(line) not in chosen:
-            chosen[id(line)] = line
-            waiting += ways[id(line)]
-    for line in program.lines:  # what is scaled is read where it is meant to be, and only there
-        by_way = ends[id(line)][1:] if id(line) in ends else ways[id(line)] if id(line) in chosen else []
-        if {id(x) for x in line.reads if id(x) in chosen} != {id(x) for x in by_way}:
-            return program
-    factor = next(iter(ends.values()))[0]
-
-    def rule(program: Program, line: Line, old: Line) -> Any:
-        if id(old) in ends:
-            return _product(line)[1]
-        if id(old) in chosen and (not ways[id(old)] or line.is_call(np.add, np.subtract)):
-            numbers = [_number(x) for x in line.args]
-            line.args = tuple(x if n is None else factor * n for x, n in zip(line.args, numbers, strict=True))
-        return None
-
-    return rewrite(program, rule)
-
-
-def _ways(line: Line, ways: dict[int, list[Any]]) -> list[Any] | None:
-    """The arguments to scale for a line to be so: none if it has a plain number to take the factor in; None if not."""
-    quotient = line.is_call(np.divide) and _number(line.args[0]) is not None and line.dtype in (np.float32, np.float64)
-    if quotient or _number(_product(line)[0]) is not None:
-        return []
-    args = [x for x in line.args if isinstance(x, Value)]
-    if line.kind == "dot" or line.is_call(np.multiply):  # one of the two, and a gradient if there is one
-        able = [x for x in args if isinstance(x, Line) and id(x) in ways]
-        able = [x for x in able if x.place[0] == "backward"] or able
-        return able[:1] if able and args.count(able[0]) == 1 else None
-    if line.is_call(np.add, np.subtract):
-        rest = [x for x in line.args if not isinstance(x, Value)]
-        found = args if all(_number(x) is not None for x in rest) else []
-    elif line.kind in ("put", "put_at"):
-        found = [line.args[0], line.args[2]] if isinstance(line.args[2], Value) else []
-    else:
-        first = (
-            line.kind in ("T", "reshape", "select") or line.is_call(np.negative, np.divide) or line.is_method("take")
-        )
-        found = args[:1] if first and args[:1] == [*line.args[:1]] else []
-    return found if found and all(id(x) in ways for x in found) else None
-
-
 def _number(x: Any) -> float | None:
     """A plain number, or a constant array of one element without axes, as a float."""
     if isinstance(x, Value | Number | bool):
         return None
     array = isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
     return float(x) if array or isinstance(x, int | float | np.floating) else None
-
-
-def _product(line: Line) -> tuple[Any, Any]:
-    """(number, array) of a product of an array with a number, given or constant; else (None, None)."""
-    if line.is_call(np.multiply) and line.dtype in (np.float32, np.float64):
-        for number, x in (line.args, line.args[::-1]):
-            whole = isinstance(x, Value) and x.shape == line.shape and x.dtype == line.dtype
-            if whole and (isinstance(number, Number) or _number(number) is not None):
-                return number, x
-    return None, None
 
 
 # ---- layout
@@ -414,7 +305,6 @@ RULES: dict[str, tuple[bool, Callable[[Program, bool], Program]]] = {
     "canonical": (False, lambda program, _: rewrite(program, canonical)),
     "simpler": (False, simplified),
     "products": (True, lambda program, _: rewrite(program, faster)),
-    "scale": (True, lambda program, _: scaled(program)),
     "layout": (True, lambda program, _: laid_out(rewrite(program))),
     "spread": (True, lambda program, _: rewrite(program, spread)),
 }

@@ -81,16 +81,12 @@ class File:
         """{input: the text of the output that takes its place in the next run}."""
         plan = self.plan
         if any(".grad." in plan.places[k] for k in plan.program.inputs):
-            raise CompileError(
-                "this program adds to gradients that were there before; call zero_grad() in the function"
-            )
+            raise CompileError("this program adds to gradients that were there; call zero_grad() in the function")
         moves = {}
         for output in plan.outputs:
             if output.kind in ("data", "state"):
                 if output.old is None:
-                    raise CompileError(
-                        "this program makes the state of an optimiser; call the function again, then save it"
-                    )
+                    raise CompileError("this program makes an optimiser's state; call the function again, then save")
                 if plan.places[output.old][0] == "a":
                     raise CompileError("this program moves a Tensor that is an argument, which a file cannot")
                 moves[output.old] = output.text
@@ -122,9 +118,8 @@ class File:
     def _held(self) -> str:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **self.arrays)
-        return (
-            f'\nheld = np.load(io.BytesIO(base64.b64decode("{base64.b64encode(buffer.getvalue()).decode("ascii")}")))'
-        )
+        text = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return f'\nheld = np.load(io.BytesIO(base64.b64decode("{text}")))'
 
     def _functions(self) -> Iterator[str]:
         """How the functions that are not NumPy's are made; those that draw from a generator go on from where it is."""
@@ -142,9 +137,7 @@ class File:
                 yield _NDTR.format(name=name)
             else:
                 said = getattr(function, "__qualname__", repr(function))
-                raise CompileError(
-                    f"this program calls a function that is not NumPy's ({said}), so it cannot be a file"
-                )
+                raise CompileError(f"this program calls what is not NumPy's ({said}), so it cannot be a file")
 
     # ---- the function that people call
 

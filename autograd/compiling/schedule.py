@@ -13,28 +13,15 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockWriter, aligned, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
-from .program import (
-    Input,
-    Line,
-    Number,
-    Program,
-    Value,
-    axes_of,
-    drawing,
-    has_out,
-    instances,
-    needed,
-    order_of,
-    values_in,
-)
+from .program import Input, Line, Number, Program, Value, axes_of, drawing, has_out, instances, needed, values_in
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
-FLAT = {"C": "{}.reshape(-1)", "F": "{}.T.reshape(-1)"}  # all elements of an array as they lie in memory
 
 
 def flat(order: str) -> str:
     """How all elements of an array are read as they lie in memory."""
-    return FLAT.get(order) or f"{{}}.transpose({axes_of(order)[0]}).reshape(-1)"
+    turned = {"C": "", "F": ".T"}
+    return f"{{}}{turned[order] if order in turned else f'.transpose({axes_of(order)[0]})'}.reshape(-1)"
 
 
 class Changed(Exception):
@@ -216,12 +203,7 @@ class Main(Writer):
     # ---- what a Writer asks
 
     def fresh(self, line: Line) -> str:
-        arrays = [x for x in instances((line.args, line.kwargs), (Value, np.ndarray)) if x.shape]
-        orders = {x.order if isinstance(x, Value) else order_of(x) for x in arrays}
-        whole = line.order == "C" or (line.kind != "dot" and all(x.shape == line.shape for x in arrays))
-        if line.kind == "copy" or (whole and (line.kind == "dot" or orders <= {line.order})):
-            return ""  # NumPy itself lays it out so
-        return self._new_array(line)
+        return "" if line.kind == "copy" else self._new_array(line)
 
     def _new_array(self, line: Line) -> str:
         name = self.new_name()

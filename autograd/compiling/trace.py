@@ -82,8 +82,6 @@ class Tape:
             return self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
         args, kwargs = nested((args, kwargs), self.own)
         value = self._made(kind, function, concrete(args), concrete(kwargs), concrete(into))
-        if into is not None and not order_of(value):
-            kind, args = "over", (into, *args)
         given = instances((args, kwargs), Traced)
         ats, named = nested((args, kwargs), lambda x: x.at if isinstance(x, Traced) else x)
         single = isinstance(value, np.ndarray | np.generic)
@@ -247,7 +245,9 @@ class Traced(NDArrayOperatorsMixin):
         if (
             function is np.zeros_like and "shape" in kwargs and not self.tape.closed
         ):  # to be written into, as in `scatter`
-            return self.tape.record("call", np.zeros, (kwargs["shape"], kwargs.get("dtype", self.dtype)), {})
+            made = function(*concrete(args), **kwargs)
+            outline = made.shape, made.dtype, order_of(made)
+            return self.tape.record("call", np.zeros, outline, {}) if outline[2] in ("C", "F") else made
         if function in _OUTLINES:
             return function(*concrete(args), **concrete(kwargs))
         if (function in _WRITERS or kwargs.get("out") is not None) and not self.tape.closed:
@@ -340,10 +340,7 @@ for _name in _METHODS:
     if _name not in vars(Traced):
         setattr(Traced, _name, _method(_name))
 
-for _name in (
-    *("__float__", "__int__", "__index__", "__complex__", "item", "tolist"),
-    *("__round__", "__trunc__", "__floor__", "__ceil__"),
-):
+for _name in "__float__ __int__ __index__ __complex__ __round__ __trunc__ __floor__ __ceil__ item tolist".split():
     setattr(Traced, _name, lambda self, *args, _name=_name: getattr(self._plain(), _name)(*args))
 
 for _name in ("__repr__", "__str__", "__format__"):  # may be printed: a program does not print again
