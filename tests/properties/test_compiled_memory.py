@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -325,3 +327,50 @@ def test_a_large_result_is_written_over_only_if_nobody_holds_it():
     for i in range(20):
         places.add(f(x + i).ctypes.data)
     assert len(places) <= 3  # an audit makes new ones
+
+
+# ---- how much
+
+
+NETWORKS = {
+    "convolutions": lambda: (
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
+        (32, 3, 18, 18),
+    ),
+    "attention": lambda: (nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), (32, 32, 32)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_program_of_layers_holds_less_than_twice_what_the_function_does(name):
+    """Most of it is memory made once, for arrays of all layouts, which stays; nothing else outlives its readers."""
+
+    def peak(wrap):
+        gc.collect()
+        tracemalloc.start()
+        try:
+            model, shape = NETWORKS[name]()
+            optimizer = nn.SGD(model.parameters(), lr=1e-3)
+
+            @wrap
+            def step(x):
+                optimizer.zero_grad()
+                loss = (model(x) ** 2).mean()
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+            for _ in range(3):
+                step(x)
+            gc.collect()  # what compiling has left behind
+            tracemalloc.reset_peak()
+            step(x)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    ways = [lambda f: f, lambda f: compile(f, audit=False, threads=1)]
+    peak(ways[1])  # what is imported, and lines of files that are read, stay
+    eager, compiled = map(peak, ways)
+    assert compiled < 2 * eager
