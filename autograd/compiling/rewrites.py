@@ -100,7 +100,9 @@ def _moment(program: Program, line: Line) -> Value | None:
         apart = program.add("call", np.subtract, (x, _moment(program, mean)), x.like, line.place)
         x = program.add("call", np.multiply, (apart, apart), x.like, line.place)
     total = Line(*line.like, "call", np.sum, (x, axis), line.place, kwargs={"keepdims": kept})
-    total = program.add("call", np.divide, (_reduction(program, total, np.add, None), count), line.like, line.place)
+    total = program.add(
+        "call", np.divide, (_reduction(program, total, np.add, None, keepdims=False), count), line.like, line.place
+    )
     return program.add("call", np.sqrt, (total,), line.like, line.place) if name == "std" else total
 
 
@@ -158,7 +160,7 @@ def _as_number(x: Any, line: Line) -> Any:
     return x
 
 
-def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None) -> Value | None:
+def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None, **more: Any) -> Value | None:
     """The ufunc's own `reduce`, which np.sum and x.sum() call in the end; a view puts back the axes that are kept."""
     x, *axes = line.args
     given: dict[str, Any] = {"axis": axis, "keepdims": False} | line.kwargs | ({"axis": axes[0]} if axes else {})
@@ -169,7 +171,7 @@ def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None) -> Va
     shape = tuple(n for i, n in enumerate(x.shape) if i not in along)
     said = None if len(shape) == 0 else tuple(sorted(along)) if len(along) != 1 else along[0]
     order = order_of(empty(*line.like).reshape(shape))
-    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, order), line.place, kwargs={"axis": said})
+    found = program.add("reduce", ufunc, (x,), (shape, line.dtype, order), line.place, kwargs={"axis": said, **more})
     if shape == line.shape:
         return found
     return program.add("reshape", None, (found, line.shape), line.like, line.place, shares=found)
@@ -220,7 +222,13 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
         if all(isinstance(x, Value) and x.ndim == 2 and x.dtype == line.dtype and x.dtype.kind in "fc" for x in (a, b)):
             function = np.matmul if line.nbytes >= WIDE and line.dtype.char in "fdFD" else np.dot
             return program.add("dot", function, (a, b), line.like, line.place)
-    if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
+    if (
+        line.kind == "reduce"
+        and [*line.kwargs] == ["axis"]
+        and line.function is np.add
+        and line.dtype.kind == "f"
+        and line.dtype.itemsize > 2
+    ):
         return _sum(program, line)
     if line.is_call(np.power) and type(line.args[1]) in (int, float) and line.args[1] in (2, 3):
         x = line.args[0]
