@@ -100,9 +100,8 @@ def _moment(program: Program, line: Line) -> Value | None:
         apart = program.add("call", np.subtract, (x, _moment(program, mean)), x.like, line.place)
         x = program.add("call", np.multiply, (apart, apart), x.like, line.place)
     total = Line(*line.like, "call", np.sum, (x, axis), line.place, kwargs={"keepdims": kept})
-    total = program.add(
-        "call", np.divide, (_reduction(program, total, np.add, None, keepdims=False), count), line.like, line.place
-    )
+    found = _reduction(program, total, np.add, None, keepdims=False)
+    total = program.add("call", np.divide, (found, count), line.like, line.place)
     return program.add("call", np.sqrt, (total,), line.like, line.place) if name == "std" else total
 
 
@@ -222,13 +221,7 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
         if all(isinstance(x, Value) and x.ndim == 2 and x.dtype == line.dtype and x.dtype.kind in "fc" for x in (a, b)):
             function = np.matmul if line.nbytes >= WIDE and line.dtype.char in "fdFD" else np.dot
             return program.add("dot", function, (a, b), line.like, line.place)
-    if (
-        line.kind == "reduce"
-        and [*line.kwargs] == ["axis"]
-        and line.function is np.add
-        and line.dtype.kind == "f"
-        and line.dtype.itemsize > 2
-    ):
+    if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
         return _sum(program, line)
     if line.is_call(np.power) and type(line.args[1]) in (int, float) and line.args[1] in (2, 3):
         x = line.args[0]
@@ -241,7 +234,7 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
 def _sum(program: Program, line: Line) -> Value | None:
     x, axis = line.args[0], line.kwargs["axis"]
     fits = x.dtype == line.dtype and x.size and x.order and (x.ndim, axis) in ((1, None), (2, 0), (2, 1))
-    if not fits or ((x.ndim, axis) != (2, 0) and x.shape[-1] > SHORT):
+    if not fits or len(line.kwargs) > 1 or ((x.ndim, axis) != (2, 0) and x.shape[-1] > SHORT):
         return None
     ones = program.full(x.shape[axis or 0], x.dtype)
     return program.add("dot", np.dot, (x, ones) if axis == 1 else (ones, x), line.like, line.place)
