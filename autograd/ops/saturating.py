@@ -17,13 +17,20 @@ def _end(dtype) -> float:
     return float(np.log(np.finfo(dtype).max))
 
 
-def _sech2(x):
-    """1 / cosh(x)**2, which neither overflows nor cancels; a product of exp(-abs(x)) took twice as long."""
+def g_over_cosh2(g, x):
+    """g / cosh(x)**2, which neither overflows nor cancels; a product of exp(-abs(x)) took twice as long."""
+    if x.dtype.char == "e":
+        return g_over_cosh2(g, x.astype(np.float32)).astype(np.result_type(g, x))
+    size, end = np.abs(x), _end(x.dtype)
+    if size.__class__ is not np.ndarray or not size.size or not size.item(size.argmax()) <= end:
+        size = np.minimum(size, end)  # with a number, takes five times as long as looking for the largest
+    steep = np.cosh(size)
+    return g / steep / steep
+
+
+def _tanh_slope(g, x):
     only_real("the slope of tanh", x)
-    if x.dtype == np.float16:
-        return _sech2(x.astype(np.float32)).astype(np.float16)
-    y = np.reciprocal(np.cosh(np.minimum(np.abs(x), _end(x.dtype))))
-    return y * y
+    return g_over_cosh2(g, x)
 
 
 def _logistic(x):
@@ -34,5 +41,10 @@ def _logistic(x):
 
 
 # Ops of their own, because abs(x) has a kink at 0 and these have none.
-sech2: Operation = elementwise(_sech2, lambda g, y, x: g * -2.0 * y * np.tanh(x), name="sech2")
-logistic: Operation = elementwise(_logistic, lambda g, _y, x: g * 0.25 * sech2(0.5 * x), name="logistic")
+tanh_slope: Operation = elementwise(
+    _tanh_slope,
+    lambda g, _y, _g, x: tanh_slope(g, x),
+    lambda g, y, _g, x: g * -2.0 * y * np.tanh(x),
+    name="tanh_slope",
+)
+logistic: Operation = elementwise(_logistic, lambda g, _y, x: tanh_slope(g * 0.25, 0.5 * x), name="logistic")

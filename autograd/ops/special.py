@@ -10,7 +10,7 @@ from ..op import differentiable
 from ..registry import Operation
 from .reduce import logsumexp as _logsumexp
 from .register import CASES, POSITIVE, UNIT, Case, composite, domain, elementwise
-from .saturating import sech2
+from .saturating import tanh_slope
 
 try:
     from scipy import special
@@ -42,7 +42,7 @@ erfcx: Operation = _special(special.erfcx, lambda g, y, x: g * _erfcx_slope(y, x
 erfinv = _special(special.erfinv, lambda g, y, _x: g * (_ROOT_PI / 2.0) * np.exp(y * y))
 ndtr = _special(special.ndtr, lambda g, _y, x: g * np.exp(-0.5 * x * x) / _ROOT_2PI)
 log_ndtr = _special(special.log_ndtr, lambda g, _y, x: g * math.sqrt(2.0 / math.pi) / erfcx(x * -math.sqrt(0.5)))
-expit = _special(special.expit, lambda g, _y, x: g * 0.25 * sech2(0.5 * x))
+expit = _special(special.expit, lambda g, _y, x: tanh_slope(g * 0.25, 0.5 * x))
 logit = _special(special.logit, lambda g, _y, x: g / (x * (1.0 - x)))
 
 # ---- the gamma function and its relatives

@@ -9,7 +9,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from .register import CASES, UNIT, Case, domain, elementwise
-from .saturating import sech2
+from .saturating import g_over_cosh2, tanh_slope
 
 sin = elementwise(np.sin, lambda g, _y, x: g * np.cos(x))
 cos = elementwise(np.cos, lambda g, _y, x: -g * np.sin(x))
@@ -30,7 +30,9 @@ cosh = elementwise(np.cosh, lambda g, _y, x: g * np.sinh(x))
 
 def _tanh_rule(g, _y, x):
     """`g / cosh(x)**2`; 1 - y * y would be 0 where y is nearly 1."""
-    return g * (1.0 - np.tanh(x) ** 2 if x.dtype.kind == "c" else sech2(x))
+    if x.dtype.kind == "c":
+        return g * (1.0 - np.tanh(x) ** 2)
+    return g_over_cosh2(g, x) if x.__class__ is np.ndarray else tanh_slope(g, x)  # an op takes 0.8 us more
 
 
 tanh = elementwise(np.tanh, _tanh_rule)

@@ -168,12 +168,12 @@ def _softplus(x: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return np.where(u > threshold, x, soft / beta)
 
 
-def _slope(x: Any) -> Any:
-    """The slope y * (1 - y) of the sigmoid, where 1 - y would be 0 long before y is."""
-    return OPS["sech2"].function(x * 0.5) * 0.25
+def _down(g: Any, x: Any) -> Any:
+    """g times the slope y * (1 - y) of the sigmoid, where 1 - y would be 0 long before y is."""
+    return OPS["tanh_slope"].function(g * 0.25, x * 0.5)
 
 
-sigmoid = elementwise(_sigmoid, lambda g, _y, x: g * _slope(x), name="sigmoid")
+sigmoid = elementwise(_sigmoid, lambda g, _y, x: _down(g, x), name="sigmoid")
 tanh = autograd.tanh  # faster than through np.tanh
 softplus = elementwise(
     _softplus,
@@ -275,7 +275,7 @@ def _gelu_rule(g: Any, _y: Any, x: Any, *, approximate: str = "none") -> Any:
     if approximate == "none":
         return g * (normal_cdf(x) + x * _density(x))
     t, u = _bend(x), np.clip(x, -20.0, 20.0)
-    return g * (sigmoid(t) + u * _slope(t) * ((u * u * (3 * 0.044715) + 1.0) * math.sqrt(8 / math.pi)))
+    return g * (sigmoid(t) + _down(u, t) * ((u * u * (3 * 0.044715) + 1.0) * math.sqrt(8 / math.pi)))
 
 
 gelu = elementwise(_gelu, _gelu_rule, name="gelu")

@@ -34,7 +34,7 @@ def _rows(a: Any) -> Any:
 
 def _input_rule(g: Any, _y: Any, _x: Any, weight: Any, _bias: Any) -> Any:
     """`g @ weight`"""
-    return _times(g, weight)
+    return np.dot(g, weight) if g.ndim == 2 else _times(g, weight)
 
 
 def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
@@ -46,7 +46,7 @@ def _weight_rule(g: Any, _y: Any, x: Any, _weight: Any, _bias: Any) -> Any:
 
 def _bias_rule(g: Any, *_: Any) -> Any:
     """`g`, summed over the samples, here or by backward()."""
-    return sum_of_rows(_rows(g)) if g.ndim > 1 else g
+    return sum_of_rows(g if g.ndim == 2 else _rows(g)) if g.ndim > 1 else g
 
 
 _fused_linear = differentiable(_linear, _input_rule, _weight_rule, _bias_rule, name="linear")
