@@ -20,9 +20,9 @@ def _end(dtype) -> float:
 def g_over_cosh2(g, x):
     """g / cosh(x)**2, which neither overflows nor cancels; a product of exp(-abs(x)) took twice as long."""
     if x.dtype.char == "e":
-        return g_over_cosh2(g, x.astype(np.float32)).astype(np.result_type(g, x))
+        return g_over_cosh2(g, x.astype(np.float32)).astype(np.result_type(g.dtype, x.dtype))
     size, end = np.abs(x), _end(x.dtype)
-    if size.__class__ is not np.ndarray or not size.size or not size.item(size.argmax()) <= end:
+    if type(size) is not np.ndarray or not size.size or not size.item(size.argmax()) <= end:
         size = np.minimum(size, end)  # with a number, takes five times as long as looking for the largest
     steep = np.cosh(size)
     return g / steep / steep
