@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import GraphError
 from ..tensor import Tensor
 from .capture import take
+from .long_arrows import in_rows
 from .page import Page as Page
 from .recording import watch as watch
 from .render import Picture as Picture
@@ -28,14 +29,15 @@ def draw(
     depth: int | None = None,
     expand: Collection[str] = (),
     max_nodes: int = 300,
-    rankdir: str = "LR",
+    rankdir: str | None = None,
 ) -> Picture:
     """Draw how `loss` was computed and how its gradient flows back.
 
     Each tensor is a box with its value and gradient (an op and its output share a box), and each operand is an arrow.
     `names` is {name: tensor} or a module (anything with `named_parameters()`); a leaf's own `name` is used too.
     Gradients are shown if the graph was watched (see `watch`) and backward() ran; `run_backward=True` computes them for
-    the picture only and changes no `.grad`.  `rankdir` is the direction of the forward pass: LR, RL, TB or BT.
+    the picture only and changes no `.grad`.  `rankdir` is the direction of the forward pass: TB, BT, LR or RL;
+    by default it is TB if modules are framed, and else LR, in several rows if the graph is long.
 
     Each call of a module inside `watch()` is a frame around its boxes.  Modules nested more than `depth` deep are
     folded into one box each (depth=0 folds all), except those whose dotted names are in `expand`.  Above `max_nodes`
@@ -60,7 +62,7 @@ def draw(
             "there is no graph to draw: none of the inputs of this Tensor has requires_grad=True, "
             "or it was computed under no_grad() or from .data"
         )
-    if rankdir not in ("LR", "RL", "TB", "BT"):
+    if rankdir not in (None, "LR", "RL", "TB", "BT"):
         raise ValueError(f"rankdir is LR, RL, TB or BT; got {rankdir!r}")
     if max_nodes < 4:
         raise ValueError(f"max_nodes must leave room for 4 boxes; got {max_nodes}")
@@ -74,7 +76,11 @@ def draw(
         has = f"its modules are {known}" if known else "it knows no modules: compute the loss inside `with watch():`"
         raise ValueError(f"no module of this graph is called {', '.join(map(repr, unknown))}; {has}")
     whole = take(loss, named, names, run_backward=run_backward, max_nodes=WHOLE) if snapshot.closed else snapshot
-    return Picture(snapshot, rankdir=rankdir, whole=whole if len(whole.boxes) <= WHOLE else snapshot)
+    whole = whole if len(whole.boxes) <= WHOLE else snapshot
+    framed = any(box.call is not None for box in snapshot.boxes)
+    rankdir = rankdir or ("TB" if framed else "LR")
+    shown = snapshot if framed or rankdir in ("TB", "BT") else in_rows(snapshot)
+    return Picture(shown, rankdir=rankdir, whole=whole)
 
 
 def _named(names: Any) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Cut arrows that pass many ranks: each then starts at a small copy of its box, beside the op that it feeds.
+"""Cut arrows that pass many ranks, or lead to the next row: each then starts at a copy of its box, beside its op.
 
 Graphviz puts a box of its own on every rank that an arrow passes, and its time grows with the square of their number:
 three weights of an unrolled recurrence of 40 steps pass 10,000 ranks, which took minutes.
@@ -7,10 +7,13 @@ three weights of an unrolled recurrence of 40 steps pass 10,000 ranks, which too
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .snapshot import Arrow, Snapshot
 
 PASSED = 200  # ranks that all arrows together may pass, or one per box in a larger picture
+ROW = 4  # most ranks side by side: with a copy before them they are about 1600 pixels wide
+COPIES = "Numbers as in (1) join a box to its underlined copies, which replace long arrows."
 
 
 def cut_long_arrows(snapshot: Snapshot) -> None:
@@ -27,10 +30,36 @@ def cut_long_arrows(snapshot: Snapshot) -> None:
             break
         arrows[i].cut = True
         left -= passed[i]
-    for mark, place in enumerate(sorted({arrow.start for arrow in arrows if arrow.cut}), 1):
+    _mark(snapshot)
+
+
+def in_rows(snapshot: Snapshot) -> Snapshot:
+    """Return a wide snapshot with its ranks in rows: without the arrows between them, Graphviz stacks the rows."""
+    ranks = ranks_of(len(snapshot.boxes), snapshot.arrows)
+    count = max(ranks, default=0) - min(ranks, default=0) + 1
+    if count <= ROW:
+        return snapshot
+    size = -(-count // -(-count // ROW))  # as many ranks in every row
+    row = [(rank - min(ranks)) // size for rank in ranks]
+    ops = {arrow.end for arrow in snapshot.arrows}
+    for arrow in sorted(snapshot.arrows, key=lambda arrow: -row[arrow.end]):
+        if arrow.start not in ops:
+            row[arrow.start] = row[arrow.end]  # a source is in the row of the first op that reads it
+    arrows = [replace(arrow, cut=arrow.cut or row[arrow.start] != row[arrow.end]) for arrow in snapshot.arrows]
+    boxes = [replace(box) for box in snapshot.boxes]
+    remarks = [text for text in snapshot.remarks if text != COPIES]
+    made = replace(snapshot, boxes=boxes, arrows=arrows, remarks=remarks, rows=row)
+    _mark(made)
+    return made
+
+
+def _mark(snapshot: Snapshot) -> None:
+    """Number the boxes where cut arrows start."""
+    cut = {arrow.start for arrow in snapshot.arrows if arrow.cut}
+    for mark, place in enumerate(sorted(cut, key=lambda i: (snapshot.boxes[i].number or 0, i)), 1):
         snapshot.boxes[place].mark = mark
-    if any(arrow.cut for arrow in arrows):
-        snapshot.remarks.append("Numbers as in (1) join a box to its underlined copies, which replace long arrows.")
+    if any(arrow.cut for arrow in snapshot.arrows):
+        snapshot.remarks.append(COPIES)
 
 
 def ranks_of(count: int, arrows: Sequence[Arrow]) -> list[int]:

@@ -74,3 +74,4 @@ class Snapshot:
     folded: str = ""
     remarks: list[str] = field(default_factory=list)  # sentences for the caption
     closed: list[int] = field(default_factory=list)  # the calls that are folded
+    rows: list[int] = field(default_factory=list)  # the row of each box, if the picture is in rows

@@ -130,7 +130,7 @@ def test_summaries():
     assert summarise(1.00001).lines == ("1.00001",)
     assert summarise(np.array([True, False])).lines == ("[True, False]",)
     large = summarise(np.array([0.0] * 3 + [1.0, 2.0, np.inf, np.nan, 3.0]))
-    assert large.lines == ("mean 1, spread 1.155", "range 0 to 3, zeros 38%") and large.nonfinite == 2
+    assert large.lines == ("mean 1, std 1.155", "range 0 to 3, zeros 38%") and large.nonfinite == 2
     assert summarise(np.full(8, 60000, np.float16)).rms == 60000
     assert "<1%" in summarise(np.arange(1000.0)).lines[1]
     assert "99%" in summarise(np.eye(1, 1000)).lines[1]

@@ -50,12 +50,12 @@ def test_graphviz_lays_out_every_shape(shape):
 
 
 def test_small_pictures_have_no_cut_arrows():
-    picture = draw(SHAPES["recurrence"](4))
+    picture = draw(SHAPES["recurrence"](4), rankdir="TB")
     assert not any(arrow.cut for arrow in picture.snapshot.arrows) and "join a box" not in picture.source
 
 
 def test_a_cut_arrow_starts_at_a_copy_with_the_number_of_its_box():
-    picture = draw(SHAPES["recurrence"](40), run_backward=True)
+    picture = draw(SHAPES["recurrence"](40), run_backward=True, rankdir="TB")
     snapshot = picture.snapshot
     cut = [arrow for arrow in snapshot.arrows if arrow.cut]
     assert {snapshot.boxes[arrow.start].mark for arrow in cut} == {box.mark for box in snapshot.boxes if box.mark}

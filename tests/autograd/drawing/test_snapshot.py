@@ -81,14 +81,14 @@ def drawn(picture, names):
 def written(picture):
     """{(box, slot): box}, read from the DOT text; the copies of a box are found by the number that they share."""
     labels = dict(re.findall(r"^\s*([bc]\w+) \[label=(<.*>) \w", picture.source, re.M))
-    heads = {name: re.sub(r"<TD ALIGN='LEFT'>.*", "", text) for name, text in labels.items()}
+    heads = {name: re.sub(r"<TD ALIGN='LEFT'( VALIGN='TOP')?>.*", "", text) for name, text in labels.items()}
     mark = {name: (re.findall(r"\((\d+)\)", head) or [""])[-1] for name, head in heads.items()}
     original = {mark[name]: name for name in labels if name[0] == "b"}
     found = {}
     for start, end, rest in re.findall(r"^\s*([bc]\w+) -> (b\d+)(.*)$", picture.source, re.M):
         if "dir=back" in rest:
             continue
-        slot = re.search(r"headlabel=(\d+)", rest)
+        slot = re.match(r":i(\d+)", rest)
         start = original[mark[start]] if start[0] == "c" else start
         found[int(end[1:]), int(slot[1]) - 1 if slot else 0] = int(start[1:])
     return found
