@@ -12,7 +12,7 @@ from autograd import Tensor
 
 from ..layers import Linear
 from ..module import Module
-from .dataflow import Skip, Step, follow, row_of
+from .dataflow import SAME, Skip, Step, follow, row_of
 
 
 @dataclass
@@ -63,9 +63,14 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10, *others: 
     row, skips = row_of(model), list[Skip]()
     if sample is not None:
         steps, first, skips = _steps(model, sample, *others)
+        if first.size != steps[0].module.in_features:  # type: ignore[union-attr]  # a Linear
+            raise ValueError(f"nn.draw shows one sample; the first layer reads {np.size(first)} values")
     elif row is not None:
         steps, first = [Step(name, type(module).__name__, module, None) for name, module in row], None
-        steps = steps[next(i for i, step in enumerate(steps) if isinstance(step.module, Linear)) :]
+        start = next(i for i, step in enumerate(steps) if isinstance(step.module, Linear))
+        if any(not isinstance(step.module, SAME) for step in steps[:start]):
+            raise ValueError(f"a layer of {type(model).__name__} changes the input before the first nn.Linear")
+        steps = steps[start:]
     else:
         steps, first, skips = _steps_on_zeros(model, linear[0])
     columns = [Column("input", steps[0].module.in_features, [], values=first)]  # type: ignore[union-attr]  # a Linear

@@ -12,9 +12,10 @@ from autograd import Tensor, enable_grad, watch
 
 from ..containers import Sequential
 from ..inference import LayerCall, evaluating, layer_calls
-from ..layers import Linear
+from ..layers import Dropout, Flatten, Identity, Linear
 from ..module import Module
 
+SAME = (Dropout, Flatten, Identity)  # layers that keep every value of a sample
 HIDDEN = -1  # the column of values before the input column
 
 
@@ -57,7 +58,7 @@ class Step(NamedTuple):
 
 
 # Ops that keep every value of a column, so that a title does not need them.
-_LAYOUT = {"reshape", "transpose", "swapaxes", "squeeze", "expand_dims", "astype", "copy", "positive"}
+LAYOUT = {"reshape", "transpose", "swapaxes", "squeeze", "expand_dims", "astype", "copy", "positive"}
 
 
 def follow(model: Module, *inputs: Any) -> tuple[list[Step], Any, list[Skip]]:
@@ -70,13 +71,16 @@ def follow(model: Module, *inputs: Any) -> tuple[list[Step], Any, list[Skip]]:
     given = [Tensor(x, requires_grad=True) if x.dtype.kind in "fc" else x for x in inputs]
     handle = model.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     try:
-        with _unfrozen(model) as parameters, evaluating(model), enable_grad(), watch():
+        with unfrozen(model) as parameters, evaluating(model), enable_grad(), watch():
             calls = layer_calls(model, *given)
     finally:
         handle.remove()
     before = list(given)
     while calls and not isinstance(calls[0].module, Linear):
-        before.append(calls.pop(0).output)
+        call = calls.pop(0)
+        before.append(call.output)
+        if not [*call.module.children()] and not isinstance(call.module, SAME):
+            raise ValueError(_refused(f"the layer {call.name} changes the input before the first nn.Linear"))
     if not calls:
         raise ValueError(f"{type(model).__name__} calls none of its nn.Linear layers, so there is nothing to draw")
     if any(isinstance(call.module, Linear) and not call.inputs for call in calls):
@@ -85,7 +89,7 @@ def follow(model: Module, *inputs: Any) -> tuple[list[Step], Any, list[Skip]]:
         raise ValueError(_refused(f"layer {calls[0].name} does not read the input"))
     ops, skips = _skips(before, calls, outputs[-1], parameters)
     last = next(call for call in reversed(calls) if isinstance(call.module, Linear))
-    sizes = [math.prod(node.shape) for node in _nodes([outputs[-1]])]
+    sizes = [math.prod(node.shape) for node in nodes_of([outputs[-1]])]
     if math.prod(last.output.shape) not in sizes:
         values = f"the result of {type(model).__name__} has {' and '.join(map(str, sizes))} values"
         raise ValueError(_refused(f"{values}, and its last layer {last.name} has {last.module.out_features}"))
@@ -93,7 +97,7 @@ def follow(model: Module, *inputs: Any) -> tuple[list[Step], Any, list[Skip]]:
 
 
 @contextmanager
-def _unfrozen(model: Module) -> Iterator[dict[Any, tuple[str, Any]]]:
+def unfrozen(model: Module) -> Iterator[dict[Any, tuple[str, Any]]]:
     """The leaves of all parameters with their names and themselves; in the block frozen ones are recorded too."""
     frozen = [p for p in model.parameters() if not p.requires_grad and p.dtype.kind in "fc"]
     for p in frozen:
@@ -120,9 +124,9 @@ def _inside_layer(node: Any, parameters: Mapping[Any, tuple[str, Any]]) -> bool:
 
 def _reads(values: Sequence[Any], given: Sequence[Any]) -> bool:
     """Whether the values come from the input; True for whole numbers, which the graph does not know."""
-    wanted = {*_nodes(given)}
+    wanted = {*nodes_of(given)}
     return len(wanted) < len(given) or any(
-        node in wanted or wanted.intersection(node.edges or ()) for node in [*_nodes(values), *_between({}, values)]
+        node in wanted or wanted.intersection(node.edges or ()) for node in [*nodes_of(values), *_between({}, values)]
     )
 
 
@@ -132,7 +136,7 @@ def _in_order(calls: Sequence[LayerCall], ops: Sequence[Any]) -> list[Step]:
     waiting = [Step("", node.op.name, None, node.note.value) for node in ops]
     numbers = [int(node.number) for node in ops]
     for call in calls:
-        ends = [int(node.number) for node in _nodes([call.output])]
+        ends = [int(node.number) for node in nodes_of([call.output])]
         while numbers and ends and numbers[0] < max(ends):
             numbers.pop(0)
             steps.append(waiting.pop(0))
@@ -150,15 +154,15 @@ def _skips(
 ) -> tuple[list[Any], list[Skip]]:
     """The ops between the layers that change the values of a column, and the skips."""
     linear = [call for call in calls if isinstance(call.module, Linear)]
-    columns: dict[Any, int] = dict.fromkeys(_nodes(before), HIDDEN) | dict.fromkeys(_nodes(linear[0].inputs), 0)
+    columns: dict[Any, int] = dict.fromkeys(nodes_of(before), HIDDEN) | dict.fromkeys(nodes_of(linear[0].inputs), 0)
     skips: list[Skip] = []
     ops: list[Any] = []
     for i, call in enumerate(linear):
         if i:
             otherwise = f"layer {call.name} does not read layer {linear[i - 1].name}"
             skips += _joined(columns, call.inputs, i, otherwise, parameters, ops)
-            columns.update(dict.fromkeys(_nodes(call.inputs), i))  # what was joined there
-        columns.update(dict.fromkeys(_nodes([call.output]), i + 1))
+            columns.update(dict.fromkeys(nodes_of(call.inputs), i))  # what was joined there
+        columns.update(dict.fromkeys(nodes_of([call.output]), i + 1))
     last = f"the output does not come from layer {linear[-1].name}"
     skips += _joined(columns, [output], len(linear), last, parameters, ops)
     return ops, skips
@@ -178,17 +182,12 @@ def _joined(
     for node in _between(columns, values):
         found = [{columns[edge]} if edge in columns else origins.get(edge, set()) for edge in node.edges or ()]
         together = origins[node] = set[int]().union(*found)
-        if (
-            not _inside_layer(node, parameters)
-            and node.op.name not in _LAYOUT
-            and end in together
-            and together in found
-        ):
+        if not _inside_layer(node, parameters) and node.op.name not in LAYOUT and end in together and together in found:
             ops.append(node)
         for column in together - {end}:
             if end in together and not any({column, end} <= part for part in found):
                 joins.setdefault(column, node.op.name)
-    ends = [{columns[node]} if node in columns else origins.get(node, set()) for node in _nodes(values)]
+    ends = [{columns[node]} if node in columns else origins.get(node, set()) for node in nodes_of(values)]
     starts = set[int]().union(*ends)
     if end not in starts or HIDDEN in starts:
         if HIDDEN in starts:
@@ -200,7 +199,7 @@ def _joined(
 def _between(columns: Mapping[Any, int], values: Iterable[Any]) -> list[Any]:
     """The nodes from the values back to the columns, oldest first."""
     seen: set[Any] = set()
-    waiting = list(_nodes(values))
+    waiting = list(nodes_of(values))
     while waiting:
         node = waiting.pop()
         if node not in seen and node not in columns:
@@ -209,7 +208,7 @@ def _between(columns: Mapping[Any, int], values: Iterable[Any]) -> list[Any]:
     return sorted(seen, key=lambda node: int(node.number))
 
 
-def _nodes(values: Iterable[Any]) -> Iterator[Any]:
+def nodes_of(values: Iterable[Any]) -> Iterator[Any]:
     """The nodes of all Tensors in the values."""
     waiting = list(values)
     while waiting:

@@ -20,6 +20,8 @@ from ..callbacks import Callback, TrainingRun
 from ..inference import predict, predict_proba
 from ..module import Module
 from ..rows import read_part
+from .block_svg import blocks_svg
+from .blocks import blocks_of
 from .columns import columns_of, flat_values, flat_weights, scales
 from .health import LayerHealth, health_of, in_words
 from .network import ASSETS, network_svg
@@ -136,8 +138,12 @@ class Film(Callback):
         assert self.run is not None
         try:
             columns = columns_of(self.run.model, self.samples[0], self.max_units)
-        except ValueError:
-            return ""  # the network is not a row of columns
+        except ValueError:  # the network is not a row of columns
+            try:
+                drawn = blocks_svg(blocks_of(self.run.model, self.samples[0]), self.classes)
+            except ValueError:
+                return ""
+            return f"<div class='network'>{drawn}</div>"
         weights = [column.layer.weight.data for column in columns[1:] if column.layer is not None]
         drawn = network_svg(columns, weights, "weight", self.classes)
         said = "<p class='hint'>Each circle is filled by its activation for the first sample.</p>"

@@ -1,9 +1,6 @@
-"""nn.draw follows the data: skips are drawn, and a model that is not a row of layers is refused."""
+"""Columns follow the data: skips are drawn, and a model that is not a row of layers is refused."""
 
 from __future__ import annotations
-
-import functools
-import itertools
 
 import numpy as np
 import pytest
@@ -12,29 +9,7 @@ import nn
 from autograd import no_grad
 from nn.drawing.columns import columns_of
 from nn.drawing.dataflow import Skip
-
-
-class Wired(nn.Module):
-    """Layers of width 3; layer i reads the sum of the columns in `wires[i]`, and so does the output."""
-
-    def __init__(self, wires):
-        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in wires[1:]])
-        self.wires = wires
-
-    def forward(self, x):
-        columns = [x]
-        for layer, wires in zip([*self.layers, None], self.wires, strict=True):
-            value = functools.reduce(np.add, [columns[i] for i in wires])
-            columns.append(value if layer is None else np.tanh(layer(value)))
-        return columns[-1]
-
-
-def wirings(count):
-    """Every network of `count` layers: what each layer, and the output, may read."""
-    choices = [
-        [s for n in range(1, i + 2) for s in itertools.combinations(range(i + 1), n)] for i in range(1, count + 1)
-    ]
-    return [((0,), *rest) for rest in itertools.product(*choices)]
+from wirings import Wired, wirings
 
 
 @pytest.mark.parametrize("sample", [False, True])
@@ -52,7 +27,7 @@ def test_skips_are_those_of_the_network_or_it_is_refused(wires, sample):
         ]
     else:
         with pytest.raises(ValueError, match="follow one another"):
-            nn.draw(model, x)
+            columns_of(model, x)
 
 
 class Residual(nn.Module):
@@ -103,7 +78,7 @@ def test_an_input_that_cannot_be_followed_is_refused():
             return self.b(h)
 
     with pytest.raises(ValueError, match=r"layer b does not read layer a"):
-        nn.draw(Detached(), np.zeros(2, np.float32))
+        columns_of(Detached(), np.zeros(2, np.float32))
 
 
 def test_a_value_from_before_the_first_layer_is_not_drawn_as_the_input():
@@ -115,7 +90,15 @@ def test_a_value_from_before_the_first_layer_is_not_drawn_as_the_input():
             return self.layer(np.tanh(x)) + x
 
     with pytest.raises(ValueError, match="a value from before the first Linear layer"):
-        nn.draw(Before())
+        columns_of(Before())
+
+
+@pytest.mark.parametrize("sample", [None, np.ones((1, 4, 4), np.float32)])
+@pytest.mark.parametrize("before", [nn.Conv2d(1, 1, 1), nn.ReLU(), nn.MaxPool2d(1), nn.BatchNorm2d(1)])
+def test_what_a_layer_makes_of_the_input_is_not_drawn_as_the_input(before, sample):
+    with pytest.raises(ValueError, match="changes the input before the first"):
+        columns_of(nn.Sequential(before, nn.Flatten(), nn.Linear(16, 2)), sample)
+    assert columns_of(nn.Sequential(nn.Dropout(), nn.Flatten(), nn.Linear(16, 2)), sample)[0].size == 16
 
 
 def test_following_changes_nothing():
@@ -164,7 +147,7 @@ def test_a_parameter_that_is_used_between_layers_is_refused(use, place, frozen):
         parameter.requires_grad = not frozen
     for sample in (None, np.ones(3, np.float32)):
         with pytest.raises(ValueError, match=rf"reads {name} outside of a layer.*follow one another"):
-            nn.draw(model, sample)
+            columns_of(model, sample)
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -227,7 +210,7 @@ def test_what_no_row_of_layers_computes_is_refused(what):
 
     for sample in (None, np.ones(3, np.float32)):
         with pytest.raises(ValueError, match=said):
-            nn.draw(Model(), sample)
+            columns_of(Model(), sample)
 
 
 def test_a_model_of_several_inputs_is_drawn_from_a_sample_of_each():
@@ -242,6 +225,6 @@ def test_a_model_of_several_inputs_is_drawn_from_a_sample_of_each():
     picture = nn.draw(Two(lambda s, x, z: s.b(s.a(np.concatenate([x, z], axis=1)))), x, z)
     assert repr(picture) == "<picture of a network: 3 -> 4 -> 2 nodes>"
     with pytest.raises(ValueError, match="a value from before the first Linear layer"):
-        nn.draw(Two(lambda s, x, z: s.b(s.a(np.concatenate([x, z], axis=1))) + z), x, z)
+        columns_of(Two(lambda s, x, z: s.b(s.a(np.concatenate([x, z], axis=1))) + z), x, 10, z)
     with pytest.raises(ValueError, match="got 1 and 2 rows"):
-        nn.draw(Two(max), x, np.ones((2, 1), np.float32))
+        columns_of(Two(max), x, 10, np.ones((2, 1), np.float32))

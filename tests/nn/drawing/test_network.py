@@ -81,13 +81,29 @@ def test_large_layers_show_their_ends_and_count_the_rest():
     assert shown_units(7, 5) == [0, 1, 2, 5, 6]
 
 
+def test_numbers_are_those_of_the_network_and_do_not_hide_one_another():
+    model, x = small(2, 4, 2), np.array([0.25, -1.5], np.float32)
+    texts = [*ElementTree.fromstring(nn.draw(model, x, numbers=True).svg()).iter(f"{SVG}text")]
+    said = {kind: [t.text for t in texts if t.get("class") == kind] for kind in ("weight", "bias", "value")}
+    layers = [model[0], model[2]]
+    assert said["weight"] == [f"{w:.3g}" for layer in layers for w in layer.weight.data.ravel().tolist()]
+    assert said["bias"] == [f"b {b:.3g}" for layer in layers for b in layer.bias.data.tolist()]
+    hidden = np.maximum(model[0](x).data, 0)
+    assert said["value"] == [f"{v:.3g}" for v in [*x.tolist(), *hidden.tolist(), *model(x).data.tolist()]]
+    places = [(float(t.get("x")), float(t.get("y"))) for t in texts if t.get("class") == "weight"]
+    assert all(abs(a[0] - b[0]) > 10 or abs(a[1] - b[1]) > 6 for a, b in itertools.combinations(places, 2))
+
+
 def test_errors_for_what_cannot_be_drawn(tmp_path):
-    with pytest.raises(ValueError, match=r"has no nn\.Linear"):
-        nn.draw(nn.Sequential(nn.ReLU()))
-    with pytest.raises(ValueError, match="one sample"):
-        nn.draw(small(2, 2), np.zeros((3, 2), np.float32))
-    with pytest.raises(ValueError, match="follow one another"):
+    with pytest.raises(ValueError, match=r"one sample.*; and as blocks: Sequential does not take samples of shape"):
+        nn.draw(small(2, 2), np.zeros((3, 5), np.float32))
+    with pytest.raises(ValueError, match=r"follow one another.*pass a sample="):
         nn.draw(nn.ModuleList([nn.Linear(2, 3), nn.Linear(4, 1)]))
+    for option in ("gradients", "numbers"):
+        with pytest.raises(ValueError, match=r"has no nn\.Linear"):
+            nn.draw(nn.Sequential(nn.ReLU()), **{option: True})
+    with pytest.raises(ValueError, match="at most 60 arrows, and this one has 70"):
+        nn.draw(small(7, 10), numbers=True)
     with pytest.raises(ValueError, match=r"\.svg or \.html"):
         nn.draw(small(2, 2)).save(tmp_path / "network.gif")
     assert nn.draw(small(2, 2)).save(tmp_path / "network.svg").read_text().startswith("<svg")
@@ -243,7 +259,8 @@ def test_a_film_of_a_regression_and_of_a_network_that_is_not_a_row_of_columns(tm
     film = nn.Film(X[:1], X[:1, :2])
     history = nn.fit(Two(), X, X[:, :2], epochs=2, callbacks=[film], progress=False)
     text = history.film(tmp_path / "film.html").read_text()
-    assert "film-network" not in text.partition("<script")[0] and film.data()["film"]["network"] == []
+    page = text.partition("<script")[0]
+    assert "film-network" not in page and "a network of 5 blocks" in page and film.data()["film"]["network"] == []
 
 
 def test_a_png_is_read_back():
@@ -254,11 +271,10 @@ def test_a_png_is_read_back():
         assert np.array_equal(np.asarray(pillow.open(io.BytesIO(content))), (image * 255).round().astype(np.uint8))
 
 
-def test_a_convolutional_network_shows_its_dense_layers():
+def test_ops_and_parameters_of_a_convolutional_network_have_their_names():
     model = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3), nn.Tanh(), nn.Linear(3, 2)
     )
-    assert repr(nn.draw(model, np.ones((1, 6, 6), np.float32))) == "<picture of a network: 8 -> 3 -> 2 nodes>"
     with watch():
         loss = model(np.ones((1, 1, 6, 6), np.float32)).sum()
         loss.backward()
