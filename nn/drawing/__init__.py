@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .film import Film as Film
-from .film import png as png
+from .images import png as png
 from .network import NetworkPicture as NetworkPicture
 from .network import draw as draw
 

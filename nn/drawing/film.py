@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -22,18 +19,21 @@ from ..module import Module
 from ..rows import read_part
 from .block_svg import blocks_svg
 from .blocks import blocks_of
+from .boundary import plane_of, regions
 from .columns import columns_of, flat_values, flat_weights, scales
 from .health import LayerHealth, health_of, in_words
+from .images import png
 from .network import ASSETS, network_svg
 from .surface import Surface, path_points, surface_of, surface_svg
 
-PARTS = ("samples", "curves", "network", "surface", "health")
+PARTS = ("samples", "boundary", "curves", "network", "surface", "health")
 
 
 class Film(Callback):
     """Record every epoch of a run, for `history.film("learning.html")`.
 
-    The film follows `samples` (n, ...): it shows their probabilities in every epoch, beside their `labels` (n,).
+    The film follows `samples` (n, ...): it shows their probabilities in every epoch, beside their `labels` (n,).  If a
+    sample is two numbers and labels are classes, it shows the decision boundaries too.
     `classes` are the names of the outputs, and `image` is the shape (rows, columns) or (rows, columns, 3) of a sample
     that is an image with pixels from 0 to 1.  The film keeps a reference to the weights at the end of each epoch.
     `probe` is the number of training samples used for dead units and for the loss surface.
@@ -118,6 +118,8 @@ class Film(Callback):
         """The title and content of a part; the content is empty if there is nothing to show."""
         if name == "samples":
             return "Predictions", '<div id="film-samples"></div>'
+        if name == "boundary":
+            return "Decision boundaries", '<div id="film-boundary"></div>' if self._plane() else ""
         if name == "curves":
             return "Loss and metrics", '<div id="film-curves"></div>'
         if name == "network":
@@ -155,7 +157,11 @@ class Film(Callback):
         history = {name: [_number(v) for v in values] for name, values in self.run.history.items()}
         probabilities = not isinstance(self.run.y, Mapping) and self.run.y.dtype.kind in "iu"
         ask = predict_proba if probabilities else predict
-        outputs = [ask(self.run.model, self.samples) for _ in self._replayed(self.run.model)]
+        outputs, images, plane, model = [], [], self._plane(), self.run.model
+        for _ in self._replayed(model):
+            outputs.append(ask(model, self.samples))
+            if plane:
+                images.append(regions(plane, lambda x: predict_proba(model, x), read_part(self.run.X, 0, 1).dtype))
         return {
             "film": {
                 "history": history,
@@ -165,6 +171,7 @@ class Film(Callback):
                 "probabilities": probabilities,
                 "classes": [str(name) for name in self.classes],
                 "network": self._network(),
+                "boundary": plane and plane | {"images": images},
                 "path": path_points(self.surface()),
                 "health": [
                     {
@@ -176,6 +183,14 @@ class Film(Callback):
                 ],
             }
         }
+
+    def _plane(self) -> dict[str, Any] | None:
+        """The training samples and their plane, if a sample is two numbers and has a class."""
+        assert self.run is not None
+        if any(isinstance(part, Mapping) for part in (self.run.X, self.run.y)):
+            return None
+        X, y = (read_part(part, 0, self.probe) for part in (self.run.X, self.run.y))
+        return plane_of(X, y)
 
     def _samples(self) -> list[dict[str, Any]]:
         found = []
@@ -233,23 +248,3 @@ class Film(Callback):
 def _number(value: Any) -> float | None:
     """A number for JSON; None if it is not finite, because JSON has no NaN."""
     return float(f"{value:.6g}") if np.isfinite(value) else None
-
-
-def png(image: Any) -> str:
-    """Return an image (rows, columns) or (rows, columns, 3) with pixels from 0 to 1 as a PNG data URI.
-
-    It is written in the simplest PNG format: 8 bits, no filter (W3C, PNG specification, sections 5 and 9).
-
-    >>> png(np.zeros((2, 2)))[:22]
-    'data:image/png;base64,'
-    """
-    pixels = np.clip(np.nan_to_num(np.asarray(image, float)) * 255, 0, 255).round().astype(np.uint8)
-    rows, columns = pixels.shape[:2]
-    lines = b"".join(b"\0" + row.tobytes() for row in pixels)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")

@@ -16,7 +16,9 @@
   const samples = !find("film-samples") ? [] : run.samples.map((sample, i) => {
     const bars = h("div", { class: "bars" });
     const image = sample.image ? h("img", { src: sample.image, alt: `sample ${i + 1}` }) : null;
-    find("film-samples").append(h("div", { class: "sample" }, image, bars));
+    const label = sample.label === undefined ? null
+      : h("p", { class: "label" }, `label: ${[sample.label].flat().map((k) => (run.probabilities && run.classes[k]) || k).join(", ")}`);
+    find("film-samples").append(h("div", { class: "sample" }, h("div", {}, image, label), bars));
     const names = run.outputs[0][i].map((_, k) => run.classes[k] || `output ${k}`);
     return names.map((name, k) => {
       const right = run.probabilities && (sample.label === k || (names.length === 2 && sample.label === k));
@@ -40,6 +42,47 @@
         row.value.textContent = `${p === null ? "NaN" : number(p)}${row.wanted === null ? "" : ` → ${number(row.wanted)}`}`;
       }
     }));
+  }
+
+  // ---- decision boundaries: the plane of the samples, coloured by class, and the samples on it
+
+  const SIZE = 340;
+  const LEFT = 62;
+  const plane = find("film-boundary") ? run.boundary : null;
+  const area = svg("image", { x: LEFT, y: 8, width: SIZE, height: SIZE, preserveAspectRatio: "none" });
+
+  function colourOf(label) {
+    return plane.colours[label % plane.colours.length];
+  }
+
+  // A sample's mark; classes differ by shape and colour.
+  function mark(x, y, label) {
+    const shapes = ["M-4,0 A4,4 0 1 0 4,0 A4,4 0 1 0 -4,0", "M-4,-4 H4 V4 H-4 z", "M0,-5 L5,4 H-5 z", "M0,-5 L5,0 L0,5 L-5,0 z"];
+    return svg("path", { d: shapes[label % 4], transform: `translate(${x},${y})`, fill: colourOf(label), class: "mark" });
+  }
+
+  if (plane) {
+    const [[x1, y1], [x2, y2]] = [plane.low, plane.high];
+    const bottom = 8 + SIZE;
+    const chart = svg("svg", {
+      class: "curve", viewBox: `0 0 ${SIZE + LEFT + 14} ${SIZE + 34}`, width: SIZE + LEFT + 14, height: SIZE + 34, role: "img",
+      "aria-label": "the class that the network gives to each place of the plane, and training samples",
+    }, area);
+    for (const [x, y, label] of plane.points) {
+      chart.append(mark(LEFT + (SIZE * (x - x1)) / (x2 - x1), bottom - (SIZE * (y - y1)) / (y2 - y1), label));
+    }
+    chart.append(
+      svg("text", { x: LEFT, y: bottom + 16 }, number(x1)),
+      svg("text", { x: LEFT + SIZE, y: bottom + 16, "text-anchor": "end" }, number(x2)),
+      svg("text", { x: LEFT - 6, y: bottom, "text-anchor": "end" }, number(y1)),
+      svg("text", { x: LEFT - 6, y: 18, "text-anchor": "end" }, number(y2)),
+    );
+    const labels = [...new Set(plane.points.map(([, , label]) => label))].sort((a, b) => a - b);
+    const legend = h("p", { class: "legend" }, ...labels.flatMap((label) => [
+      svg("svg", { width: 14, height: 14 }, mark(7, 7, label)), h("span", {}, run.classes[label] || `class ${label}`),
+    ]));
+    find("film-boundary").append(chart, legend, h("p", { class: "hint" },
+      "Marks: training samples with their labels. Areas: the likeliest class at each place, paler where it is less likely."));
   }
 
   // ---- curves
@@ -170,6 +213,7 @@
       showSamples(epoch);
       curves.forEach((move) => move(epoch));
       showNetwork(epoch);
+      if (plane) area.setAttribute("href", plane.images[epoch]);
       showHealth(epoch);
       if (walker && run.path[epoch]) {
         walker.setAttribute("cx", run.path[epoch][0]);

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
-import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
 
 import nn
-from autograd import draw, trace, watch
-from graphs import without_renderers
-from nn.drawing import png
+from autograd import draw, watch
 from nn.drawing.columns import columns_of, shown_units
 from nn.drawing.health import LayerHealth, dead_units, health_of, in_words
 from nn.drawing.surface import path_points, surface_of, surface_svg
@@ -188,87 +183,6 @@ def test_directions_are_as_long_as_the_weights_row_by_row():
     for step in (seen[1] - seen[0], seen[3] - seen[0]):  # along the first direction, along the second
         lengths = np.linalg.norm(step, axis=1)
         assert lengths[0] == pytest.approx(5 * lengths[1])
-
-
-# ---- the film
-
-
-def run_with_film(**options):
-    nn.manual_seed(0)
-    X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
-    y = (X[:, 0] > 0).astype(int)
-    model, film = small(3, 4, 2), nn.Film(X[:2], y[:2], **options)
-    history = nn.fit(model, X, y, epochs=3, batch_size=10, callbacks=[film], progress=False)
-    return model, film, history, X
-
-
-def test_a_film_has_the_predictions_of_every_epoch():
-    model, film, history, X = run_with_film(classes=["a", "b"])
-    data = film.data()["film"]
-    assert len(data["outputs"]) == 4 and data["epochs"] == 3
-    assert np.allclose(data["outputs"][-1], nn.predict_proba(model, X[:2]), atol=1e-5)
-    assert data["history"]["loss"] == pytest.approx(history["loss"], rel=1e-5)
-    assert len(data["network"]) == 4 and len(data["path"]) == 4 and len(data["health"]) == 3
-    film.follow(X[5:8])
-    assert np.shape(film.data()["film"]["outputs"]) == (4, 3, 2)
-
-
-def test_a_notebook_shows_every_picture_without_a_dot_program(monkeypatch):
-    without_renderers(monkeypatch, "pygraphviz", "graphviz")
-    model, film, _, X = run_with_film()
-    assert "<svg" in nn.draw(model, X[0])._repr_svg_() and "<svg" in film.surface()._repr_svg_()
-    assert repr(film.surface()).startswith("<loss surface of 25x25 points, from ")
-    with watch():
-        loss = model(X).sum()
-        loss.backward()
-    shown = [film, film.page(), nn.draw(model).page(), draw(loss).page(), trace(loss)]
-    assert all(re.match("<(iframe|table)", thing._repr_html_()) for thing in shown)
-    assert "<iframe" in draw(loss)._repr_mimebundle_()["text/html"]
-    assert nn.Film(X)._repr_html_() is None
-
-
-def test_making_the_film_changes_nothing():
-    model, film, _, _ = run_with_film()
-    before = {name: array.copy() for name, array in model.state_dict().items()}
-    film.page()
-    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
-
-
-def test_the_error_for_a_run_that_was_not_recorded_says_how_to(tmp_path):
-    X = np.zeros((4, 3), np.float32)
-    history = nn.fit(small(3, 1), X, X[:, :1], epochs=1, progress=False)
-    with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
-        history.film(tmp_path / "film.html")
-    with pytest.raises(ValueError, match=r"callbacks=\[nn\.Film"):
-        nn.draw(small(3, 1)).page(history)
-    with pytest.raises(ValueError, match="samples, curves"):
-        nn.Film(X).body(parts=["plot"])
-    with pytest.raises(ValueError, match="the film is empty"):
-        nn.Film(X).page()
-
-
-def test_a_film_of_a_regression_and_of_a_network_that_is_not_a_row_of_columns(tmp_path):
-    class Two(nn.Module):
-        def __init__(self):
-            self.a, self.b = nn.Linear(3, 2), nn.Linear(3, 2)
-
-        def forward(self, x):
-            return self.a(x) + self.b(x)
-
-    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-    film = nn.Film(X[:1], X[:1, :2])
-    history = nn.fit(Two(), X, X[:, :2], epochs=2, callbacks=[film], progress=False)
-    text = history.film(tmp_path / "film.html").read_text()
-    page = text.partition("<script")[0]
-    assert "film-network" not in page and "a network of 5 blocks" in page and film.data()["film"]["network"] == []
-
-
-def test_a_png_is_read_back():
-    pillow = pytest.importorskip("PIL.Image")
-    for shape in ((3, 4), (3, 4, 3)):
-        image = np.random.default_rng(0).random(shape)
-        content = base64.b64decode(re.sub("^data:image/png;base64,", "", png(image)))
-        assert np.array_equal(np.asarray(pillow.open(io.BytesIO(content))), (image * 255).round().astype(np.uint8))
 
 
 def test_ops_and_parameters_of_a_convolutional_network_have_their_names():
