@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from typing import Any
 
@@ -65,10 +66,17 @@ def _summary(summary: ArraySummary) -> dict[str, Any]:
     said: dict[str, Any] = {"lines": list(summary.lines)}
     if summary.nonfinite:
         said["nonfinite"] = summary.nonfinite
+    if summary.cells:
+        said["cells"] = [[_cell(x) for x in row] for row in summary.cells]
     if summary.histogram is not None:
         low, high, counts = summary.histogram
         said["histogram"] = {"low": low, "high": high, "counts": list(counts)}
     return said
+
+
+def _cell(x: float) -> float | str:
+    """A number for JSON, which has no NaN."""
+    return float(f"{x:.4g}") if math.isfinite(x) else str(x)
 
 
 def _arrow(arrow: Arrow, largest: float) -> dict[str, Any]:

@@ -58,13 +58,53 @@
     return text.length > most ? `${text.slice(0, most - 1)}…` : text;
   }
 
+  // ---- small matrices: a table of numbers in colour
+
+  const CELL = 54;
+
+  function cellsOf(summary) {
+    return summary && summary.cells ? summary.cells : null;
+  }
+
+  // Colours differ by sign, and are stronger for larger numbers of the matrix; null is not finite.
+  function cellLooks(x, largest) {
+    if (typeof x !== "number") return { class: "cell bad" };
+    return { class: `cell ${x < 0 ? "minus" : "plus"}`, "fill-opacity": (0.55 * Math.abs(x)) / (largest || 1) };
+  }
+
+  function largestOf(cells) {
+    return Math.max(0, ...cells.flat().filter((x) => typeof x === "number").map(Math.abs));
+  }
+
+  function textOf(x) {
+    if (typeof x !== "number") return x;
+    const size = Math.abs(x);
+    if (size !== 0 && (size >= 1e4 || size < 1e-3)) return x.toExponential(0).replace("-", "−");
+    return String(Number(x.toPrecision(size < 0.01 ? 2 : 3))).replace("-", "−");
+  }
+
+  function drawCells(cells, x, y) {
+    const largest = largestOf(cells);
+    const paper = svg("rect", { x, y, width: CELL * cells[0].length - 2, height: LINE * cells.length - 2, class: "cell" });
+    return [paper, ...cells.flatMap((row, i) => row.flatMap((value, j) => [
+      svg("rect", { x: x + j * CELL, y: y + i * LINE, width: CELL - 2, height: LINE - 2, ...cellLooks(value, largest) }),
+      svg("text", { x: x + (j + 1) * CELL - 6, y: y + i * LINE + 12, "text-anchor": "end", class: "number" }, textOf(value)),
+    ]))];
+  }
+
   function rowsOf(box) {
     const gradient = typeof box.gradient === "string" ? [box.gradient] : box.gradient.lines;
     const rows = box.notes.map((text) => ["", text]);
     if (box.kind === "folded") return rows;
     if (box.kind === "constant" && !box.word.includes("x") && box.value) return [["value", box.value.lines[0]]];
-    (box.value ? box.value.lines : ["not kept"]).forEach((text, i) => rows.push([i ? "" : "value", text]));
-    if (box.gradient !== "not tracked") gradient.forEach((text, i) => rows.push([i ? "" : "grad", text]));
+    for (const [key, summary, lines] of [
+      ["value", box.value, box.value ? box.value.lines : ["not kept"]], ["grad", box.gradient, gradient],
+    ]) {
+      if (summary === "not tracked") continue;
+      const cells = cellsOf(summary);
+      if (cells) cells.forEach((row, i) => rows.push([i ? "" : key, "", row.length * CELL]));
+      else lines.forEach((text, i) => rows.push([i ? "" : key, text]));
+    }
     const bad = (box.value?.nonfinite || 0) + (box.gradient.nonfinite || 0);
     if (bad) rows.push(["", "non-finite: 0000"]);
     return rows;
@@ -72,7 +112,7 @@
 
   function sizeOf(box) {
     const rows = rowsOf(box);
-    const lines = rows.map(([key, text]) => widthOf(cut(text, 46)) + (key || box.kind !== "folded" ? KEY : 0));
+    const lines = rows.map(([key, text, wide]) => (wide || widthOf(cut(text, 46))) + (key || box.kind !== "folded" ? KEY : 0));
     const title = widthOf(cut(box.title, 40), true) + widthOf(`  ${box.word}`);
     const wide = Math.max(title, ...lines, 60) + 2 * PAD + (box.kind === "folded" ? 0 : widthOf(" (so far)"));
     return { width: Math.ceil(wide), height: (rows.length + 1) * LINE + PAD + (box.kind === "loss" ? 5 : 0) };
@@ -278,6 +318,7 @@
   }
 
   function fold(call, shut) {
+    opened.delete(call);
     if (shut) closed.add(call);
     else closed.delete(call);
     draw();
@@ -352,15 +393,24 @@
       const seen = seenAt(place, now);
       root.classList.toggle("later", !seen);
       const rows = [];
+      const tables = [];
+      const told = (key, summary, kind) => {
+        const cells = cellsOf(summary);
+        if (!cells) summary.lines.forEach((text, i) => rows.push([i ? "" : key, text, kind]));
+        else {
+          tables.push([cells, rows.length]);
+          cells.forEach((row, i) => rows.push([i ? "" : key, "", kind, row.map(textOf).join(" ")]));
+        }
+      };
       if (box.kind === "folded") box.notes.forEach((text) => rows.push(["", text, ""]));
       else {
         const value = seen ? (box.value || { lines: ["not kept"] }) : { lines: ["…"] };
-        value.lines.forEach((text, i) => rows.push([i ? "" : "value", text, ""]));
+        told("value", value, "");
         if (value.nonfinite) rows.push(["", `non-finite: ${value.nonfinite}`, "bad"]);
         const gradient = box.gradient === "not tracked" ? null : gradientAt(place, now);
         if (gradient) {
           const word = box.accumulated ? ".grad" : "grad";
-          gradient.lines.forEach((text, i) => rows.push([i ? "" : word, text, "gradient"]));
+          told(word, gradient, "gradient");
           if (gradient.nonfinite) rows.push(["", `non-finite: ${gradient.nonfinite}`, "bad"]);
         }
       }
@@ -375,8 +425,9 @@
         made.append(svg("tspan", { class: kind, x: spot.x + PAD + indent }, cut(text, 46)));
         return made;
       });
-      lines.replaceChildren(heading, ...texts);
-      const said = rows.map(([key, text]) => `${key} ${text}`.trim()).join("; ");
+      const cells = tables.flatMap(([table, row]) => drawCells(table, spot.x + PAD + KEY, spot.y + (row + 1) * LINE + 7));
+      lines.replaceChildren(heading, ...texts, ...cells);
+      const said = rows.map(([key, text, , numbers]) => `${key} ${numbers || text}`.trim()).join("; ");
       root.setAttribute("aria-label", `${box.title} ${box.word}: ${said}`);
     };
     const tell = () => describe(place);
@@ -426,8 +477,24 @@
 
   // ---- a step
 
+  // Open the modules around the boxes of a step, and close those that an earlier step opened.
+  const opened = new Set();
+  let latest = null;
+  function openFor(step) {
+    const around = new Set([step.box, step.target].filter((place) => place !== undefined)
+      .flatMap((place) => above(boxes[place].call)));
+    const shut = [...around].filter((call) => closed.has(call));
+    const left = [...opened].filter((call) => !around.has(call));
+    if (!shut.length && !left.length) return;
+    left.forEach((call) => { opened.delete(call); closed.add(call); });
+    shut.forEach((call) => { opened.add(call); closed.delete(call); });
+    draw();
+  }
+
   function show(now) {
     const step = all[now];
+    if (now !== latest && (latest !== null || now > 0)) openFor(step); // at first, modules are as they were drawn
+    latest = now;
     for (const [, node] of drawn.boxes) {
       node.update(now);
       node.root.classList.remove("now");

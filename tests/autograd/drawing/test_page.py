@@ -186,6 +186,63 @@ def test_modules_that_draw_folded_are_closed_at_first(reader, folder):
     assert reader.run("return document.querySelectorAll('.closed').length") == 3
 
 
+def test_a_step_opens_its_module_and_closes_it_when_it_leaves(reader, folder):
+    model, loss = network_loss()
+    picture = draw(loss, names=model, depth=1)
+    path, steps = picture.save(folder / "opens.html"), data_of(picture.page())["steps"]
+    paths = [call.path for call in picture.whole.calls]
+    parents = [call.parent for call in picture.whole.calls]
+
+    def around(place):
+        call, found = picture.whole.boxes[place].call, set()
+        while call is not None:
+            found.add(call)
+            call = parents[call]
+        return found
+
+    closed = {*picture.snapshot.closed}
+    shut = "return [...document.querySelectorAll('.closed')].map((box) => Number(box.dataset.call))"
+    reader.open(path, calm=True)
+    for i, step in enumerate(steps):
+        if i:
+            reader.press("ArrowRight")
+            inside = set().union(*(around(step[key]) for key in ("box", "target") if key in step))
+            shown = {call for call in closed - inside if parents[call] is None or parents[call] not in closed - inside}
+            assert {*reader.run(shut)} == shown, (i, step["text"], paths)
+    reader.open(path, f"#step={next(i for i, s in enumerate(steps) if around(s['box']) & closed) + 1}")
+    assert reader.run("return document.querySelectorAll('.box.now').length") >= 1 and not reader.logged()
+
+
+def test_small_matrices_are_numbers_in_colour(reader, folder):
+    nn.manual_seed(0)
+    model = nn.Linear(3, 8)
+    model.weight.assign(np.where(np.arange(24).reshape(8, 3) == 5, np.nan, model.weight.data).astype(np.float32))
+    with watch():
+        loss = model(np.ones((1, 3), np.float32)).sum()
+    picture = draw(loss, names=model)
+    reader.open(picture.save(folder / "cells.html"))
+    place = next(i for i, box in enumerate(picture.snapshot.boxes) if box.title == "weight")
+    texts = reader.run(
+        "return [...document.querySelectorAll(`[data-box='${arguments[0]}'] .number`)].map((x) => x.textContent)", place
+    )
+    wanted = model.weight.data.ravel().tolist()
+    read = [float(text.replace("\u2212", "-")) for text in texts]
+    assert np.allclose(read, wanted, rtol=6e-3, atol=5.1e-5, equal_nan=True)
+    kinds = reader.run(
+        "return [...document.querySelectorAll(`[data-box='${arguments[0]}'] .cell`)].map((x) => x.classList[1])", place
+    )
+    assert kinds[1:] == ["bad" if np.isnan(x) else "minus" if x < 0 else "plus" for x in wanted]
+    assert "overlap" not in reader.run("""
+      const boxes = [...document.querySelectorAll(".number")].map((x) => x.getBoundingClientRect());
+      return boxes.some((a, i) => boxes.some((b, j) => i < j && a.left < b.right && b.left < a.right
+        && a.top + 2 < b.bottom && b.top + 2 < a.bottom)) ? "overlap" : "apart";""")
+    assert not any(
+        box.value.cells
+        for box in draw(nn.Linear(9, 2)(np.ones((1, 9))).sum()).snapshot.boxes
+        if box.value and box.shape and max(box.shape) > 8
+    )
+
+
 def test_details_show_shape_dtype_histogram_and_line(reader, steps):
     reader.open(steps[1]).press("End")
     reader.run("[...document.querySelectorAll('.box')].find(b => b.textContent.startsWith('relu')).focus()")
