@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -188,11 +187,6 @@ class MultiheadAttention(Module):
             return ~hidden
         added = [np.where(mask, np.float32(-np.inf), np.float32(0)) if mask.dtype == bool else mask for mask in masks]
         return added[0] if len(added) == 1 else added[0] + added[1]
-
-    def flops(self, shape: tuple[int, ...]) -> int:
-        """Of the three products with weights, and of attention to as many keys as queries; not of `out_proj`."""
-        rows, keys = math.prod(shape[:-1]), shape[1 if self.batch_first and len(shape) > 2 else 0]
-        return 2 * rows * self.embed_dim * (self.embed_dim + self.kdim + self.vdim + 2 * keys)
 
     def describe(self) -> str:
         return f"{self.embed_dim}, {self.num_heads} heads"

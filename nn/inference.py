@@ -70,6 +70,19 @@ def evaluating(model: Module) -> Iterator[None]:
             module.training = mode
 
 
+@contextmanager
+def unfrozen(model: Module) -> Iterator[dict[Any, tuple[str, Any]]]:
+    """The leaves of all parameters with their names and themselves; in the block frozen ones are recorded too."""
+    frozen = [p for p in model.parameters() if not p.requires_grad and p.dtype.kind in "fc"]
+    for p in frozen:
+        p.requires_grad = True
+    try:
+        yield {p.node: (name, p) for name, p in model.named_parameters()}
+    finally:
+        for p in frozen:
+            p.requires_grad = False
+
+
 class LayerCall(NamedTuple):
     """A call of a module without inner modules, or with parameters of its own beside them."""
 

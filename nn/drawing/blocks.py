@@ -13,10 +13,10 @@ import numpy as np
 from autograd import Tensor, enable_grad, watch
 
 from ..attention import MultiheadAttention
-from ..inference import evaluating, layer_calls
+from ..inference import evaluating, layer_calls, unfrozen
 from ..module import Module
 from ..recurrent import GRU, LSTM, RNN
-from .dataflow import LAYOUT, nodes_of, row_of, unfrozen
+from .dataflow import LAYOUT, nodes_of, row_of
 
 MOST = 24  # most blocks of a picture
 ATOMS = (MultiheadAttention,)  # layers with inner layers that are one block

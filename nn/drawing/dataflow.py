@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from autograd import Tensor, enable_grad, watch
 
 from ..containers import Sequential
-from ..inference import LayerCall, evaluating, layer_calls
+from ..inference import LayerCall, evaluating, layer_calls, unfrozen
 from ..layers import Dropout, Flatten, Identity, Linear
 from ..module import Module
 
@@ -94,19 +93,6 @@ def follow(model: Module, *inputs: Any) -> tuple[list[Step], Any, list[Skip]]:
         values = f"the result of {type(model).__name__} has {' and '.join(map(str, sizes))} values"
         raise ValueError(_refused(f"{values}, and its last layer {last.name} has {last.module.out_features}"))
     return _in_order(calls, sorted(ops, key=lambda node: int(node.number))), calls[0].inputs[0], skips
-
-
-@contextmanager
-def unfrozen(model: Module) -> Iterator[dict[Any, tuple[str, Any]]]:
-    """The leaves of all parameters with their names and themselves; in the block frozen ones are recorded too."""
-    frozen = [p for p in model.parameters() if not p.requires_grad and p.dtype.kind in "fc"]
-    for p in frozen:
-        p.requires_grad = True
-    try:
-        yield {p.node: (name, p) for name, p in model.named_parameters()}
-    finally:
-        for p in frozen:
-            p.requires_grad = False
 
 
 def _inside_layer(node: Any, parameters: Mapping[Any, tuple[str, Any]]) -> bool:

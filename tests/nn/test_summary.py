@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import nn
+from layer_kinds import KINDS
 
 
 def test_the_columns_by_hand():
@@ -58,3 +60,63 @@ def test_parameters_beside_inner_modules_have_a_row():
     found = nn.summary(nn.Sequential(Scaled()), np.zeros((1, 2), np.float32))
     assert [(x.name, x.parameters) for x in found] == [("0.inner", 6), ("0", 2)]
     assert found.parameters == 8
+
+
+# Multiply-adds of every kind of layer that multiplies matrices, by hand: samples, times the weights that each meets.
+PRODUCTS = {
+    "Conv1d": 2 * 3 * (3 * 2 * 2),
+    "Conv2d": 2 * 9 * (3 * 2 * 4),
+    "Conv3d": 2 * 27 * (3 * 2 * 8),
+    "ConvTranspose1d": 2 * 2 * (2 * 3 * 2),
+    "ConvTranspose2d": 2 * 4 * (2 * 3 * 4),
+    "ConvTranspose3d": 2 * 8 * (2 * 3 * 8),
+    "Linear": 6 * 12,
+    "RNN": 6 * (3 * 4 + 3 * 3),
+    "RNN of ReLU": 6 * (3 * 4 + 3 * 3),
+    "LSTM": 2 * 6 * (12 * 4 + 12 * 3),
+    "GRU": 6 * (9 * 4 + 9 * 3 + 9 * 3 + 9 * 3),
+    "RNNCell": 2 * (3 * 4 + 3 * 3),
+    "LSTMCell": 2 * (12 * 4 + 12 * 3),
+    "GRUCell": 2 * (9 * 4 + 9 * 3),
+    # q and out of 3 steps, k and v of 5, scores and sums of 3 x 5 pairs of vectors of 4
+    "MultiheadAttention": 2 * (3 * 16 * 2 + 5 * 16 * 2 + 3 * 5 * 4 * 2),
+    "TransformerEncoderLayer": 2 * (3 * 16 * 4 + 3 * 3 * 4 * 2 + 3 * 20 * 2),
+    # self-attention of 3 steps, attention to 2 steps of memory, two linear layers
+    "TransformerDecoderLayer": 2 * (3 * 16 * 4 + 3 * 3 * 4 * 2 + 3 * 16 * 2 + 2 * 16 * 2 + 3 * 2 * 4 * 2 + 3 * 20 * 2),
+}
+AVERAGES = {"AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "Upsample", "Transformer"}
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in AVERAGES])
+def test_multiply_adds_of_every_kind_of_layer(kind, frozen):
+    layer, inputs = KINDS[kind].layer(), KINDS[kind].inputs()
+    for p in layer.parameters():
+        p.requires_grad = not frozen
+    found = nn.summary(layer, *(inputs[:1] if kind == "LSTM" else inputs))
+    assert found.multiply_adds == PRODUCTS.get(kind, 0)
+    for row in found:
+        outputs = int(np.prod(row.shape))  # without a bias, the first product of a sum is not added
+        assert row.flops >= 2 * row.multiply_adds - outputs and row.flops >= outputs * (row.multiply_adds > 0)
+    assert all(p.requires_grad != frozen for p in layer.parameters())
+
+
+def test_groups_and_packed_sequences_count_what_is_computed():
+    (row,) = nn.summary(nn.Conv2d(4, 6, 3, groups=2, bias=False), np.zeros((1, 4, 5, 5), np.float32))
+    assert row.multiply_adds == 6 * 9 * (2 * 9) and row.flops == 2 * row.multiply_adds - 6 * 9
+    packed = nn.pack_padded_sequence(np.zeros((5, 2, 4), np.float32), [5, 2])
+    (row,) = nn.summary(nn.GRU(4, 3), packed)
+    assert row.multiply_adds == 7 * (9 * 4 + 9 * 3)
+
+
+def test_products_outside_of_layers_have_a_row():
+    class Scores(nn.Module):
+        def __init__(self):
+            self.query = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.query(x) @ np.swapaxes(x, 1, 2)
+
+    found = nn.summary(Scores(), np.zeros((2, 5, 3), np.float32))
+    assert [(x.kind, x.multiply_adds) for x in found] == [("Linear", 2 * 5 * 9), ("(no layer)", 2 * 25 * 3)]
+    assert found.multiply_adds == 90 + 150 and "(no layer)" in str(found)
