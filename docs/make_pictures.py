@@ -32,6 +32,21 @@ def xor():
     return model, draw(loss, names=model)
 
 
+class Residual(nn.Module):
+    def __init__(self, channels):
+        self.first, self.norm = nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        return nn.functional.relu(self.second(nn.functional.relu(self.norm(self.first(x)))) + x)
+
+
+def residual():
+    """A small convolutional network with a skip."""
+    nn.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), Residual(8), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(392, 2))
+
+
 def cats():
     """Train a small network on cats and dogs, and return the history of the filmed run."""
     images, labels = animals(1500, np.random.default_rng(0))
@@ -54,6 +69,7 @@ def main():
     model, picture = xor()
     picture.save(DOCS / "xor.svg")
     nn.draw(model, np.array([0, 1], np.float32), names=["0", "1"]).save(DOCS / "network.svg")
+    nn.draw(residual(), np.zeros((3, 16, 16), np.float32), names=CLASSES).save(DOCS / "blocks.svg")
     reader.open(picture.save(folder / "steps.html"), "#step=9", 1000, 860, calm=True)
     driver.save_screenshot(str(DOCS / "steps.png"))
     reader.open(cats().film(folder / "film.html", "Cats and dogs"), "#epoch=13", 1000, 1010, calm=True)

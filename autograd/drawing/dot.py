@@ -253,7 +253,7 @@ def _coloured(summary: ArraySummary) -> str:
             f"<TD ALIGN='RIGHT' BGCOLOR='{shade(x, largest)}'{looks}>{f'{x:.3g}' if numbers else ''}</TD>" for x in row
         ]
         rows.append(f"<TR>{''.join(cells)}</TR>")
-    size = f" FIXEDSIZE='TRUE' WIDTH='{11 * len(summary.cells[0])}' HEIGHT='{11 * len(rows)}'"
+    size = f" FIXEDSIZE='TRUE' WIDTH='{11 * len(summary.cells[0]) + 1}' HEIGHT='{11 * len(rows) + 1}'"
     looks = f"BORDER='0' CELLBORDER='0' CELLSPACING='1' CELLPADDING='1' ALIGN='LEFT'{'' if numbers else size}"
     return f"<TABLE {looks}>{''.join(rows)}</TABLE>"
 

@@ -13,6 +13,7 @@ import autograd
 import nn
 from autograd import OPS, AnomalyError, Tensor, detect_anomaly, no_grad, profile, watch
 from graphs import leaf
+from layer_kinds import KINDS, total
 from samples import CALLS, closed, gradients
 
 
@@ -115,6 +116,21 @@ def test_two_networks_are_two_rows_and_passing_losses_are_one():
     rows = counts(p, "module")
     assert rows["Sequential"] == 2 and rows["Sequential#2"] == 1 and rows["CrossEntropyLoss"] == 3
     assert rows["Sequential#2.0 (Linear)"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_layer_is_a_row_with_its_time_in_both_passes(kind):
+    layer, inputs = KINDS[kind].layer(), [Tensor(x, requires_grad=True) for x in KINDS[kind].inputs()]
+    with profile() as p:
+        total(kind, layer, inputs).backward()
+    rows = {row.name: row for row in p.key_averages("module")}
+    calls = [path for path, module in layer.named_modules() if type(module).forward is not nn.Module.forward]
+    ran = {name.partition(" (")[0].partition(".")[2]: row for name, row in rows.items()}
+    assert {*ran} <= {*calls} and "" in ran
+    assert all(row.calls >= 1 and row.forward > 0 and row.backward > 0 for row in rows.values() if row.bytes)
+    assert rows[type(layer).__name__].bytes > 0
+    inner = sum(row.time for path, row in ran.items() if path and path.count(".") == 0)
+    assert inner <= rows[type(layer).__name__].time * 1.001
 
 
 def test_a_module_called_by_another_is_named_after_its_attribute():
