@@ -143,7 +143,10 @@ class _Recording:
 
     def blocks(self, depth: int) -> Blocks:
         """The blocks, in the order of their first ops."""
-        blocks = [Block("input", "", "input", [np.shape(x)]) for x in self.given]
+        several = len(self.given) > 1
+        blocks = [
+            Block("input", "", f"input {i}" if several else "input", [np.shape(x)]) for i, x in enumerate(self.given, 1)
+        ]
         origin: dict[Any, set[int]] = {}  # where the value of a leaf or an op comes from
         for i, x in enumerate(self.given):
             if isinstance(x, Tensor):

@@ -479,7 +479,7 @@
 
   // Open the modules around the boxes of a step, and close those that an earlier step opened.
   const opened = new Set();
-  let latest = null;
+  let lastShown = null;
   function openFor(step) {
     const around = new Set([step.box, step.target].filter((place) => place !== undefined)
       .flatMap((place) => above(boxes[place].call)));
@@ -493,8 +493,8 @@
 
   function show(now) {
     const step = all[now];
-    if (now !== latest && (latest !== null || now > 0)) openFor(step); // at first, modules are as they were drawn
-    latest = now;
+    if (now !== lastShown && (lastShown !== null || now > 0)) openFor(step); // at first, modules are as they were drawn
+    lastShown = now;
     for (const [, node] of drawn.boxes) {
       node.update(now);
       node.root.classList.remove("now");
