@@ -139,11 +139,6 @@ class _Recurrent(Module):
         last = tuple(np.stack(end) for end in ends)
         return x, last if len(last) > 1 else last[0]
 
-    def flops(self, shape: tuple[int, ...]) -> int:
-        steps = math.prod(shape[:-1]) if shape else 1
-        weights = sum(p.size for name, p in self.named_parameters() if name.startswith("weight"))
-        return 2 * steps * weights
-
     def describe(self) -> str:
         words = [f"{self.input_size} -> {self.hidden_size}"]
         words += [f"proj_size={self.proj_size}"] if self.proj_size else []

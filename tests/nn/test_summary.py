@@ -74,12 +74,15 @@ PRODUCTS = {
     "RNN": 6 * (3 * 4 + 3 * 3),
     "RNN of ReLU": 6 * (3 * 4 + 3 * 3),
     "LSTM": 2 * 6 * (12 * 4 + 12 * 3),
+    # the weights from states to outputs and back are multiplied once, 12x2 by 2x3; outputs are products of states
+    "LSTM projected": 2 * (6 * (12 * 4 + 12 * 3) + 12 * 2 * 3 + 6 * 3 * 2),
     "GRU": 6 * (9 * 4 + 9 * 3 + 9 * 3 + 9 * 3),
     "RNNCell": 2 * (3 * 4 + 3 * 3),
     "LSTMCell": 2 * (12 * 4 + 12 * 3),
     "GRUCell": 2 * (9 * 4 + 9 * 3),
     # q and out of 3 steps, k and v of 5, scores and sums of 3 x 5 pairs of vectors of 4
     "MultiheadAttention": 2 * (3 * 16 * 2 + 5 * 16 * 2 + 3 * 5 * 4 * 2),
+    "MultiheadAttention with more": 2 * (3 * 16 * 2 + 5 * 16 * 2 + 3 * 7 * 4 * 2),  # two keys more
     "TransformerEncoderLayer": 2 * (3 * 16 * 4 + 3 * 3 * 4 * 2 + 3 * 20 * 2),
     # self-attention of 3 steps, attention to 2 steps of memory, two linear layers
     "TransformerDecoderLayer": 2 * (3 * 16 * 4 + 3 * 3 * 4 * 2 + 3 * 16 * 2 + 2 * 16 * 2 + 3 * 2 * 4 * 2 + 3 * 20 * 2),
@@ -93,7 +96,7 @@ def test_multiply_adds_of_every_kind_of_layer(kind, frozen):
     layer, inputs = KINDS[kind].layer(), KINDS[kind].inputs()
     for p in layer.parameters():
         p.requires_grad = not frozen
-    found = nn.summary(layer, *(inputs[:1] if kind == "LSTM" else inputs))
+    found = nn.summary(layer, *(inputs[:1] if "LSTM" in kind else inputs))
     assert found.multiply_adds == PRODUCTS.get(kind, 0)
     for row in found:
         outputs = int(np.prod(row.shape))  # without a bias, the first product of a sum is not added
