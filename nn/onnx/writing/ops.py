@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -160,22 +160,50 @@ def _deviation(w: Writer, s: Step) -> str:
     return w.node("Sqrt", _variance(w, s))
 
 
-def _spread(w: Writer, s: Step) -> tuple[str, str]:
+def _spread(w: Writer, s: Step, x: str, axes: Sequence[int], center: bool) -> tuple[str, str]:
     """x, or its distance from the mean, and the root of its mean square + eps."""
-    s.params.setdefault("axis", -1)
-    part = s.x()
-    if s.params.get("center", True):
-        part = w.node("Sub", part, _reduced(w, s, "ReduceMean", part, keep=True))
-    square = _reduced(w, s, "ReduceMean", w.node("Mul", part, part), keep=True)
+    mean = {"axes": list(axes), "keepdims": 1}
+    part = w.node("Sub", x, w.node("ReduceMean", x, **mean)) if center else x
+    square = w.node("ReduceMean", w.node("Mul", part, part), **mean)
     return part, w.node("Sqrt", w.node("Add", square, _number(w, s, s.params.get("eps", 1e-5))))
 
 
+def _spread_of(w: Writer, s: Step) -> tuple[str, str]:
+    s.params.setdefault("axis", -1)
+    return _spread(w, s, s.x(), _axes(s), s.params.get("center", True))
+
+
 def _standardize(w: Writer, s: Step) -> str:
-    return w.node("Div", *_spread(w, s))
+    return w.node("Div", *_spread_of(w, s))
 
 
 def _inverse_deviation(w: Writer, s: Step) -> str:
-    return w.node("Reciprocal", _spread(w, s)[1])
+    return w.node("Reciprocal", _spread_of(w, s)[1])
+
+
+def _scaled(w: Writer, s: Step, x: str, shape: Sequence[int]) -> str:
+    """x times the weight plus the bias, inputs 1 and 2, where they are given."""
+    for i, kind in ((1, "Mul"), (2, "Add")):
+        if s.own.inputs[i] is not None:
+            x = w.node(kind, x, w.new_shape(s.x(i), [shape]))
+    return x
+
+
+def _row_norm(w: Writer, s: Step) -> str:
+    axes = s.params.get("axes", 1)
+    made = w.node("Div", *_spread(w, s, s.x(), range(-axes, 0), s.params.get("center", True)))
+    return _scaled(w, s, made, s.shape[-axes:])
+
+
+def _channel_norm(w: Writer, s: Step) -> str:
+    groups, x, ndim = s.params.get("groups", 0), s.x(), len(s.shape)
+    axes = [axis for axis in range(ndim) if axis != 1]
+    if groups:
+        x, axes = w.node("Reshape", x, w.constant(np.array([0, groups, -1], np.int64))), [2]  # 0: as it was
+    made = w.node("Div", *_spread(w, s, x, axes, True))
+    if groups:
+        made = w.new_shape(made, [version.value.shape for version in s.versions])
+    return _scaled(w, s, made, (s.shape[1], *(1 for _ in range(ndim - 2))))
 
 
 def _cumsum(w: Writer, s: Step) -> str:
@@ -296,7 +324,7 @@ OPS_WRITTEN: dict[str, Callable[[Writer, Step], str]] = {
     "sum": _reduction("ReduceSum"), "mean": _reduction("ReduceMean"), "prod": _reduction("ReduceProd"),
     "max": _reduction("ReduceMax"), "min": _reduction("ReduceMin"), "logsumexp": _reduction("ReduceLogSumExp"),
     "norm2": _reduction("ReduceL2"), "var": _variance, "std": _deviation, "standardize": _standardize,
-    "inverse_deviation": _inverse_deviation, "cumsum": _cumsum,
+    "row_norm": _row_norm, "channel_norm": _channel_norm, "inverse_deviation": _inverse_deviation, "cumsum": _cumsum,
     "reshape": _reshape, "transpose": _transpose, "swapaxes": _swapaxes, "expand_dims": _expand_dims,
     "squeeze": _squeeze, "broadcast_to": _broadcast_to, "concatenate": _concatenate, "stack": _stack,
     "roll": _roll, "repeat_each": _repeat_each, "getitem": getitem,
