@@ -16,6 +16,7 @@ except ImportError as error:
 from . import functional as functional
 from . import init as init
 from . import optim as optim
+from . import parallel as parallel
 from . import utils as utils
 from .activations import *
 from .attention import *
@@ -54,7 +55,7 @@ from .tensorboard import *
 from .training import *
 from .transformer import *
 
-_MODULES = {"functional", "init", "onnx", "optim", "utils"}
+_MODULES = {"functional", "init", "onnx", "optim", "parallel", "utils"}
 __all__ = sorted(
     {name for name, value in globals().items() if not name.startswith("_") and not isinstance(value, _ModuleType)}
     | _MODULES

@@ -37,6 +37,7 @@ class TrainingRun:
         self.split: Any = None
         self.given: dict[str, Any] = {}
         self.fingerprint: dict[str, str] | None = None
+        self.ranks: Any = None  # those of several processes
         self.read: Callable[[], tuple[Any, Any]] = lambda: (None, None)
 
     @functools.cached_property

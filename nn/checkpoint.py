@@ -66,12 +66,12 @@ class Checkpoint(Callback):
             )
         if faults := list(_faults(state, run)):
             raise ValueError(f"{last} is not a checkpoint of this run: {'; '.join(faults)}; remove it to start over")
-        before, model = _state(run), run.model.state_dict()
+        before, model = state_of(run), run.model.state_dict()
         try:
-            _take_over(run, state)
+            take_over(run, state)
         except Exception as error:
             if any(array is not model[name] for name, array in run.model.state_dict().items()):
-                _take_over(run, before)
+                take_over(run, before)
             raise ValueError(f"{last} is not a checkpoint of this run: {error}") from error
         self._model = weakref.ref(run.model)
 
@@ -95,7 +95,7 @@ class Checkpoint(Callback):
     def on_epoch_done(self, run: TrainingRun) -> None:
         """Save everything that the next epoch depends on; called after all callbacks have seen this one."""
         try:
-            arrays = pack(_state(run))
+            arrays = pack(state_of(run))
         except ValueError as error:
             raise ValueError(f"this run cannot be saved: {error}") from error
         save(arrays, self.folder / "last.npz")
@@ -104,7 +104,7 @@ class Checkpoint(Callback):
         return {"best": self.best}
 
 
-def _generators(run: TrainingRun) -> list[np.random.Generator]:
+def generators_in(run: TrainingRun) -> list[np.random.Generator]:
     """All generators that the run draws from, each once."""
     own = [value for holder in (*run.model.modules(), *run.callbacks) for value in vars(holder).values()]
     found = [run.rng, init.default_generator(), *(g for g in own if isinstance(g, np.random.Generator))]
@@ -115,7 +115,7 @@ def _generators(run: TrainingRun) -> list[np.random.Generator]:
 @contextmanager
 def undrawn(run: TrainingRun) -> Iterator[None]:
     """Inside the block samples are read outside of training: what they draw at random is not drawn from the run."""
-    states = [(generator, generator.bit_generator.state) for generator in _generators(run)]
+    states = [(generator, generator.bit_generator.state) for generator in generators_in(run)]
     try:
         yield
     finally:
@@ -123,22 +123,22 @@ def undrawn(run: TrainingRun) -> Iterator[None]:
             generator.bit_generator.state = state
 
 
-def _unsaved(model: Any) -> list[Any]:
+def unsaved(model: Any) -> list[Any]:
     """The buffers that stay out of the model's state, but may change in a forward pass."""
     saved = {id(tensor) for tensor in (*model.parameters(), *model.buffers())}
     own = [value for module in model.modules() for value in vars(module).values()]
     return [x for x in own if isinstance(x, Tensor) and x.is_leaf and not x.requires_grad and id(x) not in saved]
 
 
-def _state(run: TrainingRun) -> dict[str, Any]:
+def state_of(run: TrainingRun) -> dict[str, Any]:
     """Everything that the next epoch depends on, and the fingerprint of the run."""
     return {
         "run": run.fingerprint,
         "model": run.model.state_dict(),
-        "buffers": [tensor.data for tensor in _unsaved(run.model)],
+        "buffers": [tensor.data for tensor in unsaved(run.model)],
         "optimizer": run.optimizer.state_dict(),
         "callbacks": [[type(callback).__name__, callback.state_dict()] for callback in run.callbacks],
-        "generators": [generator.bit_generator.state for generator in _generators(run)],
+        "generators": [generator.bit_generator.state for generator in generators_in(run)],
         "history": {name: list(column) for name, column in run.history.items()},
         "stopped": run.history.stopped,
         "epoch": run.epoch,
@@ -146,16 +146,16 @@ def _state(run: TrainingRun) -> dict[str, Any]:
     }
 
 
-def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
-    """Restore the result of `_state`."""
+def take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
+    """Restore the result of `state_of`."""
     run.model.load_state_dict(state["model"])
-    for tensor, array in zip(_unsaved(run.model), state["buffers"], strict=True):
+    for tensor, array in zip(unsaved(run.model), state["buffers"], strict=True):
         tensor.assign(array)
     run.optimizer.load_state_dict(state["optimizer"])
     for callback, (_, own) in zip(run.callbacks, state["callbacks"], strict=True):
         callback.reset()
         callback.load_state_dict(own)
-    for generator, own in zip(_generators(run), state["generators"], strict=True):
+    for generator, own in zip(generators_in(run), state["generators"], strict=True):
         generator.bit_generator.state = own
     run.history.clear()
     run.history.update(state["history"])
@@ -164,7 +164,7 @@ def _take_over(run: TrainingRun, state: Mapping[str, Any]) -> None:
 
 def _faults(state: Any, run: TrainingRun) -> Iterator[str]:
     """The reasons why this state cannot belong to this run."""
-    if not isinstance(state, dict) or (missing := _state(run).keys() - state.keys()):
+    if not isinstance(state, dict) or (missing := state_of(run).keys() - state.keys()):
         yield f"it lacks {', '.join(sorted(missing)) if isinstance(state, dict) else 'everything'}"
         return
     kinds = {

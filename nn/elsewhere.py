@@ -24,7 +24,7 @@ NAMES = {
     **dict.fromkeys(_ABSENT, _OWN),
     **dict.fromkeys(["LazyLinear", *_SIZED], _LAZY),
     **{name: f"use nn.functional.{name}" for name in _FUNCTIONS},
-    **dict.fromkeys(("device", "cuda", "DataParallel", "parallel"), _CPU),
+    **dict.fromkeys(("device", "cuda", "DataParallel"), _CPU),
     "Dense": "use nn.Linear(in_features, out_features)",
     "Input": "use nn.Linear(in_features, out_features), which is told the number of inputs",
     "Unflatten": "use x.reshape(shape) in forward()",

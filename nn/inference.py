@@ -191,10 +191,18 @@ def evaluate(
     {'accuracy': 1.0}
     """
     named = named_metrics(metrics)
-    batches = _batches(dataset_of(X, y, caller="evaluate"), batch_size)
-    prediction, y = _asked(model, map(pair_of, batches), "evaluate")
+    return measured(*predicted(model, dataset_of(X, y, caller="evaluate"), batch_size), loss, named)
+
+
+def predicted(model: Module, data: Any, batch_size: int) -> tuple[Any, Any]:
+    """The outputs for all samples, and their labels."""
+    return _asked(model, map(pair_of, _batches(data, batch_size)), "evaluate")
+
+
+def measured(prediction: Any, y: Any, loss: Any, metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """The loss, if one is given, and metrics of predictions."""
     found = {} if loss is None else {"loss": float(array_of(loss(prediction, y)))}
-    return found | {name: float(metric(prediction, y)) for name, metric in named.items()}
+    return found | {name: float(metric(prediction, y)) for name, metric in metrics.items()}
 
 
 def named_metrics(metrics: Any) -> dict[str, Metric]:

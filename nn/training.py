@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .init import default_generator
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
 from .optim import LBFGS, Adam, Optimizer
+from .parallel.training import Ranks
 from .rows import length
 
 __all__ = ["TrainingError", "fit"]
@@ -45,6 +47,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
     generator: np.random.Generator | None = None,
+    comm: Any = None,
 ) -> History:
     """Train `model` on samples X (n, ...) with labels y (n, ...), and return the measurements of each epoch.
 
@@ -56,7 +59,8 @@ def fit(
     can replace X and y.  `validation` is a pair (X, y), a Dataset, a list, a DataLoader, or the share of the samples to
     hold out.  `metrics` are names ("accuracy") or
     {name: function(predictions, y)}.  `generator` shuffles; the default is that of `nn.manual_seed`.  `progress` shows
-    a bar (extra `progress`); None shows it if tqdm is installed.
+    a bar (extra `progress`); None shows it if tqdm is installed.  `comm`, such as MPI.COMM_WORLD, trains on all of its
+    ranks: each calls `fit` with the same arguments and takes its part of every batch; see docs/scale.md.
 
     The history's losses are means over the samples, also for a loss with reduction="sum".  A run never goes on where an
     earlier one ended, unless it resumes a Checkpoint: callbacks begin anew.  Ctrl-C ends the run after the last whole
@@ -71,30 +75,42 @@ def fit(
     >>> history["loss"][-1] < 0.01
     True
     """
-    _check(model, X, loss, optimizer, epochs, batch_size, callbacks, validation)
-    data, metrics = _dataset(X, y), named_metrics(metrics)
-    run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
-    run.given = {
-        "data": X if isinstance(X, DataLoader) else data, "validation": validation, "batch_size": batch_size,
-        "metrics": metrics, "loss": loss,
-    }  # fmt: skip
-    if isinstance(validation, float):
-        run.split = run.rng.permutation(len(data))
-    _resume(run)
-    data, held = _split(data, validation, run.split)
-    loader = _loader(X, data, batch_size, run.rng)
-    run.read = functools.partial(_first, run, samples_of(loader))
-    with undrawn(run):
-        run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
-    with _Progress(progress, epochs, len(loader)) as bar:
+    ranks = None if comm is None else Ranks(comm)
+    with nullcontext() if ranks is None else ranks.together():
+        _check(model, X, loss, optimizer, epochs, batch_size, callbacks, validation)
+        data, metrics = _dataset(X, y), named_metrics(metrics)
+        callbacks = callbacks if ranks is None or ranks.first else ()
+        run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
+        run.given = {
+            "data": X if isinstance(X, DataLoader) else data, "validation": validation, "batch_size": batch_size,
+            "metrics": metrics, "loss": loss,
+        }  # fmt: skip
+        run.ranks = ranks
+        if isinstance(validation, float):
+            run.split = run.rng.permutation(len(data))
+    if ranks is None:
+        _resume(run)
+    else:
+        ranks.begin(run, _resume)
+    with nullcontext() if ranks is None else ranks.together():
+        data, held = _split(data, validation, run.split)
+        loader = _loader(X, data, batch_size, run.rng)
+        run.read = functools.partial(_first, run, samples_of(loader))
+        with undrawn(run):
+            run.loss = loss or _default_loss(pair_of(next(iter(DataLoader(loader.dataset))))[1])
+        batches = loader if ranks is None else ranks.loader(loader)
+        bar = _Progress(progress if ranks is None or ranks.first else False, epochs, len(batches))
+    with bar, nullcontext() if ranks is None else ranks:
         try:
-            _train(run, epochs, loader, bar, lambda: _measure(run, data, held, metrics))
+            _train(run, epochs, batches, bar, lambda: _measure(run, data, held, metrics))
         except KeyboardInterrupt:
+            if ranks is not None and not ranks.interrupted:
+                raise
             run.history.stopped = f"interrupted in epoch {run.epoch}"
-        finally:
-            for callback in callbacks:
-                callback.on_end(run)
-                callback.note_changes()
+        except BaseException:
+            _end(run)
+            raise
+        _decide(run, lambda: _end(run))
     return run.history
 
 
@@ -222,26 +238,49 @@ def _resume(run: TrainingRun) -> None:
             callback.reset()
 
 
-def _train(run: TrainingRun, epochs: int, loader: DataLoader, bar: _Progress, measure: Callable[[], Any]) -> None:
+def _train(run: TrainingRun, epochs: int, loader: Any, bar: _Progress, measure: Callable[[], Any]) -> None:
     """Run epochs until the last one, or until a callback gives a reason to stop."""
-    for callback in run.callbacks:
-        callback.on_begin(run)
+    _decide(run, lambda: _begin(run))
     while run.epoch < epochs and not run.history.stopped:
         run.epoch += 1
         row = _epoch(run, loader, bar) | measure()
         run.history.add(row)
         bar.tell(row)
-        run.history.stopped = "; ".join(filter(None, [callback.on_epoch_end(run) for callback in run.callbacks]))
-        for callback in run.callbacks:
-            if isinstance(callback, Checkpoint):
-                callback.on_epoch_done(run)
+        _decide(run, lambda: _epoch_end(run))
+
+
+def _decide(run: TrainingRun, called: Callable[[], None]) -> None:
+    """Call what calls the callbacks: on several ranks those of rank 0, whose verdict counts for all."""
+    if run.ranks is None:
+        called()
+    else:
+        run.ranks.verdict(called)
+
+
+def _begin(run: TrainingRun) -> None:
+    for callback in run.callbacks:
+        callback.on_begin(run)
+
+
+def _epoch_end(run: TrainingRun) -> None:
+    run.history.stopped = "; ".join(filter(None, [callback.on_epoch_end(run) for callback in run.callbacks]))
+    for callback in run.callbacks:
+        if isinstance(callback, Checkpoint):
+            callback.on_epoch_done(run)
+
+
+def _end(run: TrainingRun) -> None:
+    for callback in run.callbacks:
+        callback.on_end(run)
+        callback.note_changes()
 
 
 def _measure(run: TrainingRun, data: Any, held: Any, metrics: Mapping[str, Metric]) -> dict[str, float]:
     """The metrics on the training samples, and the loss and metrics on the held-out ones."""
-    row = evaluate(run.model, data, loss=None, metrics=metrics) if metrics else {}
+    measures = evaluate if run.ranks is None else run.ranks.evaluate
+    row = measures(run.model, data, loss=None, metrics=metrics) if metrics else {}
     if held is not None:
-        found = evaluate(run.model, held, loss=run.loss, metrics=metrics)
+        found = measures(run.model, held, loss=run.loss, metrics=metrics)
         if _sums(run.loss):
             found["loss"] /= len(held.dataset if isinstance(held, DataLoader) else held)
         row |= {f"val_{k}": v for k, v in found.items()}
@@ -260,8 +299,9 @@ def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str,
     bar.begin(run.epoch)
     for batch, (x, y) in enumerate(map(pair_of, loader), 1):
         value = _step(run, x, y, batch)
-        total += value.item() * (1 if sums else length(x))
-        count += length(x)
+        samples = length(x) if run.ranks is None else run.ranks.samples
+        total += value.item() * (1 if sums else samples)
+        count += samples
         bar.advance(total / count)
     return {"loss": total / max(count, 1)}
 
@@ -280,6 +320,8 @@ def _step(run: TrainingRun, x: Any, y: Any, batch: int) -> Any:
         value.backward()
         return value
 
+    if run.ranks is not None:
+        return run.ranks.step(closure, x, y)
     if isinstance(run.optimizer, LBFGS):
         return run.optimizer.step(closure)
     value = closure()

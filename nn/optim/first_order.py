@@ -28,6 +28,8 @@ class SGD(Optimizer):
     0.8
     """
 
+    elementwise = True
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -69,7 +71,7 @@ class Adam(Optimizer):
     weight decay shrinks the weights directly, as in AdamW.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class RMSprop(Optimizer):
     With `centered`, divided by the root of its variance (Graves 2013).
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -173,7 +175,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Steps along the gradient divided by the root of the sum of all its squares: Duchi, Hazan and Singer 2011."""
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -205,7 +207,7 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps along the gradient divided by its recent size, times the recent size of the changes: Zeiler 2012."""
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -244,7 +246,7 @@ class Rprop(Optimizer):
     by etas[0] when the sign changes, in a step that leaves the number where it is, and stays within `step_sizes`.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
     others = (*Optimizer.others, "etas", "step_sizes")
 
     def __init__(
@@ -282,7 +284,7 @@ class ASGD(Optimizer):
     `state[i]["ax"]` is the mean of parameter i since step `t0`, for you to assign at the end.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
     shares = ()
 
     def __init__(

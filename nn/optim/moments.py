@@ -28,7 +28,7 @@ class NAdam(Optimizer):
     `decoupled_weight_decay`, weight decay shrinks the weights directly, as in AdamW.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class RAdam(Optimizer):
     With `decoupled_weight_decay`, weight decay shrinks the weights directly, as in AdamW.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Adamax(Optimizer):
     Kingma and Ba 2015, section 7.1.
     """
 
-    by_parts = True
+    elementwise, by_parts = True, True
 
     def __init__(
         self,

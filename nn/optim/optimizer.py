@@ -55,6 +55,7 @@ class Optimizer:
     at any time.
     """
 
+    elementwise = False  # whether `update` moves each number by itself, so that ranks can divide a step
     by_parts = False  # whether `update` moves the real and imaginary parts of complex weights apart, and needs float32
     decoupled = False  # whether `update` shrinks weights itself; otherwise weight_decay is added to the gradients
     shares: tuple[str, ...] = ("momentum", "alpha", "rho")  # options that are at least 0 and below 1
