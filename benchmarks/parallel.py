@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ NETWORKS = {"10 Gbit/s, 20 us": (1.25e9, 20e-6), "100 Gbit/s, 2 us": (12.5e9, 2e
 WORKERS = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-def fastest(work: Callable[[], Any], rounds: int = ROUNDS, before: Callable[[], Any] = lambda: None) -> dict[str, float]:
+def fastest(
+    work: Callable[[], Any], rounds: int = ROUNDS, before: Callable[[], Any] = lambda: None
+) -> dict[str, float]:
     """The median and the least of the seconds that `work` takes."""
     times = []
     for _ in range(rounds):
@@ -47,7 +50,7 @@ def fastest(work: Callable[[], Any], rounds: int = ROUNDS, before: Callable[[], 
 def loss_and_model() -> tuple[Any, Any]:
     nn.manual_seed(0)
     layers: list[Any] = []
-    for inputs, outputs in zip(SIZES, SIZES[1:], strict=False):
+    for inputs, outputs in pairwise(SIZES):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.CrossEntropyLoss(), nn.Sequential(*layers[:-1])
 
@@ -107,7 +110,7 @@ def launched(size: int, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def measured(size: int, way: str, repeats: int) -> dict[str, Any]:
-    """The parts of a step, each from the run of several in which it was fastest."""
+    """The parts of a step: the smallest of the medians, and of all times, of several runs."""
     runs = []
     for _ in range(repeats):
         done = launched(size, "--work", way)
@@ -115,7 +118,9 @@ def measured(size: int, way: str, repeats: int) -> dict[str, Any]:
             raise SystemExit(done.stderr)
         runs.append(json.loads(done.stdout))
     return {
-        name: value if isinstance(value, int) else min((run[name] for run in runs), key=lambda v: v["median"])
+        name: value
+        if isinstance(value, int)
+        else {kind: min(run[name][kind] for run in runs) for kind in ("median", "least")}
         for name, value in runs[0].items()
     }
 
@@ -137,7 +142,9 @@ def show_model(parts: dict[str, float]) -> None:
     alone = parts["gradients"] + parts["update"]
     for workers in WORKERS:
         cells = [
-            " / ".join(f"{workers * alone / modelled(parts, workers, *network, divided):.1f}" for divided in (False, True))
+            " / ".join(
+                f"{workers * alone / modelled(parts, workers, *network, divided):.1f}" for divided in (False, True)
+            )
             for network in NETWORKS.values()
         ]
         print(f"| {workers} | {' | '.join(cells)} |")
@@ -146,12 +153,16 @@ def show_model(parts: dict[str, float]) -> None:
 def measure(repeats: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {'-'.join(map(str, SIZES))}, {ROWS} rows a rank\n")
     one = {way: measured(1, way, repeats) for way in ("sharded", "compiled")}
-    print("| ms | step | gradients | fill | meet | reduce-scatter | allgather | update | rows/s of two : one |")
+    print(
+        "| ms, median (least) | step | gradients | fill | meet | reduce-scatter | allgather | update | rows/s of two : one |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     columns = ("step", "gradients", "fill", "meet", "reduce_scatter", "allgather", "update")
 
     def line(title: str, parts: dict[str, Any], ratio: str) -> None:
-        cells = [f"{parts[c]['median'] * 1e3:.2f}" if c in parts else "" for c in columns]
+        cells = [
+            f"{parts[c]['median'] * 1e3:.2f} ({parts[c]['least'] * 1e3:.2f})" if c in parts else "" for c in columns
+        ]
         print(f"| {title} | {' | '.join(cells)} | {ratio} |")
 
     for way, parts in one.items():
@@ -162,7 +173,7 @@ def measure(repeats: int) -> None:
         ratios = [2 * alone["step"][kind] / parts["step"][kind] for kind in ("median", "least")]
         line(f"two ranks, {way}", parts, f"{ratios[0]:.2f} (fastest steps {ratios[1]:.2f})")
     flat = one["sharded"]
-    show_model({k: v if isinstance(v, int) else v["median"] for k, v in flat.items()})
+    show_model({k: v if isinstance(v, int) else v["least"] for k, v in flat.items()})
 
 
 # ---- how a run ends

@@ -25,9 +25,9 @@ def flat(array: Any, order: str) -> Any:
 
 
 class Part(NamedTuple):
-    """The elements `first` to `last` of parameter number `index`, which this rank moves, at `start` of its part."""
+    """The elements `first` to `last` of parameter `number`, which this rank moves, at `start` of its part."""
 
-    index: int
+    number: int
     first: int
     last: int
     start: int
@@ -98,6 +98,8 @@ class Row:
             first, last = max(i, begin), min(j, begin + self.block)
             if first < last:
                 found.append(Part(index, first - i, last - i, first - begin))
+            elif i == j and not begin:  # an empty parameter, which has a state all the same
+                found.append(Part(index, 0, 0, 0))
         return found
 
 

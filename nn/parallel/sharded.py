@@ -88,10 +88,10 @@ class Sharded:
             self._take()
         moved, arrays = [], []
         for row, pieces in zip(self.rows, self.pieces, strict=True):
-            own = np.zeros(row.block, row.dtype)
+            block = np.zeros(row.block, row.dtype)
             for part, piece in pieces:
-                own[part.start : part.start + piece.size] = piece.data
-            new = row.gathered(own)
+                block[part.start : part.start + piece.size] = piece.data
+            new = row.gathered(block)
             for (index, p, _), array in zip(row.numbered, new, strict=True):
                 if self.held[index]:
                     moved.append(p)
@@ -113,10 +113,10 @@ class Sharded:
         now = []
         orders = {index: order for index, _, order in row.numbered}
         for part, piece in pieces:
-            p = self.optimizer.params[part.index]
-            now.append(flat(p.data, orders[part.index])[part.first : part.last])
+            p = self.optimizer.params[part.number]
+            now.append(flat(p.data, orders[part.number])[part.first : part.last])
             own = gradients[part.start : part.start + piece.size].astype(p.dtype, copy=False)
-            piece.grad = as_tensor(own) if self.held[part.index] else None
+            piece.grad = as_tensor(own) if self.held[part.number] else None
         assign_all([piece for _, piece in pieces], now)
 
     def _divide(self) -> None:
@@ -130,11 +130,11 @@ class Sharded:
             orders = {index: order for index, _, order in row.numbered}
             self.pieces.append([])
             for part in row.parts():
-                p, cut = whole.params[part.index], slice(part.first, part.last)
-                tensors[part.index] = piece = Tensor(flat(p.data, orders[part.index])[cut], requires_grad=True)
-                states[part.index] = {
-                    key: flat(value, orders[part.index])[cut].copy() if _is_like(value, p) else value
-                    for key, value in whole.state[part.index].items()
+                p, cut = whole.params[part.number], slice(part.first, part.last)
+                tensors[part.number] = piece = Tensor(flat(p.data, orders[part.number])[cut], requires_grad=True)
+                states[part.number] = {
+                    key: flat(value, orders[part.number])[cut].copy() if _is_like(value, p) else value
+                    for key, value in whole.state[part.number].items()
                 }
                 self.pieces[-1].append((part, piece))
         self.own = copy.copy(whole)
@@ -152,8 +152,8 @@ class Sharded:
         if not self.divided or not self.rows:
             return
         states, params = dict(zip(sorted(self._mine()), self.own.state, strict=True)), self.optimizer.params
-        cuts = {part.index: (part.first, part.last) for pieces in self.pieces for part, _ in pieces}
-        orders = {index: order for row in self.rows for index, _, order in row.numbered}
+        cuts = {part.number: (part.first, part.last) for pieces in self.pieces for part, _ in pieces}
+        orders: dict[int, Any] = {index: order for row in self.rows for index, _, order in row.numbered}
         whole: list[dict[str, Any]] = [{} for _ in params]
         for root in range(self.comm.size):
             for index, (first, last), state in self.comm.bcast([(i, cuts[i], states[i]) for i in states], root):
@@ -163,12 +163,12 @@ class Sharded:
                         whole[index][key] = value
                         continue
                     if key not in whole[index]:
-                        whole[index][key] = np.zeros(p.shape, value.dtype, order=orders[index])
+                        whole[index][key] = np.zeros(p.shape, value.dtype, orders[index])
                     flat(whole[index][key], orders[index])[first:last] = value
         self.optimizer.state = whole
 
     def _mine(self) -> list[int]:
-        return [part.index for pieces in self.pieces for part, _ in pieces]
+        return [part.number for pieces in self.pieces for part, _ in pieces]
 
 
 def _is_like(value: Any, p: Tensor) -> bool:

@@ -20,7 +20,7 @@ from ..fingerprint import fingerprint
 from ..inference import measured, predicted
 from ..optim import LBFGS
 from ..rows import length, read_part
-from .ending import abort, checked, meet, together, watch
+from .ending import abort, checked, together, watch
 from .rows import total
 from .sharded import Sharded
 
@@ -127,7 +127,7 @@ class Ranks:
             scatter(self.generators, self.comm.rank)
         for *parts, samples in batches:
             self.samples = samples
-            yield tuple(parts)  # type: ignore[misc]
+            yield tuple(parts)
         self.settle()
 
     def step(self, closure: Callable[[], Any], x: Any, y: Any) -> Any:
@@ -140,7 +140,7 @@ class Ranks:
             """Compute this rank's gradients, and meet the others; return this rank's share."""
             nonlocal found
             dropped, value = False, 0.0
-            if x is not None:
+            if weight:
                 try:
                     value = float(closure().item())
                 except KeyboardInterrupt:
@@ -152,6 +152,8 @@ class Ranks:
             self.interrupted = bool(noted)
             if drops:
                 raise KeyboardInterrupt
+            if not weights and x is not None:  # every label is ignored: their mean is NaN, as for one process
+                closure()
             found = summed if sums else summed / (weights or 1.0)
             return 1.0 if sums else weight / (weights or 1.0)
 
@@ -181,7 +183,7 @@ class Ranks:
         theirs = self.comm.bcast([buffer.data for buffer in buffers])
         learned = [(b, first) for b, first in zip(buffers, theirs, strict=True) if b.dtype.kind == "f"]
         if learned:
-            away = [np.where(b.data == first, 0, b.data - first).astype(np.float64) for b, first in learned]
+            away = [_away(b.data, first) for b, first in learned]
             mean = total(self.comm, np.concatenate([a.ravel() for a in away])) / self.comm.size
             ends = np.cumsum([a.size for a in away])[:-1]
             for (buffer, first), change in zip(learned, np.split(mean, ends), strict=True):
@@ -260,6 +262,12 @@ class Ranks:
             generator.bit_generator.state = state
 
 
+def _away(own: Any, first: Any) -> Any:
+    """own - first, in float64, and 0 where both are the same, also where both are NaN or infinite."""
+    differ = (own != first) & ((own == own) | (first == first))
+    return np.subtract(own, first, out=np.zeros(first.shape), where=differ)
+
+
 def scatter(generators: list[np.random.Generator], rank: int) -> None:
     """Give generators that are equal on all ranks other states, which follow from these and the rank."""
     for generator in generators:
@@ -283,7 +291,7 @@ def gathered(comm: Any, tree: Any, own: slice, n: int) -> Any:
         return {name: gathered(comm, part, own, n) for name, part in tree.items()}
     if isinstance(tree, tuple):
         return tuple(gathered(comm, part, own, n) for part in tree)
-    kind = {np.dtype(bool): np.dtype(np.uint8), np.dtype(np.float16): np.dtype(np.float32)}.get(tree.dtype, tree.dtype)
+    kind: Any = {"?": np.uint8, "e": np.float32}.get(tree.dtype.char, tree.dtype)
     whole = np.zeros((n, *tree.shape[1:]), kind)
     whole[own] = tree
     return total(comm, whole).astype(tree.dtype, copy=False)

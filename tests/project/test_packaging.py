@@ -39,6 +39,7 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
         "sklearn",
         "images",
         "tensorboard",
+        "parallel",
         "pictures",
         "plots",
         "progress",
