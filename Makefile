@@ -8,7 +8,7 @@ REQUIREMENTS := setup.cfg
 COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 EXAMPLES := digits digits_cnn sentences_gru words_transformer cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
+.PHONY: demo examples parallel test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -16,6 +16,9 @@ demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 examples: .venv/demo.done  ## all of them
 	@set -e; for example in $(EXAMPLES); do \
 	    echo "== $$example"; $(ONE_THREAD) $(BIN)/python -W error::UserWarning examples/$$example.py --out out; done
+
+parallel: .venv/parallel.done .venv/demo.done  ## the digits on two processes
+	$(ONE_THREAD) $(BIN)/mpiexec -n 2 $(BIN)/python examples/parallel_digits.py --out out
 
 test: .venv/test.done  ## the whole suite; with COVERAGE=1, failure if it runs less than 97% of the lines and branches
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(COVERAGE),$(COVERED))
@@ -64,6 +67,7 @@ clean:
 	rm -rf .venv .venv-hips .venv-clients out build *.egg-info
 
 .venv/demo.done: EXTRA := examples
+.venv/parallel.done: EXTRA := parallel
 .venv/test.done: EXTRA := test
 .venv/lint.done: EXTRA := lint
 .venv/bench.done: EXTRA := bench
