@@ -178,6 +178,23 @@ def test_running_statistics_are_the_mean_of_the_ranks():
     assert found[0]["mask"][0] == 0.1 and found[0]["2.num_batches_tracked"] == 1
 
 
+class Counting(nn.Module):
+    """A layer that counts its calls in a buffer."""
+
+    def __init__(self):
+        self.register_buffer("calls", np.zeros((), np.int64))
+
+    def forward(self, x):
+        if self.training:
+            self.calls.assign(self.calls.data + 1)
+        return x
+
+
+def test_a_count_is_rank_0s_also_if_others_had_no_samples():
+    found, errors, _ = on_ranks(2, lambda comm: trained(comm, network(Counting()), batch_size=49, epochs=2)[1])
+    assert errors == [None, None] and [state["2.calls"] for state in found] == [4, 4]
+
+
 # ---- callbacks
 
 
