@@ -102,8 +102,11 @@ class Ranks:
 
     def loader(self, loader: DataLoader) -> Any:
         """A loader of this rank's part of every batch of `loader`."""
-        if type(loader).__iter__ is not DataLoader.__iter__:
-            raise ValueError(f"with comm, {type(loader).__name__} must iterate as nn.DataLoader does, in whole batches")
+        if type(loader).__iter__ is not DataLoader.__iter__ or getattr(loader, "chunks", False):
+            raise ValueError(
+                f"with comm, {type(loader).__name__} must iterate as nn.DataLoader does, by numbers of rows (without "
+                f"chunks), of which each rank takes its part"
+            )
         self.whole = copy.copy(loader)
         self.whole.dataset = _Part(samples_of(loader), self.comm)
         self.whole.generator = loader.generator

@@ -270,11 +270,16 @@ class Loops(nn.DataLoader):
         return super().__iter__()
 
 
+CHUNKED = nn.DataLoader(nn.TensorDataset(X, Y), 5, shuffle=True)
+CHUNKED.chunks = True  # it reads whole chunks
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"batch_size": 2}, "have none for some ranks"),
         ({"X": Loops(nn.TensorDataset(X, Y), 5), "y": None}, "must iterate as nn.DataLoader"),
+        ({"X": CHUNKED, "y": None}, "must iterate as nn.DataLoader"),
         ({"y": Y[:3]}, "one label per sample"),
     ],
 )
