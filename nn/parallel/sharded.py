@@ -71,8 +71,9 @@ class Sharded:
 
     def move(self, share: float) -> None:
         """Take the step, after `meet`, with gradients that count `share`."""
-        if not self.divided or not any(self.held):
-            self.average(share)
+        if not self.divided or not any(self.held):  # without any gradient, the optimiser itself warns
+            if any(self.held):
+                self.average(share)
             self._whole()
             clear_gradients(self.optimizer.params)
             return

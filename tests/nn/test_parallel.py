@@ -200,6 +200,25 @@ def test_a_rank_without_samples_takes_part():
             np.testing.assert_array_equal(g, p.grad.data)
 
 
+def test_a_step_without_any_gradient_moves_nothing_and_the_next_one_does():
+    def train(comm):
+        params = params_of(np.float64)
+        sharded = nn.parallel.Sharded(nn.SGD(params, lr=1.0), comm)
+        sharded.optimizer.warned = True  # warnings are the process's, which two threads share
+        sharded.step()
+        unmoved = all(np.array_equal(p.data, q.data) for p, q in zip(params, params_of(np.float64), strict=True))
+        give(params, [Tensor(np.ones(p.shape)) for p in params])
+        sharded.step()
+        return unmoved, [p.data for p in params]
+
+    found, errors, _ = on_ranks(2, train)
+    assert errors == [None, None]
+    for unmoved, arrays in found:
+        assert unmoved and all(
+            np.array_equal(a, p.data - 1) for a, p in zip(arrays, params_of(np.float64), strict=True)
+        )
+
+
 def test_models_that_differ_are_refused_on_every_rank():
     def begin(comm):
         nn.parallel.begin(nn.Linear(3, 2 + (comm.rank == 1)), comm)
