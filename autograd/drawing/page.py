@@ -20,20 +20,29 @@ class Page:
     """A self-contained HTML page; `save` writes it, and a notebook shows it in a frame.
 
     `body` is HTML; the caller must escape any user text in it.  `data` is anything that JSON can hold; scripts read it
-    with `pageData()`.  `styles` and `scripts` are files, added after those that all pages share.
+    with `pageData()`.  `styles` and `scripts` are files, added after those that all pages share.  A page may fetch
+    nothing, except what `allow` adds to its Content-Security-Policy, such as "connect-src 'self'".
     """
 
     def __init__(
-        self, title: str, body: str, data: Any, *, styles: Sequence[Path] = (), scripts: Sequence[Path] = ()
+        self,
+        title: str,
+        body: str,
+        data: Any,
+        *,
+        styles: Sequence[Path] = (),
+        scripts: Sequence[Path] = (),
+        allow: str = "",
     ) -> None:
         css = "".join(path.read_text("utf-8") for path in (ASSETS / "page.css", *styles))
         js = "".join(path.read_text("utf-8") for path in (ASSETS / "page.js", *scripts))
         held = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+        policy = f"{_POLICY}; {allow}" if allow else _POLICY
         self.title = title
         self.text = (
             f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             f"<title>{html.escape(title)}</title>\n<style>\n{css}</style>\n</head>\n<body>\n{body}\n"
             f'<script type="application/json" id="data">{held}</script>\n'
             f"<script>\n{js}</script>\n</body>\n</html>\n"

@@ -1,0 +1,124 @@
+"""What the page asks and what it is answered, whatever carries the messages: a socket, or a notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from ..saving import save
+from .code import code_of
+from .page import saved_page
+from .session import Session
+from .settings import Settings
+from .view import frame, points
+
+SLICE = 0.03  # seconds of training between two pictures, at most
+PAUSE = {"slow": 0.15, "normal": 0.03, "fast": 0.005}  # seconds between two pictures, at least
+
+
+class Conversation:
+    """One page with one session.  `answer` takes a message and returns the answers; `advance` trains while it runs."""
+
+    def __init__(self) -> None:
+        self.session = Session(Settings())
+        self.running = False
+        self.seen = True  # whether the page has drawn the last picture of a run
+        self.pace = "normal"
+        self.told = 0  # rows of the history that the page has
+
+    def answer(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        """Do what a message asks.  A message that cannot be met is answered by {"error": why}; nothing is changed."""
+        try:
+            return self._answer(message)
+        except (KeyError, TypeError, ValueError, ImportError) as error:
+            return [{"error": str(error)}]
+
+    def _answer(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        what = message["do"]
+        if what == "start":
+            self.session = Session(Settings.of(message["settings"]))
+            return self._begin()
+        if what == "run":
+            self.running, self.seen = True, True
+            return [{"running": True}]
+        if what == "pause":
+            self.running = False
+            return [{"running": False}, self._picture()]
+        if what == "pace":
+            self.pace = message["pace"] if message["pace"] in PAUSE else "normal"
+            return []
+        if what == "seen":
+            self.seen = True
+            return []
+        if what == "rate":
+            self.session.change_rate(message["lr"])
+            return [self._picture()]
+        if what == "follow":
+            self.session.follow(message["sample"])
+            return [self._picture()]
+        if what == "code":
+            return [{"code": code_of(self.session)}]
+        if what == "save":
+            return [{"file": self._file(message["name"])}]
+        self.running = False
+        self.session.do(what)
+        return [{"running": False}, self._picture()]
+
+    def advance(self) -> dict[str, Any]:
+        """Train for an epoch, or for a batch if the pace is slow, or for as long as a picture takes; show the result."""
+        session, end = self.session, time.perf_counter() + SLICE
+        session.do("batch" if self.pace == "slow" else "epoch")
+        while self.pace == "fast" and time.perf_counter() < end:
+            session.do("epoch")
+        self.seen = False
+        if not session.finite:
+            self.running = False
+        return self._picture() | {"running": self.running}
+
+    def _begin(self) -> list[dict[str, Any]]:
+        self.told = 0
+        return [{"points": points(self.session)}, self._picture()]
+
+    def _picture(self) -> dict[str, Any]:
+        # The last row may be replaced by a newer one of the same moment, so it is sent again.
+        shown = {"frame": frame(self.session, self.told), "since": self.told}
+        self.told = max(0, len(self.session.history) - 1)
+        return shown
+
+    def _file(self, name: str) -> dict[str, str]:
+        if name == "playground.html":
+            content, kind = saved_page(self.session).text.encode(), "text/html"
+        elif name in ("model.npz", "model.safetensors"):
+            with tempfile.TemporaryDirectory() as folder:
+                save(self.session.model, Path(folder) / name)
+                content, kind = (Path(folder) / name).read_bytes(), "application/octet-stream"
+        else:
+            raise ValueError(f"the playground saves model.npz, model.safetensors and playground.html; got {name!r:.40}")
+        return {"name": name, "kind": kind, "content": base64.b64encode(content).decode("ascii")}
+
+
+async def converse(
+    inbox: asyncio.Queue[dict[str, Any] | None], send: Callable[[dict[str, Any]], Awaitable[None] | None]
+) -> None:
+    """Answer the messages of `inbox` with `send`, and train while the page wants it, until the message is None."""
+    talk = Conversation()
+
+    async def tell(answer: dict[str, Any]) -> None:
+        if (sent := send(answer)) is not None:
+            await sent
+
+    while True:
+        if inbox.empty() and talk.running and talk.seen:
+            await tell(talk.advance())
+            await asyncio.sleep(PAUSE[talk.pace])
+            continue
+        message = await inbox.get()
+        if message is None:
+            return
+        for answer in talk.answer(message):
+            await tell(answer)
