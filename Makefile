@@ -8,10 +8,13 @@ REQUIREMENTS := setup.cfg
 COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 EXAMPLES := digits digits_cnn sentences_gru words_transformer cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo examples parallel test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
+.PHONY: demo play examples parallel test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
+
+play: .venv/play.done  ## a page in the browser on which a small network learns, step by step
+	$(ONE_THREAD) $(BIN)/python -m nn.playground
 
 examples: .venv/demo.done  ## all of them
 	@set -e; for example in $(EXAMPLES); do \
@@ -68,6 +71,7 @@ clean:
 
 .venv/demo.done: EXTRA := examples
 .venv/parallel.done: EXTRA := parallel
+.venv/play.done: EXTRA := play
 .venv/test.done: EXTRA := test
 .venv/lint.done: EXTRA := lint
 .venv/bench.done: EXTRA := bench

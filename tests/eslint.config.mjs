@@ -1,12 +1,14 @@
 // The scripts of a page are joined into one, so what a file defines is global to those after it.
 export default [
+  { files: ["**/*.mjs"], languageOptions: { globals: { document: "readonly", window: "readonly" } }, rules: { "no-undef": "error" } },
   {
     files: ["**/*.js"],
     languageOptions: {
       ecmaVersion: 2022,
       sourceType: "script",
       globals: Object.fromEntries(
-        "document window location history matchMedia setInterval clearInterval console".split(" ").map((n) => [n, "readonly"]),
+        ("document window location history matchMedia setInterval clearInterval console setTimeout navigator atob Blob URL " +
+          "URLSearchParams WebSocket MutationObserver ResizeObserver getComputedStyle").split(" ").map((n) => [n, "readonly"]),
       ),
     },
     rules: {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from .session import Session
 from .settings import ACTIVATIONS, OPTIMIZERS
 
@@ -15,10 +17,11 @@ def code_of(session: Session) -> str:
     """
     s, size = session.settings, session.settings.batch
     sizes = [2, *s.hidden, len(session.data.outputs)]
-    linear = [f"nn.Linear({a}, {b})" for a, b in zip(sizes, sizes[1:], strict=False)]
+    linear = [f"nn.Linear({a}, {b})" for a, b in pairwise(sizes)]
     layers = f", nn.{ACTIVATIONS[s.activation].__name__}(), ".join(linear)
     _, kind, options = OPTIMIZERS[s.optimizer]
-    said = "".join(f", {name}={value!r}" for name, value in {"lr": session.rates[0], **options, "weight_decay": s.decay}.items())
+    given = {"lr": session.rates[0], **options} | ({"weight_decay": s.decay} if s.decay else {})
+    said = "".join(f", {name}={value!r}" for name, value in given.items())
     epochs = session.epoch + (session.batch > 0)
     stop = "len(X)"
     if session.batch:  # the last epoch is not finished

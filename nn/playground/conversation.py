@@ -60,6 +60,7 @@ class Conversation:
             return [self._picture()]
         if what == "follow":
             self.session.follow(message["sample"])
+            self.told = 0
             return [self._picture()]
         if what == "code":
             return [{"code": code_of(self.session)}]
@@ -70,7 +71,7 @@ class Conversation:
         return [{"running": False}, self._picture()]
 
     def advance(self) -> dict[str, Any]:
-        """Train for an epoch, or for a batch if the pace is slow, or for as long as a picture takes; show the result."""
+        """Train for an epoch (slow: a batch, fast: as many epochs as SLICE has room for) and show the result."""
         session, end = self.session, time.perf_counter() + SLICE
         session.do("batch" if self.pace == "slow" else "epoch")
         while self.pace == "fast" and time.perf_counter() < end:

@@ -13,7 +13,10 @@ SAMPLES, HELD = 200, 100  # points to train on, and points that are held out
 
 
 class DataSet(NamedTuple):
-    """How a data set is drawn, and what its numbers are called.  `draw(rng, n)` returns points (n, 2) and labels (n,)."""
+    """How a data set is drawn, and what its numbers are called.
+
+    `draw(rng, n)` returns points (n, 2) and labels (n,).
+    """
 
     title: str
     draw: Callable[[np.random.Generator, int], tuple[Any, Any]]
@@ -101,4 +104,5 @@ def make(name: str, noise: float = 0.1, seed: int = 0) -> tuple[Any, Any, Any, A
         else:
             y = (y + rng.normal(0, noise, y.shape) if noise else y)[:, None].astype(np.float32)
         parts += [x.astype(np.float32), y]
-    return tuple(parts)  # type: ignore[return-value]
+    X, y, held_X, held_y = parts
+    return X, y, held_X, held_y

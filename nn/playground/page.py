@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from autograd import Page
 
 from .code import code_of
 from .session import Session
+from .settings import Settings
 from .view import choices, frame, points
 
 ASSETS = Path(__file__).parent / "assets"
@@ -16,9 +18,12 @@ TITLE = "Playground: how a network learns"
 SCRIPTS = [ASSETS / f"{name}.js" for name in ("pictures", "network", "details", "charts", "playground")]
 
 
-def live_page() -> Page:
-    """The page that talks to a session: over a socket, or in a frame of a notebook with the window around it."""
-    return _page({"choices": choices()}, connect=True)
+def live_page(settings: Settings | None = None) -> Page:
+    """The page that talks to a session: over a socket, or in a frame of a notebook with the window around it.
+
+    It begins with `settings`, unless its address has others.
+    """
+    return _page({"choices": choices(), "settings": asdict(settings or Settings())}, connect=True)
 
 
 def saved_page(session: Session) -> Page:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Session:
     def _network(self, rng: np.random.Generator) -> Sequential:
         sizes = [2, *self.settings.hidden, len(self.data.outputs)]
         layers: list[Any] = []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in pairwise(sizes):
             layers += [Linear(a, b, generator=rng), ACTIVATIONS[self.settings.activation]()]
         return Sequential(*layers[:-1])
 
@@ -103,7 +104,7 @@ class Session:
                 self._look()
 
     def change_rate(self, lr: float) -> None:
-        """Go on with another learning rate, from the next update on.  Raises ValueError for one that is out of range."""
+        """Take another learning rate from the next update on.  Raises ValueError for one that is out of range."""
         self.optimizer.lr = Settings.of({"lr": lr}).lr
         self.rates[self.steps] = self.optimizer.lr
         if self.stage == "backward":
@@ -209,14 +210,25 @@ class Session:
         return float(reaches[1:][risen][0]) if risen.any() else 16.0
 
     def follow(self, sample: int) -> None:
-        """Follow another held-out sample from now on."""
-        self.followed = Settings.of({"follow": sample}).follow
+        """Follow another held-out sample; the history forgets the predictions for the one before.
+
+        Raises ValueError for a sample that there is not.
+        """
+        self.followed = max(0, Settings.of({"follow": sample}).follow)
+        for row in self.history:
+            row["prediction"] = [float("nan")] * len(row["prediction"])
+        self._look()
 
     def _look(self) -> None:
         """Add a row to the history, or replace that of the same moment."""
         (loss, score), (held_loss, held_score) = self.measure(self.X, self.y), self.measure(self.held_X, self.held_y)
         followed = self.columns(self.held_X[self.followed : self.followed + 1])[-1][1][0]
-        row = {"epoch": self.steps / self.batches, "loss": loss, "held loss": held_loss, "accuracy": score}
+        row: dict[str, Any] = {
+            "epoch": self.steps / self.batches,
+            "loss": loss,
+            "held loss": held_loss,
+            "accuracy": score,
+        }
         row |= {"held accuracy": held_score, "prediction": [float(p) for p in followed]}
         if self.history and self.history[-1]["epoch"] == row["epoch"]:
             self.history.pop()

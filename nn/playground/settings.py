@@ -49,11 +49,14 @@ class Settings:
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Read settings from numbers or strings; what is not given keeps its default.
 
-        Raises ValueError, which names the setting and its choices, for what is unknown or out of range.
+        Raises ValueError, which names the setting and its choices, for what is unknown or out of range, and TypeError
+        for what is not a mapping.
 
         >>> Settings.of({"data": "xor", "hidden": "4,2", "lr": "0.3"}).hidden
         (4, 2)
         """
+        if not isinstance(given, Mapping):
+            raise TypeError(f"settings are names and values; got {type(given).__name__}")
         read = dict(cls._read(name, value) for name, value in given.items())
         return cls(**read)
 
@@ -84,9 +87,16 @@ def _written(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+def _whole(value: Any) -> int:
+    found = int(value)
+    if not isinstance(value, str) and found != value:
+        raise ValueError("a part would be lost")
+    return found
+
+
 def _layers(value: Any) -> tuple[int, ...]:
     parts = [part for part in value.split(",") if part] if isinstance(value, str) else value
-    return tuple(map(int, parts))
+    return tuple(map(_whole, parts))
 
 
 def _among(choices: Any) -> tuple[Callable[[Any], str], Callable[[Any], bool], str]:
@@ -103,9 +113,9 @@ READERS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], bool], str]] = { 
     "activation": _among(ACTIVATIONS),
     "optimizer": _among(OPTIMIZERS),
     "lr": (float, lambda lr: 0 < lr <= 1000, "a number above 0, at most 1000"),
-    "batch": (int, lambda n: 1 <= n <= 200, "a whole number from 1 to 200"),
+    "batch": (_whole, lambda n: 1 <= n <= 200, "a whole number from 1 to 200"),
     "decay": (float, lambda decay: 0 <= decay <= 10, "a number from 0 to 10"),
     "noise": (float, lambda noise: 0 <= noise <= 2, "a number from 0 to 2"),
-    "seed": (int, lambda seed: 0 <= seed < 2**32, "a whole number from 0 to 4294967295"),
-    "follow": (int, lambda i: -1 <= i < HELD, f"the number of a held-out sample, from 0 to {HELD - 1}, or -1"),
+    "seed": (_whole, lambda seed: 0 <= seed < 2**32, "a whole number from 0 to 4294967295"),
+    "follow": (_whole, lambda i: -1 <= i < HELD, f"the number of a held-out sample, from 0 to {HELD - 1}, or -1"),
 }

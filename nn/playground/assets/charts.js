@@ -18,7 +18,7 @@ function makeChart(root, title, { xName, low, high }) {
     const first = xs[0] ?? 0;
     const last = Math.max(xs[xs.length - 1] ?? 1, first + 1e-9);
     const x = (v) => left + ((width - left - right) * (v - first)) / (last - first || 1);
-    const y = (v) => base - ((base - top) * (v - bottomOf)) / (topOf - bottomOf || 1);
+    const y = (v) => base - ((base - top) * (Math.max(v, bottomOf) - bottomOf)) / (topOf - bottomOf || 1);
     const parts = [
       svg("text", { class: "title", x: 0, y: 13 }, title),
       svg("line", { class: "axis", x1: left, x2: width - right, y1: base, y2: base }),

@@ -8,13 +8,13 @@
   const find = (id) => document.getElementById(id);
   const saved = Boolean(given.frame);
   const framed = location.protocol === "about:"; // in a notebook, whose window carries the messages
-  const app = { choices, settings: { ...choices.settings }, history: [], frame: null, points: null, chosen: null, running: false };
+  const app = { choices, settings: { ...choices.settings }, history: [], frame: null, points: null, chosen: null, running: false, wrong: "" };
   let send = () => {};
 
   // ---- messages
 
   function receive(answer) {
-    if (answer.error) return tell(answer.error, true);
+    if (answer.error) return takeError(answer.error);
     if (answer.points) takePoints(answer.points);
     if (answer.running !== undefined) showRunning(answer.running);
     if (answer.code) showCode(answer.code);
@@ -22,6 +22,7 @@
     if (answer.frame) {
       takeFrame(answer.frame, answer.since);
       send({ do: "seen" });
+      toAddress();
     }
   }
 
@@ -42,7 +43,7 @@
     socket.addEventListener("close", () => {
       send = () => {};
       showRunning(false);
-      document.body.classList.add("ended");
+      find("sentence").classList.add("wrong");
       tell("The playground has ended. Start it again with python -m nn.playground.", true);
     });
   }
@@ -64,18 +65,23 @@
 
   function start() {
     send({ do: "start", settings: fromAddress() });
-    if (!app.points) setTimeout(() => app.points || send({ do: "start", settings: {} }), 800); // the address was wrong
   }
 
   function change(name, value) {
-    const old = app.settings;
-    app.settings = { ...old, [name]: value, ...(name === "data" ? { follow: -1 } : {}) };
-    toAddress();
+    app.wrong = "";
     if (name === "lr") send({ do: "rate", lr: value });
-    else send({ do: "start", settings: app.settings });
+    else send({ do: "start", settings: { ...app.settings, [name]: value, ...(name === "data" ? { follow: -1 } : {}) } });
   }
 
-  window.addEventListener("hashchange", () => send({ do: "start", settings: fromAddress() }));
+  // The session has refused something and changed nothing: so do the controls.  A wrong address gives the defaults.
+  function takeError(text) {
+    app.wrong = text;
+    tell(text, true);
+    if (app.points) showSettings();
+    else send({ do: "start", settings: {} });
+  }
+
+  window.addEventListener("hashchange", start);
 
   // ---- the bar
 
@@ -86,10 +92,13 @@
   }
 
   function ask(what) {
-    return () => send({ do: what });
+    return () => {
+      app.wrong = "";
+      send({ do: what });
+    };
   }
 
-  const run = button("▶ Run", () => send({ do: app.running ? "pause" : "run" }), null, "run");
+  const run = button("▶ Run", () => ask(app.running ? "pause" : "run")(), null, "run");
   const stages = choices.stages.map((name, i) => button(`${i + 1} ${name[0].toUpperCase()}${name.slice(1)}`, ask(name), null, "stage-button"));
   const pace = h("select", { id: "pace" }, ...["slow", "normal", "fast"].map((name) => h("option", { value: name }, name)));
   pace.value = "normal";
@@ -97,7 +106,7 @@
   const figures = Object.fromEntries(["epoch", "batch", "loss", "held-out loss", "accuracy"].map((name) => [name, h("dd", {})]));
 
   function restart() {
-    send({ do: "pause" });
+    ask("pause")();
     send({ do: "start", settings: app.settings });
     tell("Started again from the same weights.");
   }
@@ -204,8 +213,6 @@
 
   function followSample(sample) {
     app.settings = { ...app.settings, follow: sample };
-    toAddress();
-    app.history.forEach((row) => { row.prediction = row.prediction.map(() => null); }); // of another sample
     send({ do: "follow", sample });
   }
 
@@ -254,7 +261,7 @@
     app.label = points.heldY[frame.followed];
     const wanted = data.classes ? data.outputs.map((_, i) => (app.label === i ? 1 : 0)) : [app.label];
     const name = data.classes ? data.outputs[app.label] : "sample";
-    const said = row.prediction.map((p) => (p === null ? "NaN" : p.toFixed(2)));
+    const said = row.prediction.map((p) => (p === null ? "NaN" : p.toFixed(2).replace("-", "−")));
     find("follow-number").textContent = `held-out sample ${frame.followed}`;
     plane.parentNode.setAttribute("aria-label", `What the network answers over the plane of ${data.inputs.join(" and ")}. The followed ${name} is at ${sample.join(", ")}.`);
     person.replaceChildren(
@@ -297,11 +304,12 @@
     figures["held-out loss"].textContent = row["held loss"] === null ? "NaN" : row["held loss"].toFixed(4);
     figures.accuracy.textContent = percent(row["held accuracy"]);
     figures.accuracy.previousSibling.textContent = data.classes ? "accuracy" : "explained";
-    const text = app.running ? "" : sentence();
-    find("sentence").textContent = app.running ? "Training: one epoch after another. Pause to look at the numbers." : text;
+    const text = app.wrong || (app.running ? "Training: one epoch after another. Pause to look at the numbers." : sentence());
+    find("sentence").textContent = text;
+    find("sentence").classList.toggle("wrong", Boolean(app.wrong) || !frame.finite);
     stages.forEach((element) => element.classList.toggle("now", !app.running && frame.rows.length > 0 && element.dataset.stage === frame.stage));
     stages.forEach((element) => element.setAttribute("aria-pressed", String(element.classList.contains("now"))));
-    if (!app.running) tell(`Epoch ${frame.epoch}, batch ${frame.batch}, loss ${figures.loss.textContent}. ${text}`);
+    tell(`Epoch ${frame.epoch}, batch ${frame.batch}, loss ${figures.loss.textContent}. ${text}`, Boolean(app.wrong));
   }
 
   let said = 0;
@@ -313,7 +321,6 @@
     said = now;
     find("live").textContent = text;
     if (wrong) find("sentence").textContent = text;
-    find("sentence").classList.toggle("wrong", Boolean(wrong));
   }
 
   // ---- frames
@@ -346,6 +353,7 @@
 
   function takeFrame(frame, since) {
     app.frame = frame;
+    app.settings = { ...app.settings, lr: frame.lr };
     app.history.splice(since, app.history.length, ...frame.history);
     redraw();
   }
