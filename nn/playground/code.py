@@ -22,6 +22,7 @@ def code_of(session: Session) -> str:
     _, kind, options = OPTIMIZERS[s.optimizer]
     given = {"lr": session.rates[0], **options} | ({"weight_decay": s.decay} if s.decay else {})
     said = "".join(f", {name}={value!r}" for name, value in given.items())
+    loss = f"nn.functional.{'cross_entropy' if session.data.classes else 'mse_loss'}"
     epochs = session.epoch + (session.batch > 0)
     stop = "len(X)"
     if session.batch:  # the last epoch is not finished
@@ -34,7 +35,6 @@ def code_of(session: Session) -> str:
         f"X, y, held_X, held_y = make({s.data!r}, noise={s.noise!r}, seed={s.seed})",
         f"rng = nn.manual_seed({s.seed})",
         f"model = nn.Sequential({layers})",
-        f"loss_of = nn.{type(session.loss_of).__name__}()",
         f"optimizer = nn.{kind.__name__}(model.parameters(){said})",
         "",
         *([f"rates, step = {rates}, 0  # when the learning rate was changed"] if rates else []),
@@ -43,11 +43,11 @@ def code_of(session: Session) -> str:
         f"    for start in range(0, {stop}, {size}):",
         f"        rows = order[start : start + {size}]",
         *(["        optimizer.lr, step = rates.get(step, optimizer.lr), step + 1"] if rates else []),
-        "        loss = loss_of(model(X[rows]), y[rows])  # forward, loss",
+        f"        loss = {loss}(model(X[rows]), y[rows])  # forward, loss",
         "        optimizer.zero_grad()",
         "        loss.backward()  # d(loss)/d(weight) for every weight",
         "        optimizer.step()  # move every weight against its gradient",
         *(['print("held-out accuracy", nn.accuracy(model(held_X), held_y))'] if session.data.classes else
-          ['print("held-out loss", loss_of(model(held_X), held_y).item())']),
+          [f'print("held-out loss", {loss}(model(held_X), held_y).item())']),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -14,7 +14,7 @@ function nodeName(data, sizes, column, i) {
 // `select(what)` is called for a click, with {column, i} for a node and {column, i, from} for an arrow into it;
 // `resize(hidden)` for a click on the buttons that add and remove nodes.
 function makeNetwork(root, { select, resize, mostNodes, grid }) {
-  const lines = svg("svg", { class: "lines", "aria-hidden": "false", role: "presentation" });
+  const lines = svg("svg", { class: "lines", role: "group", "aria-label": "arrows" });
   const stage = h("div", { class: "stage" }, lines);
   const scroller = h("div", { class: "scroller", role: "group", "aria-label": "The network: arrow keys move between nodes and arrows, Enter chooses" }, stage);
   root.append(scroller);

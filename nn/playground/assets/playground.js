@@ -201,7 +201,7 @@
   // ---- the output: the plane, and the followed sample
 
   const plane = h("canvas", { width: choices.grid, height: choices.grid });
-  const dots = svg("svg", { class: "dots", viewBox: "0 0 280 280" });
+  const dots = svg("svg", { class: "dots", viewBox: "0 0 280 280", "aria-hidden": "true" });
   const held = h("input", { type: "checkbox", id: "held" });
   const person = h("div", { class: "person" });
   const at = (v) => 140 + (140 * v) / choices.span;
@@ -309,7 +309,7 @@
     find("sentence").classList.toggle("wrong", Boolean(app.wrong) || !frame.finite);
     stages.forEach((element) => element.classList.toggle("now", !app.running && frame.rows.length > 0 && element.dataset.stage === frame.stage));
     stages.forEach((element) => element.setAttribute("aria-pressed", String(element.classList.contains("now"))));
-    tell(`Epoch ${frame.epoch}, batch ${frame.batch}, loss ${figures.loss.textContent}. ${text}`, Boolean(app.wrong));
+    tell(app.wrong || `Epoch ${frame.epoch}, batch ${frame.batch}, loss ${figures.loss.textContent}. ${text}`, Boolean(app.wrong));
   }
 
   let said = 0;
