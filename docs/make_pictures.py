@@ -3,8 +3,11 @@
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+from PIL import Image
+from selenium.webdriver.support.wait import WebDriverWait
 
 import nn
 from autograd import Tensor, draw, watch
@@ -15,6 +18,7 @@ sys.path[:0] = [str(DOCS.parent / "tests" / "support"), str(DOCS.parent / "examp
 from animals import CLASSES, animals  # noqa: E402
 
 from browser import Reader, chromium  # noqa: E402
+from playgrounds import running  # noqa: E402
 
 
 def xor():
@@ -61,6 +65,24 @@ def cats():
     )  # fmt: skip
 
 
+def play(reader, path):
+    """Train in the playground, stop in the middle of a batch with an arrow chosen, and save a screenshot."""
+    with running() as served:
+        address = SimpleNamespace(as_uri=lambda: served.address)
+        reader.open(address, "#lr=0.3", 1240, 970, calm=True)
+        wait = WebDriverWait(reader, 20, 0.05)
+        wait.until(lambda reader: reader.text("#figures dd"))
+        for _ in range(12):
+            epoch = reader.text("#figures dd")
+            reader.click("[aria-label^='one epoch']")
+            wait.until(lambda reader, epoch=epoch: reader.text("#figures dd") != epoch)
+        reader.click("[data-stage='backward']")
+        reader.click("[data-arrow='1.1.0']")
+        wait.until(lambda reader: reader.text("#details").startswith("Weight"))
+        reader.driver.save_screenshot(str(path))
+    Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=160).save(path, optimize=True)  # half the size
+
+
 def main():
     driver = chromium()
     if driver is None:
@@ -74,6 +96,7 @@ def main():
     driver.save_screenshot(str(DOCS / "steps.png"))
     reader.open(cats().film(folder / "film.html", "Cats and dogs"), "#epoch=13", 1000, 1010, calm=True)
     driver.save_screenshot(str(DOCS / "film.png"))
+    play(reader, DOCS / "playground.png")
     driver.quit()
 
 

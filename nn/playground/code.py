@@ -32,7 +32,7 @@ def code_of(session: Session) -> str:
         "import nn",
         "from nn.playground.data import make",
         "",
-        f"X, y, held_X, held_y = make({s.data!r}, noise={s.noise!r}, seed={s.seed})",
+        f'X, y, held_X, held_y = make("{s.data}", noise={s.noise}, seed={s.seed})',
         f"rng = nn.manual_seed({s.seed})",
         f"model = nn.Sequential({layers})",
         f"optimizer = nn.{kind.__name__}(model.parameters(){said})",

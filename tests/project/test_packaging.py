@@ -34,7 +34,8 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
     assert metadata["Name"] == "plaingrad"
     needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
     assert sorted(line.split(">")[0].strip() for line in needed) == ["graphviz", "numpy"]
-    assert {"autograd/drawing/assets/steps.js", "nn/drawing/assets/film.css", "nn/playground/assets/notebook.mjs"} <= set(names)
+    assets = {"autograd/drawing/assets/steps.js", "nn/drawing/assets/film.css", "nn/playground/assets/notebook.mjs"}
+    assert assets <= set(names)
     extras = {
         "sklearn",
         "images",

@@ -14,13 +14,13 @@ function table(rows) {
 // Old value, gradient, learning rate x gradient and new value of one weight or bias.
 function stepRows(word, now, moved, frame) {
   if (!moved) return [[word, said(now), ""], [`d(loss)/d(${word})`, "–", "not computed yet: press Backward or Batch"]];
-  const done = frame.stage === "update";
-  const which = done || frame.stage === "backward" ? "" : "of the last batch";
+  const done = frame.stage !== "backward";
+  const which = frame.stage === "forward" || frame.stage === "loss" ? "last batch" : "batch";
   return [
-    [done ? `old ${word}` : word, said(moved.old), which],
-    [`d(loss)/d(${word})`, said(moved.gradient), which || "mean over the batch"],
+    [done ? `old ${word}` : word, said(moved.old), ""],
+    [`d(loss)/d(${word})`, said(moved.gradient), `mean over the ${which}`],
     ["learning rate × gradient", said(moved.rate), `${number(frame.lr)} × ${said(moved.gradient)}`],
-    [`new ${word}`, said(moved.new), done ? "is in the network now" : frame.stage === "backward" ? "after the update" : which],
+    [`new ${word}`, said(moved.new), done ? "is in the network now" : "after the update"],
   ];
 }
 
@@ -82,6 +82,7 @@ function showDetails(root, app) {
             " + ", h("span", { class: "term" }, `bias ${said(layer.bias[i])}`), " = ", h("strong", {}, said(sum))),
           h("p", { class: "sum" }, `${activation === "none" ? "no activation" : activation}: `, h("strong", {}, said(value)),
             h("span", { class: "hint" }, ` for ${who}`)),
+          activation === "softmax" ? h("p", { class: "hint" }, "softmax is e^sum over the total of e^sum of all outputs. On the curve, the other sums are held.") : null,
           slope === null ? null : h("p", { class: "sum" }, "d(loss)/d(sum) = ", h("strong", {}, said(slope)), h("span", { class: "hint" }, " for this sample")),
         ),
         plotted),

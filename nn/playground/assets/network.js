@@ -99,7 +99,7 @@ function makeNetwork(root, { select, resize, mostNodes, grid }) {
   function node(column, i, place) {
     const canvas = h("canvas", { width: grid, height: grid });
     const value = h("span", { class: "value" });
-    const element = h("button", { type: "button", class: "node", tabindex: -1, "data-node": `${column}.${i}` },
+    const element = h("button", { type: "button", class: column === sizes.length - 1 ? "node last" : "node", tabindex: -1, "data-node": `${column}.${i}` },
       named(column) ? h("span", { class: "name" }, nodeName(data, sizes, column, i)) : null, canvas, value);
     element.style.setProperty("--column", column);
     element.style.left = `${place.x}px`;

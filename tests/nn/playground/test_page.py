@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
 from selenium.webdriver.support.wait import WebDriverWait
@@ -107,8 +108,9 @@ class Tab:
     def choose(self, name, value):
         self.run(CHOOSE, name, value)
 
-    def hash(self):
-        return self.run("return decodeURIComponent(location.hash.slice(1))")
+    def address(self):
+        """The settings that the address holds."""
+        return dict(parse_qsl(self.run("return location.hash.slice(1)")))
 
     def details(self):
         return self.browser.text("#details")
@@ -164,26 +166,26 @@ CHOSEN = {
 
 def test_every_setting_reaches_the_session_and_stays_after_a_reload(page):
     page.run("document.querySelector('input[value=circles]').click()")
-    page.until(lambda: "data=circles" in page.hash())
+    page.until(lambda: page.address().get("data") == "circles")
     for name, value in CHOSEN.items():
         page.choose(name, value)
-        page.until(lambda name=name, value=value: f"{name}={value}" in page.hash())
+        page.until(lambda name=name, value=value: page.address().get(name) == value)
     for label, hidden in {
         "one hidden layer more": "4,3,3", "one node more in hidden layer 1": "5,3,3",
         "one node fewer in hidden layer 2": "5,2,3", "one hidden layer fewer": "5,2",
     }.items():  # fmt: skip
         page.run("document.querySelector(`[aria-label='${arguments[0]}']`).click()", label)
-        page.until(lambda hidden=hidden: f"hidden={hidden}" in page.hash())
-    before = page.hash()
+        page.until(lambda hidden=hidden: page.address().get("hidden") == hidden)
+    before = page.address()
     page.browser.driver.refresh()
     page.until(lambda: page.figure("loss"))
-    assert page.hash() == before
+    assert page.address() == before
     assert page.run(CHOICES).items() >= CHOSEN.items()
     page.button("Show the code")
     page.until(lambda: page.run("return document.querySelector('dialog').open"))
     code = page.browser.text("dialog pre")
     assert (
-        "make('circles', noise=0.2, seed=7)" in code
+        'make("circles", noise=0.2, seed=7)' in code
         and "nn.Adam(model.parameters(), lr=0.01, weight_decay=0.001)" in code
     )
     assert "nn.Linear(2, 5), nn.ReLU(), nn.Linear(5, 2), nn.ReLU(), nn.Linear(2, 2)" in code
@@ -193,7 +195,7 @@ def test_every_setting_reaches_the_session_and_stays_after_a_reload(page):
 
 def test_a_wrong_address_and_a_wrong_seed_say_what_is_right(page):
     page.open("lr=fast")
-    assert page.sentence() == "lr is a number above 0, at most 1000; got 'fast'" and page.hash() == ""
+    assert page.sentence() == "lr is a number above 0, at most 1000; got 'fast'" and page.address() == {}
     page.choose("seed", "-3")
     page.until(lambda: "seed is a whole number" in page.sentence())
     assert page.run("return document.getElementById('set-seed').value") == "0"
@@ -232,7 +234,7 @@ def test_tabs_do_not_disturb_each_other_and_a_closed_one_stops(page):
     driver.close()
     driver.switch_to.window(one)
     page.until(lambda: page.served.app.state.open == count)
-    assert page.figure("epoch") == "1" and page.hash() == ""
+    assert page.figure("epoch") == "1" and page.address() == {}
 
 
 def test_keys_move_through_the_network_and_everything_has_a_name(page):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from selenium.webdriver.support.wait import WebDriverWait
@@ -93,7 +95,7 @@ def test_two_tabs_do_not_disturb_each_other_and_a_closed_one_stops_training(serv
             heard(two, "frame")
             assert frame["epoch"] >= i
         told(two, do="code")
-        assert "make('moons'" in heard(two, "code")[0]
+        assert 'make("moons"' in heard(two, "code")[0]
         assert served.app.state.open == 2
         one.close()
         WebDriverWait(served.app, 5, 0.005).until(lambda app: app.state.open == 1)
@@ -130,3 +132,15 @@ for function in (nn.playground.serve, nn.playground.widget):
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.count("pip install plaingrad[play]") == 2
+
+
+def test_it_ends_with_ctrl_c_also_while_a_page_trains():
+    command = [sys.executable, "-m", "nn.playground", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().split()[-1]
+        with opened(SimpleNamespace(address=address)) as channel:
+            told(channel, do="run")
+            heard(channel, "frame")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+        assert process.stderr.read() == ""
