@@ -33,5 +33,5 @@ def saved_page(session: Session) -> Page:
 
 def _page(data: dict[str, Any], *, connect: bool = False) -> Page:
     body = (ASSETS / "playground.html").read_text("utf-8")
-    allowed = "connect-src 'self'" if connect else ""
+    allowed = "connect-src 'self' ws://127.0.0.1:* ws://localhost:*" if connect else ""  # not all take ws: for 'self'
     return Page(TITLE, body, data, styles=[ASSETS / "playground.css"], scripts=SCRIPTS, allow=allowed)

@@ -93,7 +93,7 @@ class Tab:
         return self
 
     def until(self, true):
-        return WebDriverWait(self, 10, 0.01).until(lambda _: true())
+        return WebDriverWait(self, 30, 0.01).until(lambda _: true())
 
     def run(self, script, *arguments):
         return self.browser.run(script, *arguments)

@@ -27,7 +27,7 @@ def served():
 
 def fetched(address, **headers):
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=30) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, ""
@@ -65,7 +65,7 @@ def test_a_page_of_another_site_gets_no_session(served):
         {"additional_headers": {"Host": "evil.example"}},
     ):
         with pytest.raises((InvalidStatus, ConnectionClosed)), opened(served, **wrong) as channel:
-            channel.recv(timeout=5)
+            channel.recv(timeout=30)
 
 
 def heard(channel, *keys):
@@ -74,7 +74,7 @@ def heard(channel, *keys):
     for key in keys:
         answer = {}
         while key not in answer:
-            answer = json.loads(channel.recv(timeout=5))
+            answer = json.loads(channel.recv(timeout=30))
         found.append(answer[key])
     return found
 
@@ -98,10 +98,10 @@ def test_two_tabs_do_not_disturb_each_other_and_a_closed_one_stops_training(serv
         assert 'make("moons"' in heard(two, "code")[0]
         assert served.app.state.open == 2
         one.close()
-        WebDriverWait(served.app, 5, 0.005).until(lambda app: app.state.open == 1)
+        WebDriverWait(served.app, 30, 0.005).until(lambda app: app.state.open == 1)
         told(two, do="batch")
         assert heard(two, "frame")[0]["batch"] > 0
-    WebDriverWait(served.app, 5, 0.005).until(lambda app: app.state.open == 0)
+    WebDriverWait(served.app, 30, 0.005).until(lambda app: app.state.open == 0)
 
 
 def test_what_is_not_a_message_ends_its_session_alone(served):
@@ -110,7 +110,7 @@ def test_what_is_not_a_message_ends_its_session_alone(served):
             with opened(served) as bad, pytest.raises(ConnectionClosed):
                 bad.send(wrong)
                 while True:
-                    bad.recv(timeout=5)
+                    bad.recv(timeout=30)
         told(good, do="epoch")
         assert heard(good, "frame")[0]["epoch"] == 1
 
@@ -142,5 +142,5 @@ def test_it_ends_with_ctrl_c_also_while_a_page_trains():
             told(channel, do="run")
             heard(channel, "frame")
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
         assert process.stderr.read() == ""
