@@ -73,7 +73,7 @@ function makeCharts(root) {
     ];
     losses(xs, two("loss"), { label: `Loss: ${now.loss} on the training samples, ${now["held loss"]} held out` });
     scores(xs, two("accuracy"), { label: `Accuracy: ${now.accuracy} on the training samples, ${now["held accuracy"]} held out` });
-    score.querySelector(".title").textContent = data.classes ? "Accuracy" : "Explained";
+    score.querySelector(".title").textContent = data.classes ? "Accuracy" : "Explained variance";
     belief.hidden = data.classes;
     certain.hidden = !data.classes;
     const lines = data.outputs.map((name, i) => ({ name, values: history.map((row) => row.prediction[i]), kind: i ? "negative" : "positive" }));

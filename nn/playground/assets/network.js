@@ -17,7 +17,8 @@ function makeNetwork(root, { select, resize, mostNodes, grid }) {
   const lines = svg("svg", { class: "lines", role: "group", "aria-label": "arrows" });
   const stage = h("div", { class: "stage" }, lines);
   const scroller = h("div", { class: "scroller", role: "group", "aria-label": "The network: arrow keys move between nodes and arrows, Enter chooses" }, stage);
-  root.append(scroller);
+  const wide = h("p", { class: "hint" }, "The network scrolls sideways.");
+  root.append(wide, scroller);
   let sizes = [];
   let data = null;
   let cells = []; // columns of what can be chosen: nodes, the arrows to the next layer, nodes, ...
@@ -41,6 +42,7 @@ function makeNetwork(root, { select, resize, mostNodes, grid }) {
     const most = Math.max(...sizes, 4);
     const row = Math.min(ROW, Math.max(58, 400 / most));
     const height = HEAD + most * row + 6;
+    wide.hidden = width <= scroller.clientWidth;
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
     lines.setAttribute("width", width);

@@ -103,7 +103,7 @@
   const pace = h("select", { id: "pace" }, ...["slow", "normal", "fast"].map((name) => h("option", { value: name }, name)));
   pace.value = "normal";
   pace.addEventListener("change", () => send({ do: "pace", pace: pace.value }));
-  const figures = Object.fromEntries(["epoch", "batch", "loss", "held-out loss", "accuracy"].map((name) => [name, h("dd", {})]));
+  const figures = Object.fromEntries(["epoch", "batch", "loss", "held-out loss", "held-out accuracy"].map((name) => [name, h("dd", {})]));
 
   function restart() {
     ask("pause")();
@@ -302,8 +302,9 @@
     figures.batch.textContent = `${frame.batch + (frame.stage === "update" ? 0 : 1)}/${frame.batches}`;
     figures.loss.textContent = row.loss === null ? "NaN" : row.loss.toFixed(4);
     figures["held-out loss"].textContent = row["held loss"] === null ? "NaN" : row["held loss"].toFixed(4);
-    figures.accuracy.textContent = percent(row["held accuracy"]);
-    figures.accuracy.previousSibling.textContent = data.classes ? "accuracy" : "explained";
+    const score = figures["held-out accuracy"];
+    score.textContent = percent(row["held accuracy"]);
+    score.previousSibling.textContent = data.classes ? "held-out accuracy" : "explained variance";
     const text = app.wrong || (app.running ? "Training: one epoch after another. Pause to look at the numbers." : sentence());
     find("sentence").textContent = text;
     find("sentence").classList.toggle("wrong", Boolean(app.wrong) || !frame.finite);

@@ -126,7 +126,7 @@ def test_it_learns_while_it_runs_and_stops_when_it_is_paused(page):
         "const pace = document.getElementById('pace'); pace.value = 'fast'; pace.dispatchEvent(new Event('change'))"
     )
     page.button("Run")
-    page.until(lambda: float(page.figure("accuracy").rstrip("%")) > 92)
+    page.until(lambda: float(page.figure("held-out accuracy").rstrip("%")) > 92)
     page.button("Pause")
     page.until(lambda: page.run("return document.querySelector('.run').textContent.includes('Run')"))
     epoch = page.figure("epoch")
@@ -266,6 +266,9 @@ def test_it_fits_a_phone_and_the_colours_of_the_system(page, width, dark):
     page.button("Forward")
     page.until(lambda: page.sentence().startswith("Forward"))
     assert page.browser.overflows() == 0
+    assert page.run("return document.querySelector('#middle > .hint').hidden") == (
+        width > 390
+    )  # it says that it scrolls
     assert page.run("return document.documentElement.dataset.theme") == ("dark" if dark else "light")
     assert page.run("return document.querySelectorAll('.moving').length") == 0  # less motion was asked for
     page.browser.click("[data-arrow='3.7.7']")
