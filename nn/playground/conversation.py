@@ -35,40 +35,42 @@ class Conversation:
         """Do what a message asks.  A message that cannot be met is answered by {"error": why}; nothing is changed."""
         try:
             return self._answer(message)
-        except (KeyError, TypeError, ValueError, ImportError) as error:
+        except (ImportError, TypeError, ValueError) as error:
             return [{"error": str(error)}]
 
     def _answer(self, message: dict[str, Any]) -> list[dict[str, Any]]:
-        what = message["do"]
-        if what == "start":
-            self.session = Session(Settings.of(message["settings"]))
-            return self._begin()
-        if what == "run":
-            self.running, self.seen = True, True
-            return [{"running": True}]
-        if what == "pause":
-            self.running = False
-            return [{"running": False}, self._picture()]
-        if what == "pace":
-            self.pace = message["pace"] if message["pace"] in PAUSE else "normal"
-            return []
-        if what == "seen":
-            self.seen = True
-            return []
-        if what == "rate":
-            self.session.change_rate(message["lr"])
-            return [self._picture()]
-        if what == "follow":
-            self.session.follow(message["sample"])
-            self.told = 0
-            return [self._picture()]
-        if what == "code":
-            return [{"code": code_of(self.session)}]
-        if what == "save":
-            return [{"file": self._file(message["name"])}]
-        self.running = False
-        self.session.do(what)
-        return [{"running": False}, self._picture()]
+        match message:
+            case {"do": "start", "settings": settings}:
+                self.session, self.told = Session(Settings.of(settings)), 0
+                return [{"points": points(self.session)}, self._picture()]
+            case {"do": "run"}:
+                self.running = self.seen = True
+                return [{"running": True}]
+            case {"do": "pause"}:
+                self.running = False
+                return [{"running": False}, self._picture()]
+            case {"do": "pace", "pace": pace} if pace in PAUSE:
+                self.pace = pace
+                return []
+            case {"do": "seen"}:
+                self.seen = True
+                return []
+            case {"do": "rate", "lr": lr}:
+                self.session.change_rate(lr)
+                return [self._picture()]
+            case {"do": "follow", "sample": sample}:
+                self.session.follow(sample)
+                self.told = 0  # predictions of earlier rows have changed
+                return [self._picture()]
+            case {"do": "code"}:
+                return [{"code": code_of(self.session)}]
+            case {"do": "save", "name": name}:
+                return [{"file": self._file(name)}]
+            case {"do": what}:
+                self.session.do(what)
+                self.running = False
+                return [{"running": False}, self._picture()]
+        raise ValueError(f'a message is a dict with the key "do"; got {message!r:.40}')
 
     def advance(self) -> dict[str, Any]:
         """Train for an epoch (slow: a batch, fast: as many epochs as SLICE has room for) and show the result."""
@@ -80,10 +82,6 @@ class Conversation:
         if not session.finite:
             self.running = False
         return self._picture() | {"running": self.running}
-
-    def _begin(self) -> list[dict[str, Any]]:
-        self.told = 0
-        return [{"points": points(self.session)}, self._picture()]
 
     def _picture(self) -> dict[str, Any]:
         # The last row may be replaced by a newer one of the same moment, so it is sent again.

@@ -60,6 +60,7 @@ class Session:
         self.before: list[Any] = []  # weights, gradients and new weights of the last batch, one for each parameter
         self.gradients: list[Any] = []
         self.after: list[Any] = []
+        self.rate = settings.lr  # the learning rate of that batch
         self.history: list[dict[str, Any]] = []
         self._look()
 
@@ -108,7 +109,7 @@ class Session:
         self.optimizer.lr = Settings.of({"lr": lr}).lr
         self.rates[self.steps] = self.optimizer.lr
         if self.stage == "backward":
-            self.after = []
+            self.rate, self.after = self.optimizer.lr, []
 
     def _finish_batch(self) -> None:
         self._next_stage()
@@ -143,7 +144,7 @@ class Session:
         self.slopes = [found[i] for i in range(len(self.sums))]
         self.before = [p.data for p in self.optimizer.params]
         self.gradients = [p.grad.data for p in self.optimizer.params]
-        self.after = []
+        self.rate, self.after = self.optimizer.lr, []
 
     def _update(self) -> None:
         self.optimizer.step()

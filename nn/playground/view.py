@@ -45,20 +45,21 @@ def choices() -> dict[str, Any]:
 
 def frame(session: Session, since: int = 0) -> dict[str, Any]:
     """Return everything the page shows now, with the rows of the history from number `since` on."""
-    shown, sample = _shown(session)
-    values = session.columns(sample["x"])
+    inside, backward = session.stage != "update", session.stage == "backward"
+    x = session.X[session.rows[:1]] if inside else session.held_X[session.followed :][:1]
+    values = session.columns(x)
     plane = session.columns(PLANE)
     history = [{name: numbers(value) for name, value in row.items()} for row in session.history[since:]]
     return {
         "epoch": session.epoch, "batch": session.batch, "batches": session.batches, "stage": session.stage,
-        "lr": session.optimizer.lr, "finite": session.finite, "history": history,
+        "lr": session.optimizer.lr, "rate": session.rate, "finite": session.finite, "history": history,
         "rows": [int(i) for i in session.rows],
-        "shown": shown,
+        "shown": _shown(session, inside),
         "columns": [
             {
                 "sums": None if sums is None else numbers(sums[0]),
                 "values": numbers(outputs[0]),
-                "slopes": numbers(session.slopes[i - 1][0]) if sample["slopes"] and i else None,
+                "slopes": numbers(session.slopes[i - 1][0]) if backward and i else None,
                 "planes": [_picture(column) for column in plane[i][1].T],
                 "scales": numbers(np.abs(plane[i][1]).max(axis=0)),
             }
@@ -80,27 +81,22 @@ def points(session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shown(session: Session) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The sample whose numbers are on the nodes: the followed one, or inside a batch the first of the batch."""
-    inside = session.stage != "update"
-    row = session.rows[0] if inside else session.followed
-    X, y = (session.X, session.y) if inside else (session.held_X, session.held_y)
-    found: dict[str, Any] = {"inside": inside, "x": numbers(X[row]), "y": numbers(np.ravel(y)[row])}
+def _shown(session: Session, inside: bool) -> dict[str, Any]:
+    """The label of the sample on the nodes, which is the followed one or, `inside` a batch, its first; and its loss."""
+    y = session.y[session.rows] if inside else session.held_y[session.followed :]
+    found = {"inside": inside, "y": numbers(np.ravel(y)[0])}
     if inside and session.stage != "forward":
-        scores = session.sums[-1].data
-        each = [session.loss_of(scores[i : i + 1], session.y[row : row + 1]) for i, row in enumerate(session.rows)]
-        found |= {"loss": numbers(each[0].item()), "meanLoss": numbers(session.loss.item())}
-        found["losses"] = [numbers(loss.item()) for loss in each[:4]]
-    return found, {"x": X[row : row + 1], "slopes": session.stage == "backward"}
+        first = session.loss_of(session.sums[-1].data[:1], y[:1])
+        found |= {"loss": numbers(first.item()), "meanLoss": numbers(session.loss.item())}
+    return found
 
 
 def _weights(session: Session) -> list[dict[str, Any]]:
     """Weights and biases of every layer, and what the last batch did to them: one dict for each layer."""
     moved: list[Any] = [None] * len(session.optimizer.params)
     if session.before:
-        lr = session.optimizer.lr
         told = zip(session.before, session.gradients, session.rehearsed(), strict=True)
-        moved = [{"old": w, "gradient": g, "rate": lr * g, "new": new} for w, g, new in told]
+        moved = [{"old": w, "gradient": g, "rate": session.rate * g, "new": new} for w, g, new in told]
     layers = [layer for layer in session.model if isinstance(layer, Linear)]
     return [
         {
@@ -112,7 +108,7 @@ def _weights(session: Session) -> list[dict[str, Any]]:
 
 
 def _along(session: Session) -> dict[str, Any] | None:
-    """The loss of the last batch along its gradient, as far as the optimiser's step goes, and along that step."""
+    """The loss of the last batch along its gradient, and along the optimiser's step, which is a share of 1."""
     if not session.before or session.stage in ("forward", "loss"):
         return None
     steps = [new - w for w, new in zip(session.before, session.rehearsed(), strict=True)]

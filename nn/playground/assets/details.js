@@ -19,7 +19,7 @@ function stepRows(word, now, moved, frame) {
   return [
     [done ? `old ${word}` : word, said(moved.old), ""],
     [`d(loss)/d(${word})`, said(moved.gradient), `mean over the ${which}`],
-    ["learning rate × gradient", said(moved.rate), `${number(frame.lr)} × ${said(moved.gradient)}`],
+    ["learning rate × gradient", said(moved.rate), `${number(frame.rate)} × ${said(moved.gradient)}`],
     [`new ${word}`, said(moved.new), done ? "is in the network now" : "after the update"],
   ];
 }

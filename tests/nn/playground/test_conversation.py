@@ -35,8 +35,8 @@ def test_every_stage_has_numbers_for_every_node_and_arrow(data, lr):
         assert all(len(base64.b64decode(plane)) == 32 * 32 for c in frame["columns"] for plane in c["planes"])
         assert [np.shape(layer["weight"]) for layer in frame["weights"]] == [(3, 2), (2, 3), (sizes[-1], 2)]
         assert frame["shown"]["inside"] == (word in STAGES[:3])
-        if word == "backward":
-            assert [len(column["slopes"]) for column in frame["columns"][1:]] == sizes[1:]
+        slopes = [column["slopes"] and len(column["slopes"]) for column in frame["columns"]]
+        assert slopes == ([None, *sizes[1:]] if word == "backward" else [None] * len(sizes))
         if word in ("backward", "update") and frame["finite"]:
             layer, shares = frame["weights"][0], frame["along"]["shares"]
             for old, rate, new, now in zip(*(np.ravel(layer["moved"][k][0]) for k in ("old", "rate", "new")),
@@ -49,11 +49,24 @@ def test_every_stage_has_numbers_for_every_node_and_arrow(data, lr):
                 assert after == pytest.approx(talk.session.loss_of(talk.session.model(X), y).item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_new_learning_rate_leaves_the_numbers_of_a_step_that_was_taken(stage):
+    talk = Conversation()
+    asked(talk, do="batch")
+    asked(talk, do=stage)
+    frame = asked(talk, do="rate", lr=0.7)["frame"]
+    for layer in frame["weights"]:
+        old, gradient, rate, new = (np.ravel(layer["moved"][k][0]) for k in ("old", "gradient", "rate", "new"))
+        np.testing.assert_allclose(new, old - rate, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(rate, (0.7 if stage == "backward" else 0.1) * gradient, rtol=1e-4, atol=1e-9)
+    assert frame["lr"] == 0.7 and frame["rate"] == (0.7 if stage == "backward" else 0.1)
+
+
 WRONG = [
     {}, [], None, "run", {"do": None}, {"do": "jump"}, {"do": ["run"]}, {"do": "start"}, {"do": "start", "settings": 3},
     {"do": "start", "settings": {"lr": "fast"}}, {"do": "rate"}, {"do": "rate", "lr": -1},
     {"do": "follow", "sample": 1e9}, {"do": "save", "name": "../model.npz"}, {"do": "save", "name": "model.pkl"},
-    {"do": "pace", "pace": {}},
+    {"do": "pace", "pace": {}}, {"do": "pace", "pace": "warp"},
 ]  # fmt: skip
 
 
