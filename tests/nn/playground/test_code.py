@@ -6,12 +6,13 @@ import contextlib
 import io
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nn.playground.code import code_of
 from nn.playground.session import STAGES, Session
+from nn.playground.settings import Settings
 from playgrounds import SMALL
 
 DONE = st.lists(st.sampled_from([*STAGES, "batch", "epoch", 0.05, 0.5]), max_size=8)
@@ -19,6 +20,7 @@ DONE = st.lists(st.sampled_from([*STAGES, "batch", "epoch", 0.05, 0.5]), max_siz
 
 @examples(max_examples=15)
 @given(SMALL, DONE)
+@example(Settings(batch=64), ["epoch", "batch", 0.5, "update", "loss"])  # in the middle of an epoch, and of a batch
 def test_the_code_ends_with_the_weights_of_the_session(settings, done):
     session = Session(settings)
     for what in done:

@@ -62,6 +62,14 @@ def test_a_new_learning_rate_leaves_the_numbers_of_a_step_that_was_taken(stage):
     assert frame["lr"] == 0.7 and frame["rate"] == (0.7 if stage == "backward" else 0.1)
 
 
+def test_another_sample_has_a_history_of_its_own():
+    talk = Conversation()
+    asked(talk, do="epoch")
+    answer = asked(talk, do="follow", sample=5)
+    first, *_, last = answer["frame"]["history"]
+    assert answer["since"] == 0 and first["prediction"] == [None, None] and sum(last["prediction"]) == pytest.approx(1)
+
+
 WRONG = [
     {}, [], None, "run", {"do": None}, {"do": "jump"}, {"do": ["run"]}, {"do": "start"}, {"do": "start", "settings": 3},
     {"do": "start", "settings": {"lr": "fast"}}, {"do": "rate"}, {"do": "rate", "lr": -1},

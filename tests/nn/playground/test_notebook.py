@@ -28,7 +28,7 @@ def test_a_widget_answers_messages_and_stops_when_it_is_closed(monkeypatch):
             epoch = answer.get("frame", {}).get("epoch", 0)
             widget._handle_custom_msg({"do": "seen"}, [])
         widget.close()
-        await widget.talking
+        await asyncio.wait_for(widget.talking, 30)
 
     asyncio.run(kernel())
     assert other.talking is None
