@@ -55,8 +55,9 @@ def application(token: str) -> Starlette:
         app.state.open += 1
         try:
             await converse(inbox, socket.send_json)
+            await socket.close(1008)
         except (WebSocketDisconnect, RuntimeError):
-            pass  # the tab was closed while something was sent
+            pass  # the tab was closed
         finally:
             app.state.open -= 1
             reading.cancel()
@@ -74,7 +75,9 @@ async def read(socket: WebSocket, inbox: asyncio.Queue[dict[str, Any] | None]) -
     try:
         while True:
             inbox.put_nowait(await socket.receive_json())
-    except (WebSocketDisconnect, KeyError, RuntimeError, ValueError):
+    except (WebSocketDisconnect, KeyError, RuntimeError, TypeError, ValueError):
+        pass
+    finally:
         inbox.put_nowait(None)
 
 
