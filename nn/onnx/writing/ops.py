@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -162,7 +163,7 @@ def _deviation(w: Writer, s: Step) -> str:
 
 def _spread(w: Writer, s: Step, x: str, axes: Sequence[int], center: bool) -> tuple[str, str]:
     """x, or its distance from the mean, and the root of its mean square + eps."""
-    mean = {"axes": list(axes), "keepdims": 1}
+    mean: dict[str, Any] = {"axes": list(axes), "keepdims": 1}
     part = w.node("Sub", x, w.node("ReduceMean", x, **mean)) if center else x
     square = w.node("ReduceMean", w.node("Mul", part, part), **mean)
     return part, w.node("Sqrt", w.node("Add", square, _number(w, s, s.params.get("eps", 1e-5))))
