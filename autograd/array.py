@@ -20,6 +20,10 @@ else:
     Methods = object
 
 
+# NumPy's functions that make an array; with `like=t` they make one on the device of this Tensor's array, a constant.
+MAKERS = {np.array, np.asarray, np.asanyarray, np.arange, np.zeros, np.ones, np.empty, np.full, np.eye, np.tri}
+
+
 class Listed(type):
     """Metaclass: `dir()` leaves out the names that only suggest a replacement."""
 
@@ -56,6 +60,11 @@ class Array(Methods, metaclass=Listed):
         return self._data.size  # type: ignore[no-any-return]  # likewise
 
     @property
+    def device(self) -> Any:
+        """Where the array is: "cpu", or what its library says."""
+        return getattr(self._data, "device", "cpu")
+
+    @property
     def T(self) -> Tensor:
         """The transpose: all axes in reverse order."""
         return self.transpose()
@@ -76,6 +85,8 @@ class Array(Methods, metaclass=Listed):
         return (self[i] for i in range(len(self._data)))
 
     def __repr__(self) -> str:
+        if hasattr(self._data, "dask"):  # which is not computed to be shown
+            return f"Tensor({self._data!r})"
         body = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=100)
         notes = [""] if self.dtype in (np.float64, np.int64, np.bool_) else ["", f"dtype={self.dtype}"]
         if self.node is not None:
@@ -152,6 +163,8 @@ class Array(Methods, metaclass=Listed):
         return dispatch(ufunc if method == "__call__" else (ufunc, method))(*inputs, **params)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in MAKERS:
+            return function(*args, **kwargs, like=self._data)
         return dispatch(function)(*args, **needed(kwargs)) if kwargs else dispatch(function)(*args)
 
     if not TYPE_CHECKING:  # a type checker would infer an array for `np.ones(2) * t`, and permit `t[0] = 1`

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..libraries import on_host
 from ..op import differentiable
 from ..registry import Operation
 from ..tensor import Tensor
+from .portable import array_like
 from .register import CASES, POSITIVE, Case, composite, domain, elementwise
 from .special import _polygamma as polygamma_of
 from .special import betaln, digamma, gammaln, xlog1py, xlogy
@@ -95,10 +97,10 @@ def _polygamma(n, x):
     >>> float(autograd.special.polygamma(1, 1.0).round(6))
     1.644934
     """
-    orders = np.unique(np.asarray(n))
+    orders = np.unique(np.asarray(on_host(n)))
     if orders.size == 1:
         return _polygamma_of(int(orders[0]), x)
-    return sum(np.where(np.asarray(n) == k, _polygamma_of(int(k), x), 0.0) for k in orders)
+    return sum(np.where(array_like(n, x) == k, _polygamma_of(int(k), x), 0.0) for k in orders)
 
 
 def _polygamma_of(n: int, x) -> Any:

@@ -15,6 +15,7 @@ from ..registry import Operation
 from . import unitary
 from .gaps import between, conditions, over_singular, over_triangle, read, unless, vanishing, vectors_of
 from .index import array_of, only_real
+from .portable import identity
 from .products import matmul, transposed
 from .register import CASES, Case, composite, domain
 from .triangles import solve_upper
@@ -36,12 +37,12 @@ def _cholesky_rule(g, y, _x):
 
 
 def _diagonal_part(x):
-    return x * np.eye(x.shape[-1], dtype=x.dtype)
+    return x * identity(x)
 
 
 def _spread(w, x):
     """Diagonal matrices with the rows of w."""
-    return w[..., None, :] * np.eye(x.shape[-1], dtype=x.dtype)
+    return w[..., None, :] * identity(x)
 
 
 cholesky: Operation = differentiable(
@@ -107,7 +108,7 @@ def _eig_rule(g, y, _x):
         gv = gv - v * np.sum(v * gv, axis=-2, keepdims=True)
         seen = seen | (defective & seen.any(axis=-1))[..., None]
         inner = inner + between(transposed(v) @ gv, w, seen, name="eig", condition=condition)
-    basis = np.where(defective[..., None, None], np.eye(v.shape[-1], dtype=v.dtype), v)
+    basis = np.where(defective[..., None, None], identity(v), v)
     gx = np.linalg.solve(transposed(basis), inner @ transposed(basis))
     return gx + _spread(np.broadcast_to(middle, gw.shape), v)
 

@@ -10,6 +10,7 @@ from ..op import differentiable
 from ..registry import Operation, zero
 from ..tensor import Tensor, tensor_of
 from .index import own
+from .portable import array_like, largest
 from .register import CASES, POSITIVE, REAL, Case, composite, domain, elementwise, methods
 from .saturating import logistic
 
@@ -117,10 +118,11 @@ def _bessel(x, order: int):
 
     The mean of N points converges faster than any power of N; NumPy itself has only I_0.
     """
-    n = 48 + 2 * int(np.max(np.abs(x), initial=0.0))
-    t = np.pi * (np.arange(n) + 0.5) / n
-    values = np.mean(np.exp(np.multiply.outer(np.asarray(x), np.cos(t))) * np.cos(order * t), axis=-1)
-    return np.asarray(values).astype(np.result_type(x, np.float16))
+    x = array_like(x, x)
+    n = 48 + 2 * int(largest(np.abs(x)))
+    t = np.pi * (np.arange(n, like=x) + 0.5) / n
+    values = np.mean(np.exp(x[..., None] * np.cos(t)) * np.cos(order * t), axis=-1)
+    return values.astype(np.result_type(x, np.float16))
 
 
 _bessel_i: Operation = differentiable(

@@ -43,11 +43,8 @@ def _irfft_rule(g, _y, _x, *, n: int | None = None, axis: int = -1, norm=None):
     """Every frequency except 0 and the highest of an even length represents itself and its mirror image."""
     n = g.shape[axis]
     half = n // 2 + 1
-    twice = np.full(half, 2.0)
-    twice[0] = 1.0
-    if n % 2 == 0:
-        twice[-1] = 1.0
-    twice = twice.reshape([-1 if i == axis % g.ndim else 1 for i in range(g.ndim)])
+    i = np.arange(half, like=g).reshape([-1 if i == axis % g.ndim else 1 for i in range(g.ndim)])
+    twice = np.where((i == 0) | (2 * i == n), 1.0, 2.0)
     return _resize(part(np.fft.ifft(g, axis=axis, norm=norm), axis, 0, half) * twice, _x.shape[axis], axis)
 
 

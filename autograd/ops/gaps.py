@@ -15,6 +15,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from .index import array_of
+from .portable import identity, largest
 from .products import transposed
 from .register import CASES, Case, domain
 
@@ -93,7 +94,7 @@ def read(g: Any, row: int) -> Any:
 
 def _limit(w: Any) -> Any:
     """The size of a gap that is due to rounding, for eigenvalues (..., n): (..., 1)."""
-    return CLOSE * np.finfo(w.dtype).eps * np.max(np.abs(w), axis=-1, keepdims=True, initial=0.0)
+    return CLOSE * np.finfo(w.dtype).eps * largest(np.abs(w), -1, True)
 
 
 def vanishing(w: Any) -> Any:
@@ -109,7 +110,7 @@ def between(x: Any, w: Any, seen: Any, *, name: str, condition: Any = None, plus
     `condition` (...,) is that of the eigenvectors, by which errors of rounding in w are multiplied.
     """
     row, column, limit = w[..., None, :], w[..., :, None], _limit(array_of(w))
-    gap, same = row + column if plus else row - column, np.eye(w.shape[-1], dtype=bool)
+    gap, same = row + column if plus else row - column, identity(w, bool)
     limit = limit if condition is None else limit * condition[..., None]
     close = np.abs(array_of(gap)) <= limit[..., None]
     pair = (seen[..., None, :] | seen[..., :, None]) & ~same
@@ -130,7 +131,7 @@ def _regular(x: Any, bad: Any, why: str) -> tuple[Any, Any]:
     bad = array_of(bad)[..., None, None]
     if bad.any():
         warnings.warn(f"{why}, and a gradient reaches it there: it is NaN", RuntimeWarning, stacklevel=2)
-    return np.where(bad, np.eye(x.shape[-1], dtype=x.dtype), x), bad
+    return np.where(bad, identity(x), x), bad
 
 
 def _lost(bad: Any, x: Any, y: Any) -> Any:
@@ -161,7 +162,7 @@ def conditions(v: Any) -> tuple[Any, Any]:
     """
     s = np.linalg.svd(array_of(v), compute_uv=False)
     with np.errstate(divide="ignore", over="ignore"):
-        condition = np.max(s, axis=-1, initial=0.0) / np.min(s, axis=-1, initial=np.inf)
+        condition = np.max(s, axis=-1) / np.min(s, axis=-1) if s.size else np.sum(s, axis=-1)
         return condition, 8.0 * np.finfo(s.dtype).eps * condition**2 > 1
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..libraries import is_foreign
 from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..parts import Part
 from ..registry import Operation
 from ..tensor import Tensor
+from .portable import array_like
 from .register import CASES, Case, composite, methods
 
 
@@ -34,7 +36,9 @@ def own(index):
         index = index.data
     if isinstance(index, list):
         return np.array(index, dtype=np.intp if not index else None)
-    return index.copy("K") if isinstance(index, np.ndarray) else index  # its memory layout decides that of the result
+    if isinstance(index, np.ndarray):
+        return index.copy("K")  # its memory layout decides that of the result
+    return index.copy() if is_foreign(index) else index
 
 
 def _is_basic(index) -> bool:
@@ -83,7 +87,8 @@ def _replace(x, value, index):
     >>> set_at(np.zeros(3), 1, 5.0)
     array([0., 5., 0.])
     """
-    whole = np.array(x, dtype=None if np.asarray(x).dtype.kind == "f" else np.result_type(x, value))
+    whole = np.copy(array_like(x, value))
+    whole = whole if whole.dtype.kind == "f" else whole.astype(np.result_type(whole, value))
     whole[index] = value
     return whole
 
@@ -92,7 +97,7 @@ def _settable(x, index, value) -> tuple[tuple[Any, Any], dict[str, Any]]:
     index = own(index)
     if not _is_basic(index):
         shape = np.shape(x)
-        places = np.arange(int(np.prod(shape))).reshape(shape)[index]
+        places = np.arange(int(np.prod(shape)), like=array_of(x)).reshape(shape)[index]
         if len(np.unique(places)) != places.size:
             raise ValueError("set_at: the index names an element twice, so which value stays is undefined")
     return (x, value), {"index": index}
@@ -113,7 +118,8 @@ def _add_at(x, index, value):
     array([2., 0., 1.])
     """
     index = own(index)
-    places = np.shape(np.empty(np.shape(x))[index])
+    value = array_like(value, x)
+    places = np.shape(np.empty(np.shape(x), bool, like=array_of(x))[index])
     return x + scatter(np.broadcast_to(value, places), shape=np.shape(x), index=index)
 
 
@@ -125,7 +131,10 @@ add_at = composite(_add_at, name="add_at")
 def _along(x, axis: int) -> list[Any]:
     """Index arrays that select every element of x in its place, for all axes except `axis`."""
     shape = np.shape(x)
-    grids = [np.arange(n).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)]
+    like = array_of(x)
+    grids = [
+        np.arange(n, like=like).reshape([-1 if i == j else 1 for j in range(len(shape))]) for i, n in enumerate(shape)
+    ]
     return grids[:axis] + grids[axis + 1 :]
 
 
@@ -172,8 +181,7 @@ def _on_diagonal(g, shape: tuple[int, ...], offset: int, axis1: int, axis2: int)
         zeros = np.zeros_like(g, shape=(*g.shape[:-1], columns))
         before = zeros[..., : max(offset, 0)]
         g = np.concatenate([before, g, zeros[..., : columns - g.shape[-1] - before.shape[-1]]], axis=-1)
-    like = array_of(g)
-    chosen = np.arange(rows, like=like)[:, None] + offset == np.arange(columns, like=like)
+    chosen = np.arange(rows, like=g)[:, None] + offset == np.arange(columns, like=g)
     whole = np.where(chosen, g[..., None, :], 0.0)
     last = len(shape) - 2, len(shape) - 1
     return whole if (axis1 % len(shape), axis2 % len(shape)) == last else np.moveaxis(whole, (-2, -1), (axis1, axis2))
@@ -200,14 +208,14 @@ def _diag(v, k: int = 0):
     if np.ndim(v) == 2:
         return _diagonal(v, k)
     n = np.shape(v)[0]
-    i = np.arange(n)
+    i = np.arange(n, like=array_of(v))
     return scatter(v, shape=(n + abs(k), n + abs(k)), index=(i - min(k, 0), i + max(k, 0)))
 
 
 def _triangle(lower: bool):
     def function(m, k: int = 0):
         rows, columns = (np.shape(m)[-2:] * 2)[:2]  # NumPy turns a row into a square matrix
-        below = np.tri(rows, columns, k if lower else k - 1, dtype=bool)
+        below = np.tri(rows, columns, k if lower else k - 1, dtype=bool, like=array_of(m))
         return np.where(below if lower else ~below, m, 0)
 
     return function
@@ -220,7 +228,8 @@ def _sort(a, axis: int | None = -1, kind=None, order: None = None, *, stable: bo
     if axis is None:
         a, axis = np.reshape(a, -1), -1
     axis = normalize_axis_index(axis, np.ndim(a))
-    return _take_along_axis(a, np.argsort(a, axis=axis, kind=kind, stable=stable), axis)
+    how: Any = {name: x for name, x in (("kind", kind), ("stable", stable)) if x is not None}
+    return _take_along_axis(a, np.argsort(a, axis=axis, **how), axis)
 
 
 def _partition(a, kth, axis: int | None = -1, kind: str = "introselect", order: None = None):
@@ -257,7 +266,7 @@ def _bincount(x, /, weights=None, minlength: int = 0):
     if weights is None:
         return np.bincount(x, minlength=minlength)
     weights = weights.astype(float)
-    return scatter(weights, shape=(max(minlength, int(x.max(initial=-1)) + 1),), index=x)
+    return scatter(weights, shape=(max(minlength, int(x.max()) + 1 if x.size else 0),), index=x)
 
 
 take = composite(_take, np.take)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from ..libraries import on_host
 from ..op import differentiable
+from .portable import array_like
 from .register import CASES, Case, composite
 from .sequence import part
 
@@ -50,7 +52,7 @@ concat = concatenate
 def _assembled(*values, shapes, order, dtype):
     """The elements of all values, each broadcast to its shape, in one row; element i of it is number order[i]."""
     parts = [v if np.shape(v) == shape else np.broadcast_to(v, shape) for v, shape in zip(values, shapes, strict=True)]
-    row = np.concatenate([np.reshape(v, -1) for v in parts]) if parts else np.zeros(0)
+    row = np.concatenate([np.reshape(v, (-1,)) for v in parts]) if parts else np.zeros(0)
     return row[order].astype(dtype)
 
 
@@ -105,6 +107,7 @@ def _block(arrays):
 
 
 def _append(arr, values, axis: int | None = None):
+    values = array_like(values, arr)
     if axis is None:
         arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
     return np.concatenate([arr, values], axis=axis)
@@ -116,7 +119,7 @@ def _insert(arr, obj, values, axis: int | None = None):
         arr, axis = np.reshape(arr, -1), 0
     axis = normalize_axis_index(axis, arr.ndim)
     n = arr.shape[axis]
-    obj = obj if isinstance(obj, slice) else np.asarray(obj)
+    obj = obj if isinstance(obj, slice) else np.asarray(on_host(obj))
     values = np.reshape(values, (1,) * (arr.ndim - np.ndim(values)) + np.shape(values))
     while np.ndim(values) > arr.ndim and values.shape[0] == 1:
         values = values[0]
@@ -134,7 +137,7 @@ def _delete(arr, obj, axis: int | None = None):
     if axis is None:
         arr, axis = np.reshape(arr, -1), 0
     axis = normalize_axis_index(axis, arr.ndim)
-    return arr[(slice(None),) * axis + (np.delete(np.arange(arr.shape[axis]), obj),)]
+    return arr[(slice(None),) * axis + (np.delete(np.arange(arr.shape[axis]), on_host(obj)),)]
 
 
 def _meshgrid(*xi, copy: bool = True, sparse: bool = False, indexing: str = "xy"):
@@ -204,6 +207,7 @@ def _pad_axis(x, axis: int, width, mode, options: dict[str, Any]):
     if mode in ("reflect", "symmetric", "wrap", "edge"):
         if options.get("reflect_type") == "odd":  # linear in x: a matrix times x
             matrix = np.pad(np.eye(n), [(0, 0), width], mode=mode, reflect_type="odd").astype(x.dtype)
+            matrix = np.asarray(matrix, like=x)
             return np.moveaxis(np.tensordot(x, matrix, axes=(axis, 0)), -1, axis)
         return x[(slice(None),) * axis + (np.pad(np.arange(n), width, mode=mode),)]
     sides = []
@@ -213,7 +217,7 @@ def _pad_axis(x, axis: int, width, mode, options: dict[str, Any]):
             fill = zeros + options.get("constant_values", (0, 0))[side]
         elif mode == "linear_ramp":
             end, edge = options.get("end_values", (0, 0))[side], part(x, axis, *[(0, 1), (-1, None)][side])
-            steps = np.arange(w).astype(x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+            steps = np.arange(w, like=x).astype(x.dtype).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
             fill = end + (edge - end) * (steps / max(w, 1))
             fill = np.flip(fill, axis) if side == 1 else fill
         elif mode in _EDGE:

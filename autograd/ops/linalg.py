@@ -14,6 +14,7 @@ from .decompositions import SQUARE, lower_mirrored, svdvals, well_conditioned
 from .gaps import inverse
 from .index import array_of
 from .norms import norm
+from .portable import identity
 from .products import matmul, transposed
 from .register import CASES, REAL, Case, composite, domain
 
@@ -86,7 +87,7 @@ def _matrix_power(a, n: int):
             result = a if result is None else matmul(result, a)
         n //= 2
         a = matmul(a, a) if n else a
-    return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape) + 0.0 * a if result is None else result
+    return np.broadcast_to(identity(a), a.shape) + 0.0 * a if result is None else result
 
 
 matrix_power = composite(_matrix_power, np.linalg.matrix_power)
@@ -137,8 +138,8 @@ def _lstsq(a, b, rcond=None):
     m, n = a.shape
     rank = np.linalg.lstsq(array_of(a), array_of(b), rcond)[2]
     rtol = np.finfo(a.dtype).eps * max(m, n) if rcond is None else rcond
-    x = matmul(np.linalg.pinv(a, rtol=rtol), b)
-    residuals: Any = np.zeros(0, a.dtype)
+    x = matmul(np.linalg.pinv(a, rcond=rtol), b)
+    residuals: Any = np.zeros(0, a.dtype, like=a)
     if rank == n and m > n:
         left = b - matmul(a, x)
         residuals = np.sum(np.reshape(left * left, (m, -1)), axis=0)

@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..op import differentiable
 from .decompositions import svd
 from .index import array_of
+from .portable import largest
 from .register import CASES, Case, composite
 from .scaling import rescued
 
@@ -62,7 +63,7 @@ _p_norm = differentiable(
 def _largest(x, axis=None, keepdims: bool = False):
     """np.max, which is 0 for nothing."""
     if 0 in x.shape:
-        return np.max(x, axis=axis, keepdims=keepdims, initial=0.0)
+        return largest(x, axis, keepdims)
     return np.max(x, axis=axis, keepdims=keepdims)
 
 

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..registry import zero
-from .index import scatter
+from .index import array_of, scatter
 from .register import CASES, Case, composite
 from .shape import reshape
 
@@ -226,7 +226,7 @@ def _einsum_gradient(i: int, g, inputs, terms: list[str], result: str, optimize)
     if letters == mine:
         return gradient
     places = {
-        c: np.arange(n).reshape([n if c == other else 1 for other in letters])
+        c: np.arange(n, like=array_of(inputs[i])).reshape([n if c == other else 1 for other in letters])
         for c, n in zip(letters, gradient.shape, strict=True)
     }
     return scatter(

@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from ..op import differentiable
 from ..registry import Operation
 from .index import array_of
+from .portable import array_like, inverse_of
 from .register import CASES, Case, composite
 from .scaling import rescued, size_of
 from .sequence import before
@@ -68,7 +69,7 @@ def _mean_rule(g, _y, _x, *, axis=None, keepdims: bool = False):
 
 def _count(a, axis, keepdims: bool, where):
     """How many elements are chosen, in float32 at least: float16 ends at 65,504."""
-    chosen = np.broadcast_to(where, np.shape(a))
+    chosen = np.broadcast_to(array_like(where, a), np.shape(a))
     return np.sum(chosen, axis=axis, keepdims=keepdims).astype(np.result_type(a.dtype, np.float32))
 
 
@@ -90,12 +91,12 @@ def _prod_rule(g, _y, x, *, axis=None, keepdims: bool = False):
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     if not rest:
-        row = np.reshape(x, -1)
+        row = np.reshape(x, (-1,))
         return restore(g, x, axis, keepdims) * np.reshape(before(row) * before(row[::-1])[::-1], x.shape)
     moved = np.transpose(x, rest + axes)
     row = np.reshape(moved, (*moved.shape[: len(rest)], -1)) if x.size else moved
     others = before(row) * np.flip(before(np.flip(row, -1)), -1) if axes else np.ones_like(x)
-    back = np.transpose(np.reshape(others, moved.shape), np.argsort(rest + axes))
+    back = np.transpose(np.reshape(others, moved.shape), inverse_of(rest + axes))
     return restore(g, x, axis, keepdims) * back
 
 

@@ -33,7 +33,9 @@ def size_of(x: Any, axis: Any = None, where: Any = True, smallest: bool = False)
     size = np.abs(x)
     number = np.isfinite(size) & (size > 0) & where
     fill, extreme = (np.inf, np.min) if smallest else (0.0, np.max)
-    size = extreme(np.where(number, size, fill), axis=axis, keepdims=True, initial=fill)
+    size = np.where(number, size, fill)
+    empty = 0 in np.shape(size)
+    size = np.sum(size, axis=axis, keepdims=True) + fill if empty else extreme(size, axis=axis, keepdims=True)
     return np.where(np.isfinite(size) & (size > 0), np.ldexp(np.ones_like(size), np.frexp(size)[1] - 1), 1.0).astype(
         size.dtype
     )

@@ -13,6 +13,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation, zero
 from .index import own, set_at, within
+from .portable import array_like
 from .register import CASES, REAL, Case, composite, domain, elementwise
 
 _WORDS = {np.dtype(f"f{size}"): np.dtype(f"i{size}") for size in (2, 4, 8)}
@@ -159,7 +160,8 @@ select = composite(_select, np.select)
 def _choose(a, choices, out: None = None, mode: str = "raise"):
     """For each element, the one of `choices` that the integer in `a` selects."""
     n = len(choices)
-    a = within(np.asarray(a), n, mode)
+    like = next((c for c in choices if hasattr(c, "dtype")), a)
+    a = within(array_like(a, like), n, mode)
     if ((a < 0) | (a >= n)).any():
         raise ValueError(f"choose: an index is not one of the {n} choices")
     return _select([a == i for i in range(n)], list(choices))
@@ -170,9 +172,11 @@ choose = composite(_choose, np.choose)
 
 def _piecewise(x, condlist, funclist, *args, **kw):
     """The function (or number) of the last condition that holds, evaluated only there."""
-    conditions = [np.asarray(c) for c in ([condlist] if np.ndim(condlist) == np.ndim(x) else condlist)]
+    one = isinstance(condlist, list | tuple) and all(isinstance(c, bool | np.bool_) for c in condlist)
+    one = one or (not isinstance(condlist, list | tuple) and np.ndim(condlist) == np.ndim(x))
+    conditions = [array_like(c, x) for c in ([condlist] if one else condlist)]
     if len(funclist) == len(conditions) + 1:
-        conditions.append(~np.logical_or.reduce(conditions))
+        conditions.append(~np.any(np.stack(conditions), axis=0))
     if len(funclist) != len(conditions):
         raise ValueError(f"piecewise: {len(funclist)} functions for {len(conditions)} conditions")
     result = np.zeros_like(x)

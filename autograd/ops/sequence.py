@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from ..op import differentiable
 from ..registry import Operation
 from .index import getitem
+from .portable import array_like
 from .register import CASES, Case, composite
 
 
@@ -55,7 +56,7 @@ def before(x):
 def _cumprod_rule(g, _y, x, *, axis: int | None = None):
     """There is no division by x, so zeros need no special case."""
     if axis is None or not x.shape:
-        return np.reshape(_cumprod_rule(g, _y, np.reshape(x, -1), axis=0), x.shape)
+        return np.reshape(_cumprod_rule(g, _y, np.reshape(x, (-1,)), axis=0), x.shape)
     g, x = np.swapaxes(g, axis, -1), np.swapaxes(x, axis, -1)
     return np.swapaxes(before(x) * _suffix(g, x), axis, -1)
 
@@ -114,7 +115,7 @@ def _diff(a, n: int = 1, axis: int = -1, prepend=None, append=None):
     def edge(x):
         shape = list(a.shape)
         shape[axis] = 1
-        return np.broadcast_to(x, shape) if np.ndim(x) == 0 else x
+        return np.broadcast_to(array_like(x, a), shape) if np.ndim(x) == 0 else x
 
     parts = [*([] if prepend is None else [edge(prepend)]), a, *([] if append is None else [edge(append)])]
     a = np.concatenate(parts, axis=axis) if len(parts) > 1 else a
@@ -126,7 +127,7 @@ def _diff(a, n: int = 1, axis: int = -1, prepend=None, append=None):
 diff = composite(_diff, np.diff)
 ediff1d = composite(
     lambda ary, to_end=None, to_begin=None: np.concatenate(
-        [np.reshape(x, -1) for x in (to_begin, _diff(np.reshape(ary, -1)), to_end) if x is not None]
+        [np.reshape(x, (-1,)) for x in (to_begin, _diff(np.reshape(ary, -1)), to_end) if x is not None]
     ),
     np.ediff1d,
 )
@@ -225,6 +226,7 @@ def _linspace(start, stop, num: int = 50, endpoint: bool = True, retstep: bool =
     shape = np.broadcast_shapes(np.shape(start), np.shape(stop))
     step = (stop - start) / parts if parts > 0 else (stop - start) * math.nan
     places = np.arange(num, dtype=np.result_type(start, stop, 1.0)).reshape([-1, *(1 for _ in shape)])
+    places = array_like(places.tolist(), start if hasattr(start, "dtype") else stop, places.dtype)
     line = start + (stop - start) * (places / max(parts, 1))
     line = np.moveaxis(line if dtype is None else line.astype(dtype), 0, axis)
     return (line, step) if retstep else line
@@ -236,9 +238,7 @@ linspace = composite(_linspace, np.linspace)
 
 def _interp(x, xp, fp, left=None, right=None, period=None):
     """The piecewise linear function through the points (xp, fp), at x; the slope is that of the piece on the right."""
-    x, xp, fp = (
-        a.astype(np.result_type(a.dtype, float)) if hasattr(a, "dtype") else np.asarray(a, float) for a in (x, xp, fp)
-    )
+    x, xp, fp = (array_like(a, x, np.result_type(getattr(a, "dtype", float), float)) for a in (x, xp, fp))
     if not np.shape(xp)[0] or np.shape(xp) != np.shape(fp):
         raise ValueError(f"interp: xp and fp are as long, and not empty; got shapes {np.shape(xp)} and {np.shape(fp)}")
     if np.shape(xp)[0] == 1:  # two points in one place, with a slope that nothing reads

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from ..libraries import on_host
 from ..numpy_calls import NUMPY
 from ..op import differentiable
 from ..registry import Operation
 from ..tensor import Tensor, constant_of
+from .portable import inverse_of
 from .register import CASES, Case, composite, methods
 
 
@@ -48,9 +50,16 @@ def _not_exchanged(x, a: int, b: int) -> None:
         )
 
 
+def _reshape(x, shape, order: Any = "C"):
+    """np.reshape, as Dask's function takes it too."""
+    if order != "C":
+        return np.reshape(x, shape, order=order)
+    return np.reshape(x, (shape,) if shape.__class__ is int else shape)
+
+
 reshape: Operation = differentiable(
-    lambda x, shape, order="C": np.reshape(x, shape, order=order),
-    lambda g, _y, _x, *, shape, order="C": np.reshape(g, _x.shape, order=order),
+    _reshape,
+    lambda g, _y, _x, *, shape, order="C": _reshape(g, _x.shape, order),
     call=lambda a, shape, order="C": ((a,), {"shape": shape, "order": order}),
     methods=methods(reshape=_reshaped),
     name="reshape",
@@ -59,7 +68,7 @@ reshape: Operation = differentiable(
 )
 transpose: Operation = differentiable(
     np.transpose,
-    lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else np.argsort([a % g.ndim for a in axes])),
+    lambda g, _y, _x, *, axes=None: np.transpose(g, None if axes is None else inverse_of([a % g.ndim for a in axes])),
     call=lambda a, axes=None: ((a,), {"axes": None if axes is None else tuple(axes)}),
     methods=methods(transpose=_transposed),
     view=True,
@@ -89,7 +98,7 @@ astype = differentiable(
     numpy=[np.astype] if hasattr(np, "astype") else [],
 )
 copy = differentiable(
-    lambda a, order="K": np.array(a, order=order),
+    lambda a, order="K": a.copy() if hasattr(a, "dask") else np.copy(a, order),
     lambda g, *_, order="K": g,
     call=lambda a, order="K", subok=False: ((a,), {"order": order}),
     name="copy",
@@ -226,7 +235,7 @@ def _repeat(a, repeats, axis: int | None = None):
         a, axis = np.reshape(a, -1), 0 if axis is None else axis
     axis = normalize_axis_index(axis, a.ndim)
     if np.ndim(repeats):
-        places = np.repeat(np.arange(a.shape[axis]), repeats)
+        places = np.repeat(np.arange(a.shape[axis]), on_host(repeats))  # how many there are depends on numbers
         return a[(slice(None),) * axis + (places,)]
     return _repeat_each(a, repeats=int(repeats), axis=axis)
 
@@ -237,7 +246,7 @@ def _resize(a, new_shape):
     flat, n = np.reshape(a, -1), math.prod(shape)
     if not math.prod(np.shape(a)):  # nothing to repeat: zeros
         flat = np.concatenate([flat, np.zeros_like(flat, shape=(1,))])
-    return np.reshape(flat[np.arange(n) % flat.shape[0]], shape)
+    return np.reshape(flat[np.arange(n, like=flat) % flat.shape[0]], shape)
 
 
 tile = composite(_tile, np.tile)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..libraries import of_library
 from ..op import differentiable
 from ..registry import Operation
 from .reduce import logsumexp as _logsumexp
@@ -22,6 +23,11 @@ _ROOT_PI, _ROOT_2PI = math.sqrt(math.pi), math.sqrt(2.0 * math.pi)
 
 def _special(ufunc, *rules, **about) -> Operation:
     return elementwise(ufunc, *rules, numpy=[ufunc], **about)
+
+
+def _array(x):
+    """SciPy returns numbers for 0-d arrays."""
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _erfcx_slope(y, x):
@@ -48,7 +54,7 @@ logit = _special(special.logit, lambda g, _y, x: g / (x * (1.0 - x)))
 # ---- the gamma function and its relatives
 
 _polygamma: Operation = differentiable(
-    lambda x, order: np.asarray(special.polygamma(order, x)).astype(np.result_type(x, np.float16)),
+    lambda x, order: _array(of_library(special.polygamma, x)(order, x)).astype(np.result_type(x, np.float16)),
     lambda g, _y, x, *, order: g * _polygamma(x, order=order + 1),
     name="polygamma",
 )
@@ -99,7 +105,7 @@ rel_entr = _special(
 # ---- Bessel functions: every derivative combines the neighbouring orders (Abramowitz & Stegun 9.1.27 and 9.6.26)
 
 _jv: Operation = differentiable(
-    lambda x, order: np.asarray(special.jv(order, x)),
+    lambda x, order: _array(special.jv(order, x)),
     lambda g, _y, x, *, order: g * 0.5 * (_jv(x, order=order - 1) - _jv(x, order=order + 1)),
     name="jv",
 )
@@ -108,7 +114,7 @@ _jv: Operation = differentiable(
 def _scaled_bessel(x, order: int):
     if np.iscomplexobj(x):  # scaled by exp(-abs(x.real)), it has no complex derivative
         raise TypeError("the scaled Bessel functions take real numbers")
-    return np.asarray(special.ive(order, x))
+    return _array(special.ive(order, x))
 
 
 _ive: Operation = differentiable(

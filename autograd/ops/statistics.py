@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..libraries import on_host
+from .portable import array_like, inverse_of
 from .register import CASES, Case, composite
 
 
@@ -25,7 +27,7 @@ def _average(a, axis=None, weights=None, returned: bool = False, *, keepdims: bo
                 raise ValueError(
                     f"average: weights of shape {np.shape(weights)} do not fit axis {axis} of {np.shape(a)}"
                 )
-            weights = np.transpose(weights, np.argsort(axes))
+            weights = np.transpose(weights, inverse_of(axes))
             weights = np.reshape(weights, [n if i in axes else 1 for i, n in enumerate(np.shape(a))])
         weights = np.broadcast_to(weights, np.shape(a))
         total = np.sum(weights, axis=axis, keepdims=keepdims)
@@ -51,7 +53,7 @@ def _between(a, q, exact: bool, axis, method: str, keepdims: bool):
     place: Any = np.quantile(np.arange(row.shape[-1], dtype=float), q, method=method)  # type: ignore[call-overload]  # it checks the method's name itself
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, row.shape[-1] - 1)
-    part = (place - low).astype(row.dtype if exact else np.result_type(row.dtype, q))
+    part = np.asarray(place - low, row.dtype if exact else np.result_type(row.dtype, q), like=row)
     above = np.where(part == 0, 0.0, row[..., high])  # which may be infinite
     result = row[..., low] * (1.0 - part) + above * part
     holes = np.isnan(row[..., -1:])  # sorting puts NaN last
@@ -77,7 +79,7 @@ def _of_shares(whole: float):
     ):
         if weights is not None or out is not None:
             raise TypeError("quantile has no derivative rule for the arguments weights and out")
-        return _between(a, np.asarray(q) / whole, isinstance(q, int | float), axis, method, keepdims)
+        return _between(a, np.asarray(on_host(q)) / whole, isinstance(q, int | float), axis, method, keepdims)
 
     return function
 
@@ -118,9 +120,9 @@ def _cov(
     ddof = (0 if bias else 1) if ddof is None else ddof
     weights: Any = 1.0
     if fweights is not None:
-        weights = np.asarray(fweights, float)
+        weights = array_like(fweights, x, float)
     if aweights is not None:
-        aweights = aweights if hasattr(aweights, "dtype") else np.asarray(aweights, float)
+        aweights = array_like(aweights, x)
         weights = weights * aweights
     total = x.shape[1] if isinstance(weights, float) else np.sum(weights)
     lost = 1.0 if aweights is None else np.sum(weights * aweights) / total

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..libraries import of_library
 from ..op import differentiable
 from ..registry import Operation
 from .products import transposed
@@ -53,7 +54,7 @@ def _solve_triangular(a, b, trans, lower, unit_diagonal):
     >>> autograd.linalg.solve_triangular(np.array([[2.0, 0.0], [1.0, 4.0]]), np.array([2.0, 9.0]), lower=True)
     array([1., 2.])
     """
-    return linalg.solve_triangular(a, b, trans, lower, unit_diagonal)
+    return of_library(linalg.solve_triangular, a, b)(a, b, trans, lower, unit_diagonal)
 
 
 solve_triangular: Operation = differentiable(

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..op import differentiable
 from ..registry import Operation
+from .portable import array_like
 from .register import CASES, UNIT, Case, domain, elementwise
 from .saturating import g_over_cosh2, tanh_slope
 
@@ -77,7 +78,7 @@ def _sinc(x, order: int):
     With u = pi x it is pi**n f_n(u), f_n = d^n/du^n (sin u / u): near 0 from the power series of sin u / u, elsewhere
     from u f_n + n f_(n-1) = d^n/du^n sin u.
     """
-    u = np.pi * np.asarray(x, np.result_type(x, float))
+    u = np.pi * array_like(x, x, np.result_type(x, float))
     edge, terms = (1.0, 11) if order == 1 else (order + 3.0, 31)
     near = np.abs(u) < edge
     small, large = np.where(near, u, 0.0), np.where(near, 1.0, u)

@@ -16,6 +16,7 @@ import numpy as np
 from ..op import differentiable
 from ..registry import Operation
 from .gaps import between, inverse, over_singular, over_triangle, read, vectors_of
+from .portable import identity
 from .products import transposed
 from .register import CASES, COMPLEX, Case, domain
 
@@ -30,7 +31,7 @@ def _diagonal(x):
 
 def _spread(w, x):
     """Diagonal matrices with the rows of w."""
-    return w[..., None, :] * np.eye(x.shape[-1], dtype=x.dtype)
+    return w[..., None, :] * identity(x)
 
 
 def _must_not_turn(g, turned, name: str) -> None:
