@@ -10,6 +10,7 @@ import numpy as np
 
 from .callsite import frames_of_call
 from .elsewhere import KEYWORDS, NUMPY
+from .libraries import library_of, of_library
 
 
 class GraphError(RuntimeError):
@@ -21,6 +22,12 @@ REFUSED = {
     "copy": "Tensor(t) would drop the gradient of a Tensor that requires one; use t itself or t.copy(), t.detach() for "
     "its value, or pass requires_grad=True for a leaf that starts with this value",
     "name": "the name of a Tensor is a string; got {}",
+    "mixed": "{0} of arrays of {1}, which are in different places: move one with t.to({2}) or t.to(np), a model with "
+    "model.to({2}) or model.to(np)",
+    "units": "a {} has units, which a Tensor would drop: pass its numbers alone",
+    "another engine": "{0}: a {1} would become a copy in NumPy's memory; pass np.asarray(x) to say so",
+    "no library": "to() takes the module of an array library, as in t.to(cupy) and t.to(np), or one of its arrays; got "
+    "{} (another dtype is t.astype(dtype))",
     "no length": "a 0-d Tensor has no length; other libraries take its array, t.detach().data, without the gradient",
     "iteration": "iteration over a 0-d Tensor",
     "one element": "item() needs exactly one element, and this Tensor has shape {}",
@@ -156,6 +163,12 @@ def explain(op: Any, error: Exception, arrays: Sequence[Any], params: dict[str, 
         if hasattr(x, "__autograd_forward__"):
             return x.__autograd_forward__(op, arrays, params)
         waiting += x if isinstance(x, tuple | list) else ()
+    if isinstance(op.forward, np.ufunc) and (theirs := of_library(op.forward, *arrays)) is not op.forward:
+        return theirs(*arrays, **params)
+    names = sorted({library_of(x).__name__ for x in arrays if hasattr(x, "__array_function__")})
+    if len(names) > 1 and isinstance(error, TypeError):
+        foreign = next(name for name in names if name != "numpy")
+        raise TypeError(REFUSED["mixed"].format(op.name, " and ".join(names), foreign)) from error
     if any(a is None for a in arrays) and isinstance(error, TypeError):
         raise TypeError(f"{op.name}: an input is None; does a function (or forward()) lack its `return`?") from error
     shapes = " and ".join(str(getattr(a, "shape", a)) for a in arrays)

@@ -9,10 +9,10 @@ import numpy as np
 from .array import Array
 from .errors import GraphError, refuse
 from .graph import Leaf, Node, next_number, walk
-from .inputs import is_foreign, numbers_of
+from .inputs import numbers_of, shared_numbers
 from .mode import MODE, Observer, enable_grad
 from .ownership import is_ours
-from .updating import accumulate, assign_all, replace
+from .updating import accumulate, assign_all, copied_like, replace
 
 
 class Tensor(Array):
@@ -136,9 +136,7 @@ class Tensor(Array):
         The copy has the memory order of the old value, by rows or by columns.  A graph that read the old value can no
         longer be walked.
         """
-        data, flags = value.data if isinstance(value, Tensor) else value, self.data.flags
-        order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-        assign_all([self], [data.copy(order) if hasattr(data, "__array_function__") else np.array(data, order=order)])
+        assign_all([self], [copied_like(value.data if isinstance(value, Tensor) else value, self._data)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         if not self.is_leaf:
@@ -176,8 +174,7 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
         if dtype is not None and data.dtype != dtype:
             refuse("shares", data.dtype, np.dtype(dtype))
         return data
-    shared = (type(data) is np.ndarray or is_foreign(data)) and dtype in (None, data.dtype)
-    return tensor_of(data if shared and data.dtype.kind in "fciub" else numbers_of(data, dtype))
+    return tensor_of(shared_numbers(data, dtype))
 
 
 # ---- gradients

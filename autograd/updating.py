@@ -12,6 +12,7 @@ import numpy as np
 from .convention import deliver
 from .errors import refuse
 from .graph import Leaf, Node, next_number
+from .libraries import carried, is_foreign, library_of
 from .mode import MODE
 
 
@@ -67,6 +68,16 @@ def assign_all(leaves: Sequence[Any], arrays: Sequence[Any], *others: tuple[Any,
         if end := leaf.node or leaf._leaf:
             end.stamp = number  # a needless one, after an interrupt, only invalidates a graph
     any(chain(map(setattr, leaves, repeat("_data"), arrays), starmap(setattr, others)))  # in C, as in set_all
+
+
+def copied_like(value: Any, old: Any) -> Any:
+    """A copy of `value` in the memory order of the array `old`, by rows or by columns, and where that is."""
+    if is_foreign(value) or is_foreign(old):
+        value = carried(value, library_of(old))
+    if is_foreign(value):
+        return value.copy()
+    flags = old.flags
+    return np.array(value, order="F" if flags.f_contiguous and not flags.c_contiguous else "C")
 
 
 def _checked(leaf: Any, new: Any) -> Any:

@@ -15,6 +15,7 @@ from . import index as index
 from . import joining as joining
 from . import linalg as linalg
 from . import norms as norms
+from . import placing as placing
 from . import plain as plain
 from . import products as products
 from . import reduce as reduce

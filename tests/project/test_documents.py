@@ -14,7 +14,10 @@ from counting import code_lines
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 CORE = ["graph", "tensor", "op", "numpy_calls"]
-ENGINE = [*CORE, *"array conversion errors inputs mode ownership parts registry signatures tree updating".split()]
+ENGINE = [
+    *CORE,
+    *"array conversion errors inputs libraries mode ownership parts registry signatures tree updating".split(),
+]
 
 
 def lines(names):

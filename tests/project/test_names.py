@@ -244,7 +244,7 @@ def test_a_missing_method_suggests_a_function_that_takes_tensors(name):
 def test_tensors_have_numpys_methods_and_their_own():
     """No op sets a method on Tensor by itself; names from other libraries only appear as hints in errors."""
     own = {  # the words of the graph
-        "assign", "backward", "detach", "grad", "is_leaf", "name", "node", "register_hook", "requires_grad",
+        "assign", "backward", "detach", "grad", "is_leaf", "name", "node", "register_hook", "requires_grad", "to",
     }  # fmt: skip
     assert {name for name in public(Tensor) if not name.startswith("_")} - set(dir(np.ndarray)) == own
     for name in ("linear", "eigh_rows", "label_cross_entropy", "gelu", "exp", "cuda"):
