@@ -18,6 +18,7 @@ import numpy as np
 
 from ..files import write_whole
 from ..graph import Leaf
+from ..libraries import only_numpys
 from ..mode import MODE, Switch
 from ..tensor import Tensor
 from ..tree import flatten
@@ -175,13 +176,11 @@ class Compiled:
             self.stats.eager += 1
             return observer.around("compiled", self, self.function)(*args, **kwargs)
         plan = self.plans[0] if self.plans else None
-        if plan is not None and plan.nest == len(args) and not kwargs:
-            found = self._run(plan, args, args, kwargs)
-            if found is not MISS:
+        if plan is not None and plan.nest == len(args) and not kwargs:  # noqa: SIM102 (mypy reads it so)
+            if (found := self._run(plan, args, args, kwargs)) is not MISS:
                 return found
         leaves, build = flatten([list(args), kwargs])
-        found = self._look_up(leaves, args, kwargs)
-        if found is MISS:
+        if (found := self._look_up(leaves, args, kwargs)) is MISS:
             with _TRACING:
                 found = self._look_up(leaves, args, kwargs)  # another thread may have been first
                 return self._first_or_second(leaves, build, args, kwargs) if found is MISS else found
@@ -217,6 +216,7 @@ class Compiled:
             seen = Watcher()
             with Switch(observer=seen):
                 found = self.function(*args, **kwargs)
+            only_numpys([*leaves, *(leaf() for leaf in seen.leaves.values())], CompileError)
             _remember(self.seen, key, State(self.function, seen, leaves, flatten(found)[0]))
             return found
         start = time.perf_counter()
