@@ -145,7 +145,7 @@ class MultiheadAttention(Module):
         """Keys or values with one more behind them: a learned vector, or None for zeros."""
         shape = (*x.shape[:2], 1, x.shape[3])
         if vector is None:
-            return np.concatenate([x, np.zeros(shape, x.dtype)], axis=2)
+            return np.concatenate([x, np.zeros(shape, x.dtype, like=x)], axis=2)
         return np.concatenate([x, np.broadcast_to(np.reshape(vector, (1, shape[1], 1, shape[3])), shape)], axis=2)
 
     def _attend(
@@ -196,5 +196,6 @@ def _one_seen(mask: Any) -> Any:
     """A mask with one more key, which is seen."""
     if mask is None:
         return None
-    seen = np.ones((*mask.shape[:-1], 1), bool) if mask.dtype == bool else np.zeros((*mask.shape[:-1], 1), mask.dtype)
+    first = mask[..., :1]
+    seen = np.ones_like(first) if mask.dtype == bool else np.zeros_like(first)
     return np.concatenate([mask, seen], axis=-1)

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_CPU = "leave it out: parameters are NumPy's arrays, in memory"
+_CPU = "leave it out, or use model.to(cupy) for CuPy's arrays; without it, parameters are NumPy's, in memory"
 _OWN = "it is not here; write forward() with NumPy's functions in a Module of your own"
 _ABSENT = """
     AdaptiveLogSoftmaxWithLoss CosineSimilarity CrossMapLRN2d EmbeddingBag FractionalMaxPool2d FractionalMaxPool3d
@@ -124,8 +124,8 @@ PARAMETRIZE = {
 
 # Attributes tried on a Module.
 MODULE = {
-    "cpu": _CPU,
-    "cuda": _CPU,
+    "cpu": "use model.to(np), which moves parameters and buffers into memory",
+    "cuda": "use model.to(cupy), which makes parameters and buffers CuPy's arrays",
     "half": "use model.to(np.float16)",
     "bfloat16": "use model.float(), because NumPy has no bfloat16",
     "share_memory": "threads share parameters; processes send model.state_dict()",
@@ -215,4 +215,7 @@ def absent(module: str, name: str, names: Mapping[str, str]) -> AttributeError:
 def no_device(dtype: Any) -> None:
     """Raise TypeError for a device where a dtype is needed."""
     if (isinstance(dtype, str) and dtype.partition(":")[0] in DEVICES) or type(dtype).__name__ == "device":
-        raise TypeError(f"to() takes a dtype, such as np.float64; got the device {str(dtype)!r}; {_CPU}")
+        raise TypeError(
+            f"to() takes a dtype, such as np.float64, or a library: model.to(cupy), model.to(np); got the device "
+            f"{str(dtype)!r}"
+        )

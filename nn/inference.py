@@ -14,6 +14,7 @@ from . import functional
 from .data import DataLoader, TensorDataset, dataset_of, pair_of, samples_of
 from .functional.arrays import array_of
 from .module import Module
+from .placement import beside
 from .rows import joined, read_part
 
 __all__ = ["accuracy", "evaluate", "evaluating", "predict", "predict_proba"]
@@ -127,11 +128,13 @@ def predict(model: Module, X: Any, *, batch_size: int = 1024) -> Any:
 
 def _asked(model: Module, batches: Iterable[tuple[Any, ...]], caller: str) -> tuple[Any, Any]:
     """The outputs for all batches, and the labels, if there are any."""
-    outputs, labels = [], []
+    outputs: list[Any] = []
+    labels: list[Any] = []
+    put = beside(model)
     with evaluating(model):
         for x, *y in batches:
-            outputs.append(_arrays_of(model(x)))
-            labels += y
+            outputs.append(_arrays_of(model(put(x))))
+            labels += map(put, y)
     if not outputs:
         raise ValueError(f"{caller} needs at least one sample; got 0")
     return joined(outputs), joined(labels) if labels else None

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from autograd import Tensor, assign_all, attributes_changed, clear_gradients, convert_all, current_mode
+from autograd import Tensor, assign_all, attributes_changed, clear_gradients, current_mode, to
 from autograd.hooks import Handle
 
 from .arguments import accepting_class
-from .elsewhere import MODULE, TO, explains, no_device
+from .elsewhere import MODULE, TO, explains
 from .missing import Missing, missing
 from .module_hooks import Hooks
 from .parameter import Buffer, Parameter, Parameters
+from .placement import is_elsewhere, moved, on_host
 from .state import ambiguous, is_parameter, is_state, joined, mismatches, must_stay
 from .unsearched import ITERATORS, loses, unsearched
 
@@ -252,13 +253,12 @@ class Module:
                 p.grad = Tensor(np.zeros_like(p.grad.data))
 
     @explains(TO)
-    def to(self: M, dtype: Any) -> M:
-        """Convert all floating-point parameters and buffers to another dtype; their gradients are cleared."""
-        no_device(dtype)
-        if np.dtype(dtype).kind != "f":
-            raise TypeError(f"parameters are floating-point numbers; got {np.dtype(dtype)}")
-        tensors = [tensor for tensor in (*self.parameters(), *self.buffers()) if tensor.dtype.kind == "f"]
-        convert_all(tensors, [tensor.data.astype(dtype) for tensor in tensors])
+    def to(self: M, target: Any) -> M:
+        """Convert floating-point parameters and buffers to a dtype, or move all to a library: model.to(cupy), to(np).
+
+        Their gradients are cleared.  Make optimisers afterwards: their states stay where they were.
+        """
+        moved(self, target)
         return self
 
     def double(self: M) -> M:
@@ -312,7 +312,7 @@ class Module:
                 f"file, use nn.load(path, model))"
             )
         own = self._state()
-        arrays = {name: v.data if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
+        arrays = {name: v if is_elsewhere(v) else on_host(v) for name, v in state.items()}
         given = {id(own[name]): name for name in arrays if name in own}
         missing = [name for name, tensor in own.items() if id(tensor) not in given]
         unexpected = [name for name in arrays if name not in own]
@@ -326,7 +326,7 @@ class Module:
         fitting = {own[name]: array for name, array in arrays.items() if name in own}
         news = [np.empty_like(tensor.data) for tensor in fitting]  # keeps the layout, and with it the bits of products
         for new, array in zip(news, fitting.values(), strict=True):
-            new[...] = array
+            new[...] = to(array, new)
         assign_all(list(fitting), news)
         return Keys(missing, unexpected)
 

@@ -17,11 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from autograd import Tensor
 from autograd.files import write_whole
 
 from .file_kinds import kind_by_content, kind_by_name
 from .module import Module
+from .placement import on_host
 
 __all__ = ["load", "save"]
 
@@ -94,7 +94,7 @@ def _array(name: str, value: Any) -> np.ndarray[Any, Any]:
     if hasattr(value, "mask"):
         raise ValueError(f"{name} is a masked array, and a file does not hold the mask: save value.filled() instead")
     try:
-        array = np.asarray(value.data if isinstance(value, Tensor) else value)
+        array = on_host(value)
     except (ValueError, TypeError, RuntimeError) as error:  # the last two from arrays of other libraries
         raise ValueError(f"{name} is not an array of NumPy: {error}") from error
     if array.dtype.kind not in "fciub":

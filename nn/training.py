@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -23,6 +24,7 @@ from .losses import CrossEntropyLoss, MSELoss
 from .module import Module
 from .optim import LBFGS, Adam, Optimizer
 from .parallel.training import Ranks
+from .placement import Losses, beside, is_elsewhere
 from .rows import length
 
 __all__ = ["TrainingError", "fit"]
@@ -292,18 +294,19 @@ def _sums(loss: Any) -> bool:
     return getattr(loss, "reduction", "mean") == "sum"
 
 
-def _epoch(run: TrainingRun, loader: Iterable[Any], bar: _Progress) -> dict[str, float]:
+def _epoch(run: TrainingRun, loader: DataLoader, bar: _Progress) -> dict[str, float]:
     """Train on all samples once; return the mean of the losses, each measured before its step."""
     run.model.train()
-    total, count, sums = 0.0, 0, _sums(run.loss)
+    losses, put = Losses(len(loader), _sums(run.loss)), beside(run.model)
     bar.begin(run.epoch)
     for batch, (x, y) in enumerate(map(pair_of, loader), 1):
+        x, y = put(x), put(y)
         value = _step(run, x, y, batch)
-        samples = length(x) if run.ranks is None else run.ranks.samples
-        total += value.item() * (1 if sums else samples)
-        count += samples
-        bar.advance(total / count)
-    return {"loss": total / max(count, 1)}
+        bar.advance(losses.add(value, length(x) if run.ranks is None else run.ranks.samples))
+        if not math.isfinite(losses.total):  # on a device, which is not asked in every step
+            found = "labels out of range, or numbers too large; autograd.detect_anomaly finds where after model.to(np)"
+            raise TrainingError(f"the loss is no longer finite in epoch {run.epoch}, by batch {batch}: {found}")
+    return {"loss": losses.mean}
 
 
 def _step(run: TrainingRun, x: Any, y: Any, batch: int) -> Any:
@@ -313,7 +316,7 @@ def _step(run: TrainingRun, x: Any, y: Any, batch: int) -> Any:
     def closure() -> Any:
         nonlocal first
         value = run.loss(run.model(x), y)
-        if first and not np.isfinite(value.data).all():
+        if first and not is_elsewhere(value) and not np.isfinite(value.data).all():
             _explain(run, x, y, batch)
         first = False  # a line search may try points where the loss is not finite
         run.optimizer.zero_grad()

@@ -13,12 +13,14 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from autograd import Tensor, assign_all, clear_gradients, current_mode, enable_grad, use_gradients
+from autograd import Tensor, assign_all, clear_gradients, current_mode, enable_grad, to, use_gradients
 
 from ..arguments import accepting_class
 from ..missing import Missing
 from ..module import Parameter
+from ..placement import not_lazy
 
 __all__ = ["Optimizer"]
 
@@ -208,6 +210,8 @@ class Optimizer:
             for p, state in zip(group["params"], olds):  # noqa: B905 (the states of all groups are in one list)
                 if (grad := p.grad) is not None and p.requires_grad:
                     w, g = p.data, grad.data
+                    if g.__class__ is not ndarray:
+                        not_lazy(g)
                     if maximize:
                         g = -g
                     if decay:
@@ -294,7 +298,7 @@ class Optimizer:
             self._check({**own, **options})
         for i, (own, p) in enumerate(zip(states, self.params, strict=True)):
             for key, value in own.items():
-                if np.asarray(value).dtype.kind not in "fciub":
+                if (value if hasattr(value, "dtype") else np.asarray(value)).dtype.kind not in "fciub":
                     raise ValueError(f"{key} of parameter {i} is {_shown(value)}, but must be numbers")
                 if np.ndim(value) and np.shape(value) != self._state_shape(key, p):
                     raise ValueError(
@@ -302,6 +306,7 @@ class Optimizer:
                     )
                 if np.iscomplexobj(value) and p.dtype.kind != "c":
                     raise ValueError(f"{key} of parameter {i} is complex, but the parameter is real")
+        states = [{k: _beside(v, p) for k, v in own.items()} for p, own in zip(self.params, states, strict=True)]
         self._try_on(states, groups)
         for group, options in zip(self.groups, groups, strict=True):
             group.update(options)
@@ -342,9 +347,15 @@ def _copied(value: Any, dtype: Any, w: Any) -> Any:
     value = _converted(value, dtype)
     if np.isscalar(value):
         return value
-    copy = np.empty_like(w if np.shape(value) == w.shape else value, dtype=np.asarray(value).dtype)
+    dtype = getattr(value, "dtype", None) or np.asarray(value).dtype
+    copy = np.empty_like(w if np.shape(value) == w.shape else value, dtype=dtype)
     copy[...] = value
     return copy
+
+
+def _beside(value: Any, p: Tensor) -> Any:
+    """An array of a state where its parameter is."""
+    return to(value, p.data) if np.ndim(value) else value
 
 
 def _shown(x: Any) -> str:
