@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from autograd import Tensor, add_at
+
+from ..placement import is_elsewhere
 
 
 def array_of(x: Any) -> Any:
@@ -28,7 +32,12 @@ def _ones(n: int, dtype: Any) -> Any:
 
 def sum_of_rows(x: Any) -> Any:
     """The sum of a matrix along its first axis, as a product with ones: two to five times as fast as NumPy's sum."""
-    return np.dot(_ones(x.shape[0], x.dtype), x)
+    return x.sum(axis=0) if x.__class__ is not ndarray and is_elsewhere(x) else np.dot(_ones(x.shape[0], x.dtype), x)
+
+
+def or_nan(losses: Any, wrong: Any) -> Any:
+    """Losses, and NaN for the wrong labels on a device, which cannot raise an error unless the program waits for it."""
+    return np.where(wrong, math.nan, losses).astype(losses.dtype)
 
 
 def subtract_at(x: Any, places: Any, amount: Any) -> Any:

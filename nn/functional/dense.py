@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, Tensor, differentiable, outside, where
+from autograd import CASES, Case, Tensor, differentiable, outside, to, where
 
 from ..init import default_generator
-from .arrays import array_of, sum_of_rows
+from ..placement import is_elsewhere
+from .arrays import array_of, or_nan, sum_of_rows
 
 __all__ = ["bilinear", "dropout", "embedding", "linear"]
 
@@ -82,14 +83,17 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
            [1. , 1.5],
            [0. , 0.5]])
     """
-    indices = array_of(indices)
+    indices = to(array_of(indices), array_of(weight))
     if indices.dtype.kind not in "iu":
         raise TypeError(f"embedding takes integers, the row numbers; got {indices.dtype}")
     rows = np.shape(weight)[0]
-    if indices.size and not (indices.min() >= 0 and indices.max() < rows):
+    there = is_elsewhere(indices)
+    if not there and indices.size and not (indices.min() >= 0 and indices.max() < rows):
         wrong = indices[(indices < 0) | (indices >= rows)][0]
         raise ValueError(f"embedding: {wrong} is not one of the {rows} rows{f' 0 .. {rows - 1}' if rows else ''}")
     found: Any = weight[indices]
+    if there:
+        found = or_nan(found, ((indices < 0) | (indices >= rows))[..., None])
     if padding_idx is None or not isinstance(found, Tensor):
         return found
     return where((indices == padding_idx % rows)[..., None], found.data, found)
@@ -113,7 +117,7 @@ def drop(name: str, x: Any, shape: tuple[int, ...], p: float, training: bool, ge
         raise ValueError(f"{name}: p is a probability, from 0 to 1; got {p!r}")
     if not training or p == 0:
         return x
-    kept = outside(default_generator(generator).random, shape, np.float32) >= p
+    kept = to(outside(default_generator(generator).random, shape, np.float32) >= p, array_of(x))
     return np.where(kept, x * (1 / (1 - p) if p < 1 else 1.0), 0.0)
 
 

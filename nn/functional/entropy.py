@@ -10,8 +10,9 @@ import numpy as np
 
 from autograd import CASES, Case, Tensor, differentiable
 
+from ..placement import is_elsewhere
 from .activations import log_softmax, log_softmax_of_array, softmax
-from .arrays import array_of, subtract_at, sum_of_rows
+from .arrays import array_of, or_nan, subtract_at, sum_of_rows
 from .dense import linear
 from .losses import reduce, same_shape
 
@@ -60,7 +61,7 @@ def _exponentials(logits: Any, places: Any) -> tuple[Any, Any, Any]:
     z = logits.T
     if z.shape[0] < FEW:
         z = z.copy()
-    z = z - np.maximum.reduce(z, axis=0)
+    z = z - (z.max(axis=0) if is_elsewhere(z) else np.maximum.reduce(z, axis=0))
     e = np.exp(z)
     return e, sum_of_rows(e), z.take(places)
 
@@ -97,6 +98,8 @@ def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
     shape = scores.shape
     if len(shape) != 2 or labels.shape != shape[:1] or labels.dtype.kind not in "iu" or not labels.size:
         return None
+    if is_elsewhere(labels):  # their range is not known
+        return None
     labels = labels.astype(np.intp, copy=False)
     if np.maximum.reduce(labels.view(np.uintp)) >= shape[1]:  # read as unsigned, negative labels are very large
         return None
@@ -108,7 +111,8 @@ def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
 def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     """Integer labels (...) as rows (..., classes) with a 1 at the label.
 
-    Raises TypeError for labels that are not integers and ValueError for one that is not in 0 .. classes - 1.
+    Raises TypeError for labels that are not integers and ValueError for one that is not in 0 .. classes - 1; on a
+    device, the row of such a label is NaN.
 
     >>> one_hot([1, 0], 2)
     array([[0., 1.],
@@ -117,11 +121,13 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float32) -> Any:
     labels = array_of(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels are class indices, integers; got {labels.dtype}")
-    wrong = (labels < 0) | (labels >= classes)
+    rows, wrong = labels[..., None] == np.arange(classes, like=labels), (labels < 0) | (labels >= classes)
+    if is_elsewhere(labels) and np.dtype(dtype).kind == "f":
+        return or_nan(rows.astype(dtype), wrong[..., None])
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"label {labels[where]} at {where} is not one of the {classes} classes 0 .. {classes - 1}")
-    return (labels[..., None] == np.arange(classes)).astype(dtype)
+    return rows.astype(dtype)
 
 
 def _rows_of(name: str, scores: Any, labels: Any) -> Any:
@@ -197,7 +203,7 @@ def cross_entropy(
         raise TypeError("cross_entropy: the logits are None; does a forward() lack its `return`?")
     logits = logits if hasattr(logits, "__array_function__") else np.asarray(logits)
     if not hasattr(target, "__array_function__"):
-        target = np.asarray(target, dtype=None if np.size(target) else np.intp)
+        target = np.asarray(target, dtype=None if np.size(target) else np.intp, like=array_of(logits))
     given = target
     if given.shape == logits.shape and given.dtype.kind not in "iu":
         if given.dtype.kind != "f":
@@ -222,7 +228,7 @@ def cross_entropy(
         everywhere = (labels != ignore_index)[..., None] * (every * (label_smoothing / classes))
         rows = (rows * (1 - label_smoothing) + everywhere).astype(logits.dtype)
     losses = softmax_cross_entropy(logits, rows)
-    if weight is None and reduction == "mean" and weights.all():
+    if weight is None and reduction == "mean" and not is_elsewhere(weights) and weights.all():
         return losses.mean()
     return _weighted_mean(losses, weights, reduction)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from autograd import CASES, domain, elementwise
 
+from ..placement import is_elsewhere
 from .activations import sigmoid
-from .arrays import array_of, only_real
+from .arrays import array_of, only_real, or_nan
 from .losses import reduce, same_shape
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "logistic_cross_entropy"]
@@ -52,23 +53,26 @@ def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str
     """
     same_shape("binary_cross_entropy", p, target)
     values = array_of(p)
-    if not ((values >= 0) & (values <= 1)).all():
+    if not is_elsewhere(values) and not ((values >= 0) & (values <= 1)).all():
         wrong = values[~((values >= 0) & (values <= 1))].flat[0]
         raise ValueError(
             f"binary_cross_entropy needs probabilities, from 0 to 1; got {wrong} (for logits, "
             f"binary_cross_entropy_with_logits)"
         )
-    _must_be_shares("binary_cross_entropy", target)
-    losses = _entropy_of_probability(p, target)
+    losses = _of_shares("binary_cross_entropy", target, _entropy_of_probability(p, target))
     return reduce(losses if weight is None else losses * weight, reduction)
 
 
-def _must_be_shares(name: str, target: Any) -> None:
+def _of_shares(name: str, target: Any, losses: Any) -> Any:
+    """The losses; ValueError, or on a device NaN, for a target that is not from 0 to 1."""
     target = array_of(target)
+    if is_elsewhere(target):
+        return or_nan(losses, ~((target >= 0) & (target <= 1)))
     if not ((target >= 0) & (target <= 1)).all():
         wrong = target[~((target >= 0) & (target <= 1))].flat[0]
         hint = "; labels -1 and 1 are (target + 1) / 2" if wrong == -1 else ""
         raise ValueError(f"{name}: targets are from 0 to 1; got {wrong}{hint}")
+    return losses
 
 
 def _log_of_sigmoid(x: Any) -> Any:
@@ -104,8 +108,8 @@ def binary_cross_entropy_with_logits(
     array([6.93147181e-01, 1.00000000e+03])
     """
     same_shape("binary_cross_entropy_with_logits", x, target)
-    _must_be_shares("binary_cross_entropy_with_logits", target)
     losses = logistic_cross_entropy(x, target, 1.0 if pos_weight is None else pos_weight)
+    losses = _of_shares("binary_cross_entropy_with_logits", target, losses)
     return reduce(losses if weight is None else losses * weight, reduction)
 
 
