@@ -18,9 +18,11 @@ from .arguments import accepting
 from .elsewhere import LOADER
 from .init import default_generator
 from .missing import missing
-from .rows import in_memory, length, read, row, source_of
+from .rows import chunks_of, in_memory, joined, length, read, read_part, row, source_of
 
 __all__ = ["DataLoader", "Dataset", "MappedDataset", "Subset", "TensorDataset", "random_split"]
+
+TOGETHER = 4  # chunks that are in memory at once, with `chunks`
 
 
 class Dataset:
@@ -284,7 +286,9 @@ class DataLoader:
     """Iterate over a dataset in batches: `for x, y in loader`.  Each loop is one epoch.
 
     With `shuffle` every epoch has a new order, drawn from `generator` or that of `nn.manual_seed`.  `drop_last` leaves
-    out an incomplete last batch.  With `prefetch` n, a thread reads up to n batches ahead, in the same order.
+    out an incomplete last batch.  With `prefetch` n, a thread reads up to n batches ahead, in the same order.  With
+    `chunks`, arrays of Dask, zarr or h5py are shuffled by reading four whole chunks at a time, in random order, and
+    drawing the rows of each batch from these; each chunk is read once an epoch.
     PyTorch's `num_workers`, `pin_memory` and `persistent_workers` are accepted and change nothing.
 
     >>> loader = DataLoader(TensorDataset(np.arange(5)), batch_size=2)
@@ -302,6 +306,7 @@ class DataLoader:
         drop_last: bool = False,
         generator: np.random.Generator | None = None,
         prefetch: int = 0,
+        chunks: bool = False,
     ) -> None:
         arrays = dataset if isinstance(dataset, tuple) else (dataset,)
         has_both = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
@@ -315,7 +320,9 @@ class DataLoader:
         if batch_size < 1 or prefetch < 0:
             raise ValueError(f"batch_size is 1 or more, prefetch 0 or more; got {batch_size} and {prefetch}")
         self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, shuffle, drop_last
-        self.generator, self.prefetch = generator, prefetch
+        self.generator, self.prefetch, self.chunks = generator, prefetch, chunks
+        if chunks and not (shuffle and isinstance(dataset, TensorDataset)):
+            raise ValueError("chunks=True shuffles the rows of a TensorDataset: pass shuffle=True too")
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
@@ -323,9 +330,31 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         n = len(self.dataset)
+        if self.chunks:
+            batches = self._by_chunks(default_generator(self.generator))
+            return _ahead(batches, self.prefetch) if self.prefetch else batches
         order = default_generator(self.generator).permutation(n) if self.shuffle else np.arange(n)
         batches = self._batches(order[i * self.batch_size : (i + 1) * self.batch_size] for i in range(len(self)))
         return _ahead(batches, self.prefetch) if self.prefetch else batches
+
+    def _by_chunks(self, rng: np.random.Generator) -> Iterator[tuple[Any, ...]]:
+        """Batches of rows that lie in a few chunks; what is left of these is joined to the next ones."""
+        data, size = samples_of(self), self.batch_size
+        left: Any = None
+        chunks = chunks_of(data.arrays[0])  # type: ignore[attr-defined]  # a TensorDataset, says __init__
+        order = rng.permutation(len(chunks))
+        for first in range(0, len(order), TOGETHER):
+            rows = np.sort(np.concatenate([chunks[i] for i in order[first : first + TOGETHER]]))
+            loaded = data.batch(rows)
+            mixed = rng.permutation(len(rows))
+            parts = tuple(read(part, mixed) for part in loaded)
+            parts = parts if left is None else tuple(map(joined, map(list, zip(left, parts, strict=True))))
+            full = length(parts[0]) // size * size
+            for i in range(0, full, size):
+                yield tuple(read_part(part, i, i + size) for part in parts)
+            left = tuple(read_part(part, full, length(part)) for part in parts)
+        if left is not None and length(left[0]) and not self.drop_last:
+            yield left
 
     def _batches(self, parts: Iterator[Any]) -> Iterator[tuple[Any, ...]]:
         dataset = samples_of(self)

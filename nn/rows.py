@@ -10,6 +10,8 @@ import numpy as np
 
 from autograd import Tensor
 
+from .placement import is_elsewhere
+
 __all__: list[str] = []
 
 
@@ -62,6 +64,11 @@ def in_memory(source: Any) -> bool:
     return isinstance(source, np.ndarray) and not isinstance(owner, np.memmap | mmap.mmap)
 
 
+def _on_device(source: Any) -> bool:
+    """Whether an array is another library's that computes at once, as CuPy's does and Dask's does not."""
+    return is_elsewhere(source) and not hasattr(source, "compute")
+
+
 def length(source: Any) -> int:
     """The number of rows; ValueError if the arrays of a dict differ, or if Dask does not know it yet."""
     if isinstance(source, Mapping):
@@ -77,6 +84,20 @@ def length(source: Any) -> int:
     return int(n)
 
 
+def chunks_of(source: Any) -> list[range]:
+    """The rows of each chunk of an array of Dask, zarr or h5py; ValueError for an array without chunks."""
+    if isinstance(source, Mapping):
+        return chunks_of(next(iter(source.values())))
+    sizes = (getattr(source, "chunks", None) or (None,))[0]
+    if sizes is None:
+        raise ValueError(
+            f"chunks=True reads Dask arrays, or chunked datasets of zarr and h5py; got {type(source).__name__}"
+        )
+    ends = np.cumsum(sizes) if isinstance(sizes, tuple) else np.arange(sizes, length(source) + sizes, sizes)
+    starts = [0, *ends[:-1].tolist()]
+    return [range(a, min(b, length(source))) for a, b in zip(starts, ends.tolist(), strict=True)]
+
+
 def read(source: Any, rows: Any) -> Any:
     """The rows numbered `rows` as an array (or a dict of them), which shares no memory with the source.
 
@@ -89,7 +110,7 @@ def read(source: Any, rows: Any) -> Any:
     if isinstance(source, Mapping):
         return {name: read(part, rows) for name, part in source.items()}
     rows = np.asarray(rows, np.intp)
-    if in_memory(source):
+    if in_memory(source) or _on_device(source):
         return source[rows]
     n = length(source)
     if len(outside := rows[(rows < -n) | (rows >= n)]):
@@ -111,6 +132,8 @@ def array_of_rows(part: Any) -> Any:
     """What indexing a source gave, as an array."""
     if isinstance(part, Mapping):
         return {name: array_of_rows(item) for name, item in part.items()}
+    if _on_device(part):
+        return part
     return part.toarray() if hasattr(part, "toarray") else np.asarray(part)  # a sparse matrix of SciPy
 
 
