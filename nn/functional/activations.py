@@ -34,7 +34,7 @@ def _relu(x: Any) -> Any:
     # NumPy compares with an array of zeros up to three times as fast as with a number.
     if type(x) is not np.ndarray or x.dtype.kind != "f" or not x.flags.c_contiguous:
         return np.maximum(x, 0.0)
-    zeros = np.zeros(x.shape, x.dtype)
+    zeros = np.zeros_like(x)
     return np.maximum(x, zeros, out=zeros)
 
 
@@ -220,7 +220,7 @@ mish = elementwise(_mish, _mish_rule, name="mish")
 def _cdf() -> Any:
     """SciPy's function, if installed, else one from Python's `math`, which is 30 times slower."""
     try:
-        from scipy.special import ndtr
+        from autograd.special import ndtr  # an op, so that it takes the arrays of every library
     except ImportError:
         return _plain_cdf
     return ndtr

@@ -48,7 +48,7 @@ def _adaptive_avg_pool(name: str, x: Any, output_size: Any) -> Any:
         kernel = tuple(size // n for size, n in zip(sizes, outputs, strict=True))
         return mean_of_windows(f"avg_pool{axes}d", x, kernel, None, 0, False, True, None)
     for axis, (size, of_axis) in enumerate(zip(sizes, parts, strict=True)):
-        matrix = np.zeros((len(of_axis), size), x.dtype)
+        matrix = np.zeros((len(of_axis), size), x.dtype, like=x)
         for row, part in zip(matrix, of_axis, strict=True):
             row[part] = 1 / (part.stop - part.start)
         x = along_axis(x, matrix, axis - axes)
@@ -77,8 +77,8 @@ def _adaptive_max_pool(name: str, x: Any, output_size: Any, return_indices: bool
 def _largest(x: Any, parts: list[list[slice]]) -> Any:
     """Where the largest number of each part is in the flattened last axes."""
     axes = len(parts)
-    numbers = np.arange(math.prod(x.shape[-axes:])).reshape(x.shape[-axes:])
-    found = np.empty((*x.shape[:-axes], *map(len, parts)), np.int64)
+    numbers = np.arange(math.prod(x.shape[-axes:]), like=x).reshape(x.shape[-axes:])
+    found = np.empty((*x.shape[:-axes], *map(len, parts)), np.int64, like=x)
     for place in np.ndindex(*map(len, parts)):
         part = tuple(of_axis[i] for of_axis, i in zip(parts, place, strict=True))
         within = numbers[part].reshape(-1)

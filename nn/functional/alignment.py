@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, differentiable
+from autograd import CASES, Case, differentiable, to
 
+from ..placement import on_host
 from .arrays import array_of
 from .entropy import one_hot
 from .losses import reduce
@@ -41,7 +42,7 @@ def _emissions(log_probs: Any, path: Any) -> Any:
 def _forward(seen: Any, skips: Any, times: Any) -> list[Any]:
     """The log-probabilities of being at each place at each time, with all that was seen until then."""
     never = _never(seen.dtype)
-    now = np.where(np.arange(seen.shape[2]) < 2, seen[0], never)
+    now = np.where(np.arange(seen.shape[2], like=seen) < 2, seen[0], never)
     found = [now]
     for t in range(1, seen.shape[0]):
         new = np.logaddexp(np.logaddexp(now, _moved(now, 1)), np.where(skips, _moved(now, 2), never)) + seen[t]
@@ -89,7 +90,7 @@ def _ctc_rule(g: Any, _z: Any, log_probs: Any, *, path: Any, skips: Any, times: 
     forward, backward = _forward(seen, skips, times), _backward(seen, skips, times, ends)
     total = _total(forward, ends)
     joint = np.stack(forward) + np.stack(backward)
-    here = (np.arange(seen.shape[0])[:, None] < times) & _possible(total)
+    here = (np.arange(seen.shape[0], like=seen)[:, None] < times) & _possible(total)
     share = np.exp(np.where(here[..., None], joint - total[:, None], -np.inf))
     classes = one_hot(path, log_probs.shape[2], log_probs.dtype)
     return np.einsum("tnl,nlc->tnc", share * -g[:, None], classes)
@@ -130,7 +131,7 @@ def ctc_loss(
     times = _lengths("input_lengths", input_lengths, batch, longest)
     if not 0 <= blank < classes:
         raise ValueError(f"ctc_loss: blank is one of the {classes} classes; got {blank!r}")
-    labels, counts = _rows(array_of(targets), target_lengths, batch, single)
+    labels, counts = _rows(on_host(targets), target_lengths, batch, single)
     inside = np.arange(labels.shape[1]) < counts[:, None]
     wrong = inside & ((labels < 0) | (labels >= classes) | (labels == blank))
     if wrong.any():
@@ -141,16 +142,17 @@ def ctc_loss(
     skips[:, 2:] = (path[:, 2:] != blank) & (path[:, 2:] != path[:, :-2])
     place = np.arange(path.shape[1])
     ends = (place == 2 * counts[:, None]) | (place == 2 * counts[:, None] - 1)
-    losses = _ctc_op(log_probs, path=path, skips=skips, times=times, ends=ends)
+    kept = (to(a, array_of(log_probs)) for a in (path, skips, times, ends))  # made in memory, where the lengths are
+    losses = _ctc_op(log_probs, **dict(zip(("path", "skips", "times", "ends"), kept, strict=True)))
     if zero_infinity:
         losses = np.where(np.isinf(array_of(losses)), 0.0, losses)
     if reduction == "mean":
-        losses = losses * (1 / np.maximum(counts, 1)).astype(losses.dtype)
+        losses = losses * to((1 / np.maximum(counts, 1)).astype(losses.dtype), array_of(losses))
     return reduce(losses[0] if single else losses, reduction)
 
 
 def _lengths(name: str, lengths: Any, batch: int, most: int) -> Any:
-    lengths = np.reshape(array_of(lengths), -1)
+    lengths = np.reshape(on_host(lengths), -1)
     if lengths.shape != (batch,) or lengths.dtype.kind not in "iu":
         raise ValueError(f"ctc_loss: {name} are {batch} integers; got {lengths.dtype} of shape {lengths.shape}")
     if lengths.size and (lengths.min() < 0 or lengths.max() > most):

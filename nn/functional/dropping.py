@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd import outside
+from autograd import outside, to
 
 from ..init import default_generator
+from .arrays import array_of
 from .dense import drop
 
 __all__ = ["alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -63,10 +64,10 @@ def _alpha(name: str, x: Any, shape: tuple[int, ...], p: float, training: bool, 
     if not training or p == 0:
         return x
     if p == 1:
-        return np.where(np.zeros(shape, bool), x, 0.0)
+        return np.where(np.zeros(shape, bool, like=array_of(x)), x, 0.0)
     scale = 1 / math.sqrt((1 - p) * (1 + p * _LOWEST**2))  # so that a variance of 1 stays 1
     shift = -scale * p * _LOWEST  # and a mean of 0 stays 0
-    kept = outside(default_generator(generator).random, shape, np.float32) >= p
+    kept = to(outside(default_generator(generator).random, shape, np.float32) >= p, array_of(x))
     return np.where(kept, x, _LOWEST) * scale + shift
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd import to
+
 from .arrays import array_of
 from .resampling import cubic_weights
 
@@ -54,7 +56,7 @@ def grid_sample(
         for axis, size in enumerate(shape[2:])
     ]
     rows = np.reshape(np.moveaxis(input, 1, -1), (shape[0] * math.prod(shape[2:]), shape[1]))
-    begin = (np.arange(shape[0]) * math.prod(shape[2:])).reshape(-1, *(1,) * axes)
+    begin = (np.arange(shape[0], like=array_of(input)) * math.prod(shape[2:])).reshape(-1, *(1,) * axes)
     total: Any = 0
     for taps in itertools.product(*of_axes):
         place: Any = 0
@@ -124,7 +126,7 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool = False) ->
         )
     along = [_line(n, align_corners) for n in size[2:]]
     places = np.stack([*np.meshgrid(*along, indexing="ij")[::-1], np.ones(size[2:])], axis=-1).astype(theta.dtype)
-    rows = places.reshape(-1, axes + 1)
+    rows = to(places, array_of(theta)).reshape(-1, axes + 1)
     return np.reshape(rows @ np.swapaxes(theta, 1, 2), (size[0], *size[2:], axes))
 
 

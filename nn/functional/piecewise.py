@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, elementwise, outside
+from autograd import CASES, Case, elementwise, outside, to
 
 from ..init import default_generator
 from .activations import sigmoid, softmax
-from .arrays import only_real
+from .arrays import array_of, only_real
 
 __all__ = [
     "hardshrink", "hardsigmoid", "hardswish", "logsigmoid", "relu6", "rrelu", "softmin", "softshrink", "softsign",
@@ -139,6 +139,7 @@ def rrelu(
     slope: Any = (lower + upper) / 2
     if training:
         slope = outside(default_generator(generator).uniform, lower, upper, np.shape(x)).astype(x.dtype)
+        slope = to(slope, array_of(x))
     return np.where(x > 0, x, x * slope)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from autograd import to
+
 from .adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, along_axis
+from .arrays import array_of
 from .windows import Ints, per_axis
 
 __all__ = ["interpolate"]
@@ -82,7 +85,7 @@ def interpolate(
             input = np.take(input, found, axis=axis - axes) if n != old or (found != np.arange(n)).any() else input
         else:
             matrix = _matrix(mode, old, n, scale, bool(align_corners))
-            input = along_axis(input, matrix.astype(input.dtype), axis - axes)
+            input = along_axis(input, to(matrix.astype(input.dtype), array_of(input)), axis - axes)
     return input
 
 
