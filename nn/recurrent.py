@@ -86,7 +86,7 @@ class _Recurrent(Module):
         """The first states (layers * directions, n, hidden_size), of zeros unless they are given."""
         shape = (self.num_layers * (1 + self.bidirectional), np.shape(x)[1], self.hidden_size)
         if given is None:
-            return [np.zeros(shape, x.dtype)] * self.cell.states
+            return [np.zeros(shape, x.dtype, like=x)] * self.cell.states
         h_shape = (*shape[:2], self.proj_size) if self.proj_size else shape
         return _states(self, given, [h_shape, shape][: self.cell.states], "first states")
 
@@ -297,7 +297,7 @@ class _SingleCell(Module):
             )
         shape = (*np.shape(x)[:-1], self.hidden_size)
         state = (
-            [np.zeros(shape, x.dtype)] * self.cell.states
+            [np.zeros(shape, x.dtype, like=x)] * self.cell.states
             if state is None
             else _states(self, state, [shape] * self.cell.states, "a state")
         )

@@ -9,7 +9,9 @@ import numpy as np
 
 from autograd import Tensor
 
+from ..placement import is_elsewhere
 from .activations import softmax
+from .arrays import array_of
 from .dense import dropout
 
 __all__ = ["scaled_dot_product_attention"]
@@ -70,15 +72,15 @@ def attention_weights(
         raise ValueError("attention takes attn_mask or is_causal, not both")
     scores = (query * (1 / math.sqrt(of_query[-1]) if scale is None else scale)) @ np.swapaxes(key, -1, -2)
     if is_causal:
-        mask = np.tri(of_query[-2], of_key[-2], dtype=bool)
+        mask = np.tri(of_query[-2], of_key[-2], dtype=bool, like=array_of(query))
     if mask is None:
         return softmax(scores)
-    plain = mask.data if isinstance(mask, Tensor) else np.asarray(mask)
+    plain = mask.data if isinstance(mask, Tensor) else np.asarray(mask, like=array_of(query))
     fits = zip(np.shape(scores)[::-1], plain.shape[::-1], strict=False)
     if plain.ndim > np.ndim(scores) or any(n not in (1, m) for m, n in fits):
         raise ValueError(f"attention needs an attn_mask that broadcasts to {np.shape(scores)}; got {plain.shape}")
     seen = plain if plain.dtype == bool else plain != -np.inf
-    if not seen.any(-1).all():
+    if not is_elsewhere(seen) and not seen.any(-1).all():
         raise ValueError("attention: the mask hides all keys from a query; let it see one, and ignore its result")
     if plain.dtype == bool:
         return softmax(np.where(plain, scores, -np.inf))

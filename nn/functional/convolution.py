@@ -47,7 +47,7 @@ def _of_one_dtype(a: Any, b: Any) -> tuple[Any, Any]:
 def _convolve(x: Any, weight: Any, groups: int, windows: Windows) -> Any:
     x, weight = _of_one_dtype(last(x), weight)
     out, channels = weight.shape[0], x.shape[-1]
-    y = np.zeros((len(x), *windows.outputs, out), x.dtype)
+    y = np.zeros((len(x), *windows.outputs, out), x.dtype, like=x)
     if weight.shape[1] == 1 < groups:
         of_tap = np.moveaxis(weight[:, 0], 0, -1)
         for block in windows.blocks(len(x), channels):
@@ -75,10 +75,10 @@ def _to_input(g: Any, weight: Any, groups: int, windows: Windows) -> Any:
         return _convolve(g, _turned(weight, groups), groups, _turned_windows(windows))
     g, weight = _of_one_dtype(last(g), weight)
     out, channels = weight.shape[0], weight.shape[1] * groups
-    x = np.zeros((len(g), *windows.sizes, channels), g.dtype)
-    matrices = [np.ascontiguousarray(_matrix(weight[part]).T) for part in _parts(out, groups)]
+    x = np.zeros((len(g), *windows.sizes, channels), g.dtype, like=g)
+    matrices = [_matrix(weight[part]).T.copy() for part in _parts(out, groups)]
     for block in windows.blocks(len(g), channels * math.prod(windows.kernel)):
-        part, tile = g[block], windows.empty_tile(block, channels, g.dtype)
+        part, tile = g[block], windows.empty_tile(block, channels, g)
         for matrix, outs, ins in zip(matrices, _parts(out, groups), _parts(channels, groups), strict=True):
             columns = np.dot(part[..., outs].reshape(-1, len(matrix)), matrix)
             columns = columns.reshape(*part.shape[:-1], *windows.kernel, -1)
@@ -107,14 +107,14 @@ def _to_weight(x: Any, g: Any, groups: int, windows: Windows) -> Any:
     x, g = _of_one_dtype(last(x), last(g))
     out, channels = g.shape[-1], x.shape[-1]
     if channels == groups > 1:
-        of_tap, axes = np.zeros((*windows.kernel, out), x.dtype), list(range(g.ndim))
+        of_tap, axes = np.zeros((*windows.kernel, out), x.dtype, like=x), list(range(g.ndim))
         for block in windows.blocks(len(x), channels):
             part = g[block]
             for tap, under in windows.taps(_repeated(windows.tile(x, block), out // groups)):
                 of_tap[tap] += np.einsum(under, axes, part, axes, axes[-1:])
         return np.moveaxis(of_tap, -1, 0)[:, None]
     width = channels // groups
-    total = np.zeros((groups, math.prod(windows.kernel) * width, out // groups), x.dtype)
+    total = np.zeros((groups, math.prod(windows.kernel) * width, out // groups), x.dtype, like=x)
     for block in windows.blocks(len(x), channels * math.prod(windows.kernel)):
         tile, part = windows.tile(x, block), g[block]
         for sums, ins, outs in zip(total, _parts(channels, groups), _parts(out, groups), strict=True):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..placement import is_elsewhere
 from .windows import last
 
 BLOCK = 2**15  # numbers: six arrays of float32 fit in the L2 cache of one core
@@ -29,7 +30,7 @@ def apart(x: Any, axis: Any, eps: float, center: bool, size: Any = 1.0) -> tuple
     """x, or with `center` its distance from the mean; one over its scale; and the size that x was divided by."""
     part = x - np.mean(x, axis=axis, keepdims=True) if center else x
     square = np.mean(part * part, axis=axis, keepdims=True)
-    if np.isfinite(square).all() or np.ndim(size):
+    if is_elsewhere(square) or np.isfinite(square).all() or np.ndim(size):
         return part, 1.0 / np.sqrt(square + eps / size / size), size
     exponent = np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=1.0))[1]
     size = np.ldexp(np.ones((), x.dtype), exponent - 1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from autograd import CASES, Case, Tensor, differentiable, outside, vjp
 
+from ..placement import is_elsewhere
 from .arrays import array_of, only_real
 from .moments import Channels, Known, Rows, apart, wide
 
@@ -191,9 +192,10 @@ def _moments(x: Any, known: Known | None, groups: int) -> tuple[Any, Any]:
 
 
 def _is_plain(x: Any, *weights: Any) -> bool:
-    """Whether the passes over arrays can compute this: numbers of one dtype, which is float32 or float64."""
+    """Whether the passes over arrays can compute this: numbers of one dtype, float32 or float64, in memory."""
     dtype = getattr(x, "dtype", None)
-    return dtype in _PLAIN and x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
+    plain = dtype in _PLAIN and x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
+    return plain and not is_elsewhere(x)
 
 
 def layer_norm(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, differentiable, outside
+from autograd import CASES, Case, differentiable, outside, to
 
 from .arrays import array_of, only_real
 from .windows import Pads, Windows, pads_of, per_axis, same_shape
@@ -221,10 +221,10 @@ def _max_pool(
 
 def _places(x: Any, y: Any, windows: Windows) -> Any:
     """Where the largest number of each window is in the flattened sizes of x; -1 in a window of padding only."""
-    places, inside = np.zeros(y.shape, np.int64), np.ones(y.shape, bool)
+    places, inside = np.zeros_like(y, np.int64), np.ones_like(y, bool)
     taps = np.unravel_index(_winners(x, y, windows), windows.kernel)
     for axis, (size, tap) in enumerate(zip(windows.sizes, taps, strict=True)):
-        begin = np.arange(windows.outputs[axis]) * windows.stride[axis] - windows.padding[axis][0]
+        begin = np.arange(windows.outputs[axis], like=y) * windows.stride[axis] - windows.padding[axis][0]
         at = begin.reshape(-1, *(1,) * (len(windows.sizes) - axis - 1)) + tap * windows.dilation[axis]
         places = places * size + at
         inside &= (at >= 0) & (at < size)
@@ -239,7 +239,7 @@ def mean_of_windows(
         raise ValueError(f"{name}: divisor_override is not 0; leave it out to divide by the size of a window")
     share = 1.0 / (divisor or _counts(windows, pads if count_pad else ((0, 0),) * len(pads)))
     if isinstance(share, np.ndarray):
-        share = share.astype(batch.dtype)
+        share = to(share.astype(batch.dtype), array_of(batch))
     return _without_batch(window_sum(batch, windows=windows) * share, x, len(pads))
 
 

@@ -173,7 +173,7 @@ class Way:
 
     def empty(self, blocks: int) -> Any:
         """An array (T, n, blocks, size)."""
-        return np.empty((*self.out.shape[1:3], blocks, self.out.shape[-1]), self.out.dtype)
+        return np.empty((*self.out.shape[1:3], blocks, self.out.shape[-1]), self.out.dtype, like=self.out)
 
     def rows(self, a: Any) -> Any:
         """`a` with its blocks one after the other, as in the rows of the weights."""
@@ -245,7 +245,7 @@ def _steps_forward(cell: Cell, reverse: bool, counts: Counts, *arrays: Any) -> A
     _check(cell, x, weight_in, weight, bias_in, bias, first)
     states = [state.copy() for state in first]
     a = _sums_of_inputs(x, weight_in, bias_in)
-    out = np.zeros((cell.states + cell.sums, *x.shape[:2], states[0].shape[-1]), a.dtype)
+    out = np.zeros((cell.states + cell.sums, *x.shape[:2], states[0].shape[-1]), a.dtype, like=a)
     for t, n in _steps(x.shape, reverse, counts):
         made, sums = cell.step(a[t, :n], weight, bias, *(state[:n] for state in states))
         for state, new in zip(states, made, strict=True):
@@ -262,7 +262,7 @@ def _composed(cell: Cell, reverse: bool, counts: Counts, *inputs: Any) -> Any:
     a = _sums_of_inputs(x, weight_in, bias_in)
     for t, n in _steps(x.shape, reverse, counts):
         made, sums = cell.step(a[t, :n], weight, bias, *(state[:n] for state in states))
-        ended = np.zeros((x.shape[1] - n, made[0].shape[1]), made[0].dtype)
+        ended = np.zeros((x.shape[1] - n, made[0].shape[1]), made[0].dtype, like=made[0])
         rows[t] = np.stack([np.concatenate([new, ended]) for new in (*made, *sums)])
         states = [np.concatenate([new, state[n:]]) for new, state in zip(made, states, strict=True)]
     return np.stack(rows, axis=1)
@@ -315,6 +315,7 @@ def projected(
     if h is not None:
         begin = 0 if not reverse else len(x) - 1 if counts is None else last_steps(counts)[0]
         begins = np.arange(len(x))[:, None] == np.broadcast_to(begin, x.shape[1])
+        begins = np.asarray(begins, like=h)
         x = np.concatenate([x, np.where(begins[:, :, None], h, 0.0)], axis=-1)
         weight_ih = np.concatenate([weight_ih, weight_hh], axis=1)
     arrays = (x, weight_ih, weight_hh @ weight_hr, *biases, np.zeros_like(c), c)

@@ -18,7 +18,7 @@ __all__ = ["fold", "unfold"]
 
 def _gather(x: Any, windows: Windows) -> Any:
     """The windows of x (n, channels, *sizes) as (n, channels, places in the kernel, *outputs)."""
-    columns = np.empty((*x.shape[:2], math.prod(windows.kernel), *windows.outputs), x.dtype)
+    columns = np.empty((*x.shape[:2], math.prod(windows.kernel), *windows.outputs), x.dtype, like=x)
     for i, part in enumerate(parts_under(padded(x, windows, 0), windows)):
         columns[:, :, i] = part
     return columns

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..placement import is_elsewhere
+
 BLOCK = 2**17  # numbers: 512 KB of float32, which fit in the L2 cache of one core
 FEW = 8  # with fewer channels than this, windows are gathered along the last axis instead of along the channels
 
@@ -72,17 +74,17 @@ class Windows:
             array.append(slice(a, b))
         return tile, array
 
-    def empty_tile(self, block: Block, channels: int, dtype: Any) -> Any:
+    def empty_tile(self, block: Block, channels: int, like: Any) -> Any:
         """A new tile (samples, *sizes, channels) for the inputs that a block reads."""
         samples, rows = block
         shape = (samples.stop - samples.start, *(stop - start for start, stop in self._reach(rows)))
         if channels < FEW:
-            return np.moveaxis(np.zeros((channels, *shape), dtype), 0, -1)
-        return np.zeros((*shape, channels), dtype)
+            return np.moveaxis(np.zeros((channels, *shape), like.dtype, like=like), 0, -1)
+        return np.zeros((*shape, channels), like.dtype, like=like)
 
     def tile(self, x: Any, block: Block) -> Any:
         """The inputs that a block reads, and zeros around them."""
-        tile = self.empty_tile(block, x.shape[-1], x.dtype)
+        tile = self.empty_tile(block, x.shape[-1], x)
         inside, array = self._inside(block[1])
         tile[:, *inside] = x[block[0], *array]
         return tile
@@ -94,11 +96,23 @@ class Windows:
 
     def view(self, tile: Any) -> Any:
         """The windows (samples, *outputs, *kernel, channels) of a tile, in the tile's memory."""
+        if is_elsewhere(tile):
+            return self._view_elsewhere(tile)
         n, *along, channel = tile.strides
         strides = [a * s for a, s in zip(along, self.stride, strict=True)]
         strides += [a * d for a, d in zip(along, self.dilation, strict=True)]
         shape = (len(tile), *self._count(tile.shape[1:-1]), *self.kernel, tile.shape[-1])
         return np.lib.stride_tricks.as_strided(tile, shape, (n, *strides, channel), writeable=False)
+
+    def _view_elsewhere(self, tile: Any) -> Any:
+        """The same by a function that other libraries have."""
+        axes, reach = (
+            range(1, 1 + len(self.kernel)),
+            [d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True)],
+        )
+        view = np.lib.stride_tricks.sliding_window_view(tile, tuple(reach), tuple(axes))
+        steps = [slice(None, None, step) for step in (*self.stride, 1, *self.dilation)]
+        return np.moveaxis(view[:, *steps], 1 + len(self.kernel), -1)
 
     def columns(self, tile: Any) -> Any:
         """The windows of a tile as a matrix (windows, kernel * channels)."""
