@@ -61,7 +61,8 @@ def _exponentials(logits: Any, places: Any) -> tuple[Any, Any, Any]:
     z = logits.T
     if z.shape[0] < FEW:
         z = z.copy()
-    z = z - (z.max(axis=0) if is_elsewhere(z) else np.maximum.reduce(z, axis=0))
+    there = z.__class__ is not np.ndarray and is_elsewhere(z)
+    z = z - (z.max(axis=0) if there else np.maximum.reduce(z, axis=0))
     e = np.exp(z)
     return e, sum_of_rows(e), z.take(places)
 
@@ -98,7 +99,7 @@ def _places(scores: Any, labels: Any, ignore_index: int) -> Any:
     shape = scores.shape
     if len(shape) != 2 or labels.shape != shape[:1] or labels.dtype.kind not in "iu" or not labels.size:
         return None
-    if is_elsewhere(labels):  # their range is not known
+    if labels.__class__ is not np.ndarray and is_elsewhere(labels):  # their range is not known
         return None
     labels = labels.astype(np.intp, copy=False)
     if np.maximum.reduce(labels.view(np.uintp)) >= shape[1]:  # read as unsigned, negative labels are very large
