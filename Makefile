@@ -10,7 +10,7 @@ EXAMPLES := digits digits_cnn sentences_gru words_transformer cats_and_dogs two_
 
 .PHONY: demo play examples parallel test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
-demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page
+demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page; under a minute on one core
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
 
 play: .venv/play.done  ## a page in the browser on which a small network learns, step by step
@@ -77,6 +77,7 @@ clean:
 .venv/bench.done: EXTRA := bench
 .venv/peers.done: EXTRA := peers
 .venv/%.done: $(REQUIREMENTS) | $(BIN)/python
+	@echo "setting up .venv with the packages for [$(EXTRA)]: once, about a minute"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
 	@touch $@
 
@@ -89,5 +90,6 @@ clean:
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found on PATH"; exit 1; }
+	@echo "making .venv"
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is incomplete; on Debian: apt install python3-venv"; \
 	    rm -rf .venv; exit 1; }

@@ -40,7 +40,7 @@ def blocks_svg(picture: Blocks, names: Sequence[str] = ()) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
+        f'class="themed" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
         f'aria-label="a network of {len(blocks)} blocks"><defs>{tip}</defs>{"".join(parts)}</svg>'
     )
 

@@ -19,6 +19,7 @@ from .dataflow import SAME, Skip, Step, follow, row_of
 class Column:
     """A column of nodes: its title, its number of nodes, the `shown` ones, and the Linear layer that leads to it.
 
+    The `title` has the name of the module.  The `heading` of a module that has only a number is its place instead.
     `layer` is None for the input column.  `values` (size,) are the activations of one sample, or None.  `skips` lead to
     this column.
     """
@@ -29,6 +30,7 @@ class Column:
     layer: Linear | None = None
     name: str = ""
     values: Any = None
+    heading: str = "input"
     skips: list[Skip] = field(default_factory=list)
 
     @property
@@ -86,12 +88,21 @@ def columns_of(model: Module, sample: Any = None, max_units: int = 10, *others: 
         elif value is not None and value.shape == (columns[-1].size,):
             columns[-1].title += f", {kind}"
             columns[-1].values = value
+    for i, column in enumerate(columns[1:], 1):
+        column.heading = _heading(column, "output layer" if i == len(columns) - 1 else f"hidden layer {i}")
     columns[-1].title = f"output: {columns[-1].title}"
     for skip in skips:
         columns[skip.end].skips.append(skip)
     for column in columns:
         column.shown = shown_units(column.size, max_units)
     return columns
+
+
+def _heading(column: Column, place: str) -> str:
+    """The name of the module, or its place if it has only a number; and the ops after it: hidden layer 1 (ReLU)."""
+    _, comma, after = column.title.partition(", ")
+    named = column.name and not column.name.replace(".", "").isdigit()
+    return (column.name if named else place) + (f" ({after})" if comma else "")
 
 
 def _steps_on_zeros(model: Module, layer: Linear) -> tuple[list[Step], None, list[Skip]]:

@@ -111,8 +111,11 @@ class Film(Callback):
 
     def body(self, heading: str = "h2", parts: Sequence[str] = PARTS) -> str:
         """Return HTML with the player and the `parts`, each under a `heading` of this level; the script fills them."""
-        made = "".join(f"<{heading}>{title}</{heading}>{part}" for title, part in map(self._part, parts) if part)
-        return f'<div id="film-player"></div><p id="film-line" aria-live="polite"></p>{made}'
+        made = "".join(
+            f'<section class="part-{name}"><{heading}>{title}</{heading}>{part}</section>'
+            for name, (title, part) in zip(parts, map(self._part, parts), strict=True) if part
+        )  # fmt: skip
+        return f'<div id="film-player"></div><p id="film-line" aria-live="polite"></p><div class="parts">{made}</div>'
 
     def _part(self, name: str) -> tuple[str, str]:
         """The title and content of a part; the content is empty if there is nothing to show."""
@@ -158,6 +161,7 @@ class Film(Callback):
         probabilities = not isinstance(self.run.y, Mapping) and self.run.y.dtype.kind in "iu"
         ask = predict_proba if probabilities else predict
         outputs, images, plane, model = [], [], self._plane(), self.run.model
+        headings = self._headings()
         for _ in self._replayed(model):
             outputs.append(ask(model, self.samples))
             if plane:
@@ -176,8 +180,11 @@ class Film(Callback):
                 "health": [
                     {
                         "lr": rate,
-                        "words": in_words(layers, rate),
-                        "layers": [[x.name, _number(x.gradient), _number(x.moved), x.dead] for x in layers],
+                        "words": in_words(layers, rate, headings),
+                        "layers": [
+                            [headings.get(x.name, x.name), _number(x.gradient), _number(x.moved), x.dead]
+                            for x in layers
+                        ],
                     }
                     for rate, layers in zip(self.rates, self.health, strict=True)
                 ],
@@ -191,6 +198,14 @@ class Film(Callback):
             return None
         X, y = (read_part(part, 0, self.probe) for part in (self.run.X, self.run.y))
         return plane_of(X, y)
+
+    def _headings(self) -> dict[str, str]:
+        """The headings of the layers in the picture, by the names of their modules."""
+        assert self.run is not None
+        try:
+            return {column.name: column.heading for column in columns_of(self.run.model, self.samples[0])[1:]}
+        except ValueError:
+            return {}  # the network is not a row of columns
 
     def _samples(self) -> list[dict[str, Any]]:
         found = []

@@ -61,11 +61,14 @@ def dead_units(model: Module, probe: Any) -> dict[str, float]:
     return found
 
 
-def in_words(layers: Sequence[LayerHealth], lr: float) -> list[str]:
-    """Describe this epoch in words; weights usually change by 1e-5 to 3e-1 of their size per epoch."""
+def in_words(layers: Sequence[LayerHealth], lr: float, headings: Mapping[str, str] | None = None) -> list[str]:
+    """Describe this epoch in words, with the `headings` of layers that have one.
+
+    Weights usually change by 1e-5 to 3e-1 of their size per epoch.
+    """
     said = []
     for layer in layers:
-        name = f"layer {layer.name}" if layer.name else "the layer"
+        name = (headings or {}).get(layer.name) or (f"layer {layer.name}" if layer.name else "the layer")
         if layer.dead is not None and layer.dead >= 0.2:
             said.append(f"{name}: {layer.dead:.0%} of units never fire")
         if not np.isfinite(layer.gradient):

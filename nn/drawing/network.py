@@ -141,7 +141,9 @@ def network_svg(
     """Return the SVG; its lines and circles are in the order of `flat_weights` and `flat_values`."""
     most = max(len(column.shown) + bool(column.left_out) for column in columns)
     lanes = _lanes(columns)
-    width, height = 2 * SIDE + STEP * (len(columns) - 1), TOP + most * ROW + 44 + LANE * max(lanes.values(), default=0)
+    filled = any(column.values is not None for column in columns)
+    width = 2 * SIDE + STEP * (len(columns) - 1)
+    height = TOP + most * ROW + 44 + LANE * max(lanes.values(), default=0) + 20 * filled
     spots = [_spots(column, i, most) for i, column in enumerate(columns)]
     weights = flat_weights(columns, strengths)
     largest = max(float(np.abs(weights[np.isfinite(weights)]).max(initial=0.0)), 1e-12)
@@ -178,13 +180,14 @@ def network_svg(
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width * scale:g}" '
-        f'height="{height * scale:g}" font-family="Helvetica, Arial, sans-serif" font-size="12" role="img" '
-        f'aria-label="a network of {" to ".join(str(c.size) for c in columns)} nodes"><defs>{tip}</defs>'
+        f'height="{height * scale:g}" class="themed" font-family="Helvetica, Arial, sans-serif" font-size="12" '
+        f'role="img" aria-label="a network of {" to ".join(str(c.size) for c in columns)} nodes"><defs>{tip}</defs>'
         f'<g class="arrows" fill="none" marker-end="url(#to)">{"".join(lines)}</g>'
         f'<g class="skips" fill="none" stroke="{GREY}" stroke-width="2">{_curves(spots, lanes)}</g>'
         f'<g class="nodes" stroke="{INK}" stroke-width="1.2">{"".join(circles)}</g>'
         f'<g class="words" fill="{INK}">{"".join(texts)}'
-        f'<text x="{SIDE - 60}" y="{height - 10}" fill="{GREY}" class="note">{html.escape(note)}</text></g></svg>'
+        f'<text x="{SIDE - 60}" y="{height - 10 - 20 * filled}" fill="{GREY}" class="note">{html.escape(note)}</text>'
+        f"</g>{_legend(height - 8) if filled else ''}</svg>"
     )
 
 
@@ -268,14 +271,20 @@ def node_looks(value: float, top: float) -> str:
     """The SVG fill of a node with this activation."""
     if np.isnan(value):
         return 'fill="#ffffff"'
-    colour = BLUE if value >= 0 else VERMILLION
-    return f'fill="{_mixed(colour, min(1.0, abs(value) / top))}"'
+    return f'fill="{BLUE if value >= 0 else VERMILLION}" fill-opacity="{min(1.0, abs(value) / top):.2f}"'
 
 
-def _mixed(colour: str, share: float) -> str:
-    """Blend `colour` with white; a share of 1 is the full colour."""
-    parts = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
+def _legend(y: float) -> str:
+    """The fill of the circles in words, with circles as examples."""
+    x, parts = SIDE - 60, []
+    for shares, text in (((-1, -0.4), "negative"), ((0, 0.4, 1), "activation 0 to positive")):
+        for share in shares:
+            parts.append(f'<circle cx="{x + 6}" cy="{y - 4:g}" r="6" stroke="{INK}" {node_looks(share, 1)}/>')
+            x += 16
+        parts.append(f'<text x="{x + 2}" y="{y:g}" fill="{GREY}" class="note">{text}</text>')
+        x += 10 + round(6.6 * len(text))
+    parts.append(f'<text x="{x}" y="{y:g}" fill="{GREY}" class="note">full colour: the largest of the column</text>')
+    return f'<g class="legend">{"".join(parts)}</g>'
 
 
 def _spots(column: Column, i: int, most: int) -> list[tuple[int, float]]:
@@ -289,7 +298,8 @@ def _spots(column: Column, i: int, most: int) -> list[tuple[int, float]]:
 def _titles(column: Column, i: int, most: int) -> str:
     x = SIDE + STEP * i
     unit = "node" if column.size == 1 else "nodes"
-    said = f'<text x="{x}" y="18" text-anchor="middle" font-weight="bold">{html.escape(column.title)}</text>'
+    said = f'<text x="{x}" y="18" text-anchor="middle" font-weight="bold"><title>{html.escape(column.title)}</title>'
+    said += f"{html.escape(column.heading)}</text>"
     said += f'<text x="{x}" y="34" text-anchor="middle" fill="{GREY}">{column.size:,} {unit}</text>'
     if column.left_out:
         count = len(column.shown) + 1

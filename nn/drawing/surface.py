@@ -121,8 +121,8 @@ def surface_svg(surface: Surface) -> str:
     x, y = points[0]
     width, height = LEFT + SIZE + 14, TOP + SIZE + 44
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="surface" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="surface themed" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" font-family="Helvetica, Arial, sans-serif" font-size="12" '
         f'role="img" aria-label="the loss around the final weights, and the path to them"><defs>{clip}</defs>'
         f'<g clip-path="url(#land)">{"".join(parts)}{"".join(lines)}</g>'
         f'<polyline points="{walk}" fill="none" stroke="#D55E00" stroke-width="1.6"/>{dots}'

@@ -35,24 +35,44 @@ function number(x) {
   return text.replace("-", "−");
 }
 
-// The colours follow the reader's system until the button is used.
+// The colours follow the reader's system until the button is used.  A page in a frame of another page follows that one.
 (function theme() {
+  const ASK = "plaingrad: dark or light?";
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = h("button", { class: "theme", type: "button" });
   let chosen = null;
+  const isDark = () => (chosen === null ? system.matches : chosen);
+  const answer = (frame) => frame.postMessage({ plaingradDark: isDark() }, "*");
   const show = () => {
-    const dark = chosen === null ? system.matches : chosen;
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
-    button.textContent = dark ? "Light" : "Dark";
-    button.setAttribute("aria-label", dark ? "Use light colours" : "Use dark colours");
+    document.documentElement.dataset.theme = isDark() ? "dark" : "light";
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
+    document.querySelectorAll("iframe").forEach((frame) => answer(frame.contentWindow));
   };
   button.addEventListener("click", () => {
-    chosen = document.documentElement.dataset.theme !== "dark";
+    chosen = !isDark();
     show();
+  });
+  window.addEventListener("message", ({ source, data }) => {
+    if (data === ASK && source) answer(source);
+    else if (window !== window.parent && source === window.parent && typeof data?.plaingradDark === "boolean") {
+      button.remove();
+      chosen = data.plaingradDark;
+      show();
+    }
   });
   system.addEventListener("change", show);
   document.body.prepend(button);
   show();
+  if (window !== window.parent) window.parent.postMessage(ASK, "*"); // a notebook does not answer: the button stays
+})();
+
+// What is wider than its place scrolls sideways, and says so.
+(function sideways() {
+  const places = document.querySelectorAll(".scroll, .network, .landscape");
+  const tell = () => places.forEach((place) => place.classList.toggle("wider", place.scrollWidth > place.clientWidth + 1));
+  const sizes = new ResizeObserver(tell);
+  for (const place of places) [place, ...place.children].forEach((element) => sizes.observe(element));
 })();
 
 // Buttons, a slider and arrow keys for `count` steps; calls `show(step)` for each, and `label(step)` for its name.

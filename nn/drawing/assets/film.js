@@ -6,8 +6,8 @@
   const { film: run } = pageData();
   if (!run) return;
   const find = (id) => document.getElementById(id);
-  const BLUE = [0, 114, 178];
-  const VERMILLION = [213, 94, 0];
+  const BLUE = "#0072B2";
+  const VERMILLION = "#D55E00";
   const LINES = ["var(--blue)", "var(--vermillion)", "var(--green)", "var(--grey)"];
   const DASHES = ["", "6 4", "2 3", "8 3 2 3"];
 
@@ -153,17 +153,13 @@
   const lines = [...document.querySelectorAll("#film-network .arrows line")];
   const circles = [...document.querySelectorAll("#film-network .nodes circle")];
 
-  function mixed(colour, share) {
-    return `rgb(${colour.map((c) => Math.round(255 + (c - 255) * share)).join(",")})`;
-  }
-
   function showNetwork(epoch) {
     const now = run.network[epoch];
     if (!now) return;
     lines.forEach((line, i) => {
       const w = now.weights[i];
       const size = w === null ? 1 : Math.min(1, Math.abs(w));
-      line.setAttribute("stroke", w === null ? "#c00000" : `rgb(${(w >= 0 ? BLUE : VERMILLION).join(",")})`);
+      line.setAttribute("stroke", w === null ? "#C00000" : (w >= 0 ? BLUE : VERMILLION));
       line.setAttribute("stroke-width", (0.4 + 4.1 * size).toFixed(2));
       line.setAttribute("stroke-opacity", (0.25 + 0.75 * size).toFixed(2));
       if (w < 0) line.setAttribute("stroke-dasharray", "5 3");
@@ -171,7 +167,8 @@
     });
     circles.forEach((circle, i) => {
       const v = now.values[i];
-      circle.setAttribute("fill", v === null ? "#ffffff" : mixed(v >= 0 ? BLUE : VERMILLION, Math.min(1, Math.abs(v))));
+      circle.setAttribute("fill", v === null ? "#ffffff" : (v >= 0 ? BLUE : VERMILLION));
+      circle.setAttribute("fill-opacity", v === null ? 1 : Math.min(1, Math.abs(v)));
     });
   }
 
