@@ -99,7 +99,7 @@ negative one by 0. Node {start["node"]} passes {max(0, start["sums"][0]):.3f} on
 the probability of the correct class, &minus;log {start["belief"][0]:.3f} = <strong>{start["loss"]:.3f}</strong>. It is 0
 for a certain and correct answer, and it grows without bound as the answer becomes certain and wrong. After training, the
 loss of our {kind} is {-np.log(beliefs[-1][0]):.3f}.</p>''',
-            loss_curve(beliefs, start["loss"], epochs),
+            loss_curve(beliefs, start["loss"]),
         )
     }
 {
@@ -160,14 +160,14 @@ def gallery(images, labels, classes, side):
     return f"<div class='gallery'>{''.join(parts)}</div>"
 
 
-def loss_curve(beliefs, loss, epochs):
+def loss_curve(beliefs, loss):
     """Draw -log p, with the loss of the image before and after training."""
     p = np.geomspace(0.01, 1, 120)
     first, last = (float(row[0]) for row in (beliefs[0], beliefs[-1]))
     return nn.drawing.chart(
         {"": (p, -np.log(p))}, x="p, the probability of the correct class", y="loss, −log p",
-        points=[(first, loss, f"before training: {loss:.3f}"),
-                (last, float(-np.log(last)), f"after epoch {epochs}: {-np.log(last):.3f}")],
+        points=[(first, loss, f"before: {loss:.3f}"),
+                (last, float(-np.log(last)), f"after: {-np.log(last):.3f}")],
     )  # fmt: skip
 
 
@@ -185,12 +185,13 @@ def rates_in_words(compared):
     """Say what the other learning rates and Adam did, in numbers of their runs."""
     (this, losses), (_, small), (_, large), (adam, others) = compared.items()
     epochs, (_, lr_small), (_, lr_large) = len(losses), *list(compared)[1:3]
+    zigzags = ", and the curve zigzags" if rises(large) > max(2, rises(losses)) else ""
     return f"""<p>These four runs start from the same initial weights and last {epochs} epochs each. The curves are their losses on
 the held-out images after each epoch.</p>
 <p>With the learning rate of this page, {plain(this[1])}, the loss falls to {losses[-1]:.3f}. It rises in {rises(losses)} of
 {epochs - 1} epochs, never by more than {jump(losses):.3f}. {plain(lr_small)} is too small: the loss hardly falls, to
-{small[-1]:.3f}. {plain(lr_large)} is too large: steps overshoot, and the loss zigzags. It rises in {rises(large)} of
-{epochs - 1} epochs, by up to {jump(large):.3f}.</p>
+{small[-1]:.3f}. {plain(lr_large)} is too large: steps overshoot{zigzags}. The loss rises in {rises(large)} of {epochs - 1}
+epochs, by up to {jump(large):.3f}, and is {large[-1]:.3f} after the last.</p>
 <p><strong>Adam</strong> gives every weight its own step size, from the recent sizes of its gradients. With the learning
 rate {plain(adam[1])}, its loss is {others[0]:.3f} after the first epoch and {others[-1]:.3f} after the last.</p>"""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 COLOURS = ("#0072B2", "#D55E00", "#00805E", "#222222")
-DASHES = ("", "7 4", "2 4", "9 3 2 3")
+DASHES = ("", "7 4", "3 2.5", "9 3 2 3")
 GREY = "#5f6368"
 LEFT, RIGHT, TOP, BOTTOM, LINE, LETTER = 50, 14, 14, 46, 17, 8
 

@@ -57,6 +57,12 @@ class Reader:
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
 
+    def until(self, happens):
+        """Wait until `happens()`, at most 10 seconds."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda _: happens())
+
     def text(self, selector):
         return self.run("return document.querySelector(arguments[0]).textContent", selector)
 

@@ -58,6 +58,37 @@ def test_circles_are_filled_by_the_output_of_the_activation():
     assert columns[1].title == "0 Linear, ReLU"
 
 
+def test_the_fill_of_a_circle_is_its_share_of_the_largest_and_a_legend_says_so():
+    model, x = small(2, 3, 1), np.array([1.0, -0.5], np.float32)
+    picture = nn.draw(model, x)
+    _, circles = lines_and_circles(picture)
+    assert [(c.get("fill"), c.get("fill-opacity")) for c in circles[:2]] == [("#0072B2", "1.00"), ("#D55E00", "0.50")]
+    assert "full colour: the largest of the column" in picture.svg()
+    assert "full colour" not in nn.draw(model).svg()  # no sample, no fill
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.code, self.out = nn.Linear(3, 2), nn.Linear(2, 3)
+
+    def forward(self, x):
+        return self.out(nn.functional.relu(self.code(x)))
+
+
+def test_a_module_that_has_only_a_number_is_headed_by_its_place():
+    x = np.ones(3, np.float32)
+    nested = nn.Sequential(small(3, 4), nn.Tanh(), nn.Linear(4, 2), nn.Sigmoid())
+    for model, headings in (
+        (small(3, 4, 4, 2), ["input", "hidden layer 1 (ReLU)", "hidden layer 2 (ReLU)", "output layer"]),
+        (nested, ["input", "hidden layer 1 (Tanh)", "output layer (Sigmoid)"]),
+        (Named(), ["input", "code (relu)", "out"]),
+    ):
+        assert [column.heading for column in columns_of(model, x)] == headings
+        bold = [e for e in ElementTree.fromstring(nn.draw(model, x).svg()).iter() if e.get("font-weight") == "bold"]
+        assert [e.find(f"{SVG}title").tail for e in bold] == headings
+
+
 def test_gradients_on_request():
     model = small(2, 3, 1)
     with pytest.raises(ValueError, match=r"0\.weight has none"):
