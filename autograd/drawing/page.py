@@ -22,6 +22,9 @@ class Page:
     `body` is HTML; the caller must escape any user text in it.  `data` is anything that JSON can hold; scripts read it
     with `pageData()`.  `styles` and `scripts` are files, added after those that all pages share.  A page may fetch
     nothing, except what `allow` adds to its Content-Security-Policy, such as "connect-src 'self'".
+
+    A button changes between light and dark; a page in a frame of another one follows that one.  An SVG of class `themed`
+    changes with it, if its colours are those of page.css.  An element of class `scroll` says so if it must be scrolled.
     """
 
     def __init__(

@@ -65,6 +65,7 @@ def test_its_numbers_are_those_of_the_run(run):
     for row in (beliefs[0], beliefs[1], beliefs[-1]):
         assert f"[{row[0]:.2f}, {row[1]:.2f}]" in text
     assert f"\N{MINUS SIGN}log {beliefs[0][0]:.3f} = {-np.log(beliefs[0][0]):.3f}" in text
+    assert f"the loss of our cat is {-np.log(beliefs[-1][0]):.3f}" in text
     assert f"{history['val_accuracy'][-1]:.1%} after the last" in text
     for losses in compared.values():
         assert len(losses) == EPOCHS and f"{losses[-1]:.3f}" in text
