@@ -23,8 +23,9 @@ class Page:
     with `pageData()`.  `styles` and `scripts` are files, added after those that all pages share.  A page may fetch
     nothing, except what `allow` adds to its Content-Security-Policy, such as "connect-src 'self'".
 
-    A button changes between light and dark; a page in a frame of another one follows that one.  An SVG of class `themed`
-    changes with it, if its colours are those of page.css.  An element of class `scroll` says so if it must be scrolled.
+    A button changes between light and dark; a page in a frame of another page follows that one.  An SVG of class
+    `themed` changes with it, if its colours are those of page.css.  An element of class `scroll` that is too wide says
+    that it scrolls.
     """
 
     def __init__(

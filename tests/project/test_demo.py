@@ -59,7 +59,7 @@ def test_the_image_that_is_followed_is_in_every_section_that_speaks_of_it(run):
 
 
 def test_its_numbers_are_those_of_the_run(run):
-    text, given = html.unescape(re.sub(r"<[^>]*>", "", visible(run[1]))), run[2]
+    text, given = " ".join(html.unescape(re.sub(r"<[^>]*>", "", visible(run[1]))).split()), run[2]
     beliefs, history, compared = given["beliefs"], given["history"], given["compared"]
     assert len(beliefs) == EPOCHS + 1 and np.allclose(beliefs.sum(axis=1), 1)
     for row in (beliefs[0], beliefs[1], beliefs[-1]):
