@@ -48,6 +48,7 @@ def test_it_says_what_it_does_and_prints_each_epoch(run):
         for word in ("drawing", "training", "epoch", "writing")
     ]
     assert places == sorted(places)
+    assert texts.count(".") == 3 * EPOCHS  # of the runs for comparison
     assert all(options.get("flush") for _, options in run[0])  # at once, also into a pipe
 
 
