@@ -8,7 +8,7 @@ REQUIREMENTS := setup.cfg
 COVERED := --cov=autograd --cov=nn --cov-branch --cov-fail-under=97
 EXAMPLES := digits digits_cnn sentences_gru words_transformer cats_and_dogs two_moons regression_with_uncertainty second_order pinn
 
-.PHONY: demo play examples parallel test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
+.PHONY: demo play examples parallel docs linkcheck test quick mutants soak clients nightly lint lint-js format pictures bench peers clean
 
 demo: .venv/demo.done  ## cats and dogs: how a network learns, on one page; under a minute on one core
 	$(ONE_THREAD) $(BIN)/python examples/cats_and_dogs.py --out out
@@ -22,6 +22,13 @@ examples: .venv/demo.done  ## all of them
 
 parallel: .venv/parallel.done .venv/demo.done  ## the digits on two processes
 	$(ONE_THREAD) $(BIN)/mpiexec -n 2 $(BIN)/python examples/parallel_digits.py --out out
+
+docs: .venv/docs.done  ## the site, in docs/_build/html: every code cell runs, every internal link is checked, no network
+	$(ONE_THREAD) $(BIN)/python -m sphinx -W --keep-going -q -b html -d docs/_build/doctrees docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+linkcheck: .venv/docs.done  ## links of the site that lead elsewhere; needs a network, so CI does not run it
+	$(ONE_THREAD) $(BIN)/python -m sphinx -q -b linkcheck -D nb_execution_mode=off -d docs/_build/linkcheck docs docs/_build/links
 
 test: .venv/test.done  ## the whole suite; with COVERAGE=1, failure if it runs less than 97% of the lines and branches
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(COVERAGE),$(COVERED))
@@ -49,7 +56,7 @@ lint: .venv/lint.done  ## style, format and types
 	    else echo "no npm on PATH: the pages' scripts were not checked"; fi
 
 lint-js: .venv/js/node_modules/.bin/eslint  ## the scripts of the pages
-	$< -c tests/eslint.config.mjs autograd nn
+	$< -c tests/eslint.config.mjs autograd nn docs/_static
 
 .venv/js/node_modules/.bin/eslint: | $(BIN)/python
 	@npm install --silent --no-fund --no-audit --prefix .venv/js eslint@9
@@ -67,9 +74,10 @@ bench: .venv/bench.done  ## everything measured, beside NumPy by hand and the pe
 peers: .venv/peers.done .venv-hips/peers.done  ## what `make bench` compares with
 
 clean:
-	rm -rf .venv .venv-hips .venv-clients out build *.egg-info
+	rm -rf .venv .venv-hips .venv-clients out build docs/_build *.egg-info
 
 .venv/demo.done: EXTRA := examples
+.venv/docs.done: EXTRA := docs
 .venv/parallel.done: EXTRA := parallel
 .venv/play.done: EXTRA := play
 .venv/test.done: EXTRA := test

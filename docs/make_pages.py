@@ -55,41 +55,66 @@ def rows() -> list[tuple[str, str]]:
     return [(f"{prefix}.{name}", kind(name, f)) for prefix, space in SPACES.items() for name, f in functions(space)]
 
 
+KINDS = {
+    "gradient": "They are recorded, to any order; `autograd` has them under the same names (those of `np.linalg` and "
+    "`np.fft` in `autograd.linalg` and `autograd.fft`)",
+    "plain": "The result is not a smooth function of the input: it is a plain array, and no gradient flows through it",
+    "TypeError": "They have no derivative rule here, and raise an error for a Tensor instead of dropping its gradient",
+    "no array": "They create arrays, query types, print, or read files",
+}
+
+
 def coverage() -> str:
     """Return coverage.md: how every function in NumPy's namespaces treats a Tensor."""
     found = rows()
-    by_kind = {k: [name for name, kind in found if kind == k] for k in ("gradient", "plain", "TypeError", "no array")}
-    parts = [
-        "# NumPy functions and Tensors",
-        "Written by `python docs/make_pages.py` from the namespaces of NumPy "
-        f"{'.'.join(np.__version__.split('.')[:2])} and the registry of ops; a test keeps it fresh.",
-        f"**Differentiable, to any order ({len(by_kind['gradient'])}).** With a Tensor they are recorded; `autograd` "
-        "has them under the same names (those of `np.linalg` and `np.fft` in `autograd.linalg` and `autograd.fft`).",
-        _names(by_kind["gradient"]),
-        f"**Plain results ({len(by_kind['plain'])}).** The result is not a smooth function of the input: it is a "
-        "plain array, and no gradient flows through it.",
-        _names(by_kind["plain"]),
-        f"**TypeError ({len(by_kind['TypeError'])}).** They have no derivative rule here, and raise an error for a "
-        "Tensor instead of dropping its gradient.",
-        _names(by_kind["TypeError"]),
-        f"**No array to differentiate ({len(by_kind['no array'])}).** They create arrays, query types, print, or "
-        "read files.",
-        _names(by_kind["no array"]),
-        "The methods `reduce` of add, multiply, maximum and minimum, `accumulate` of add and multiply, and `outer` of "
-        "every binary ufunc are differentiable too; so are the keywords `where=` and `dtype=` of ufuncs, and `where=`, "
-        "`initial=` and `dtype=` of the reductions that have them. Where a ufunc's `where=` is false, the result is 0.",
-        f"`scipy.special`: {_names([f'`{n}`' for n in special()], quote=False)} (with the extra `scipy`). Call "
-        "those that SciPy implements in Python (softmax, log_softmax, logsumexp) from `autograd.special`.",
-    ]
-    return "\n\n".join(parts) + "\n"
+    counts = {k: sum(kind == k for _, kind in found) for k in KINDS}
+    kinds = "\n".join(f"| **{k}** | {counts[k]} | {text} |" for k, text in KINDS.items())
+    smooth = [*found, *((f"scipy.special.{name}", "gradient") for name in special())]
+    table = "\n".join(f"| `{name}` | {kind} | {_singular(name)} |" for name, kind in smooth)
+    return COVERAGE.format(
+        numpy=".".join(np.__version__.split(".")[:2]), kinds=kinds, count=counts["gradient"], table=table
+    )
+
+
+def _singular(name: str) -> str:
+    """Where a function has no derivative, and what the gradient is there."""
+    space, _, last = name.rpartition(".")
+    function = NUMPY.get(getattr(SPACES.get(space), last, None))
+    op = function.op.name if hasattr(function, "op") else last
+    found = [c for c in CHOICES if {last, op} & set(c.functions.split())]
+    return "; ".join(f"{c.where}: {c.gradient}" for c in found)
+
+
+COVERAGE = """\
+# NumPy functions and Tensors
+
+Written by `python docs/make_pages.py` from the namespaces of NumPy {numpy} and the registry of ops; a test keeps it
+fresh. What a function does with a Tensor is one of four things; {count} functions are differentiable, to any order:
+
+| with a Tensor | functions | |
+|---|---|---|
+{kinds}
+
+The methods `reduce` of add, multiply, maximum and minimum, `accumulate` of add and multiply, and `outer` of every
+binary ufunc are differentiable too; so are the keywords `where=` and `dtype=` of ufuncs, and `where=`, `initial=` and
+`dtype=` of the reductions that have them. Where a ufunc's `where=` is false, the result is 0. The functions of
+`scipy.special` need the extra `scipy`; call those that SciPy implements in Python (softmax, log_softmax, logsumexp)
+from `autograd.special`. [Singular points](singular_points.md) has the reasons for the gradients in the last column.
+
+## Every function
+
+| function | with a Tensor | gradient where there is no derivative |
+|---|---|---|
+{table}
+"""
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def special() -> list[str]:
     return sorted(name for name, f in vars(autograd.special).items() if hasattr(f, "op") and not name.startswith("_"))
-
-
-def _names(names: list[str], quote: bool = True) -> str:
-    return ", ".join(f"`{name}`" if quote else name for name in names)
 
 
 SINGULAR = """\
@@ -136,9 +161,9 @@ def singular_points() -> str:
 CHANGES = """\
 # What changes between two calls of a compiled function
 
-How [a compiled function](compile.md) notices it. A guard looks in every call: the next call is right, with a program of
-its own, or with the same one, which reads arrays, weights and learning rates anew. What no guard sees is a constant of
-the program; the next audit raises `AuditError`. `python docs/make_pages.py` writes this table from
+How [a compiled function](../compile.md) notices it. A guard looks in every call: the next call is right, with a program
+of its own, or with the same one, which reads arrays, weights and learning rates anew. What no guard sees is a
+constant of the program; the next audit raises `AuditError`. `python docs/make_pages.py` writes this table from
 `tests/support/changes.py`; `tests/autograd/compiling/test_observe.py` makes every change.
 
 | change | noticed by |
@@ -215,8 +240,8 @@ def onnx() -> str:
 PAGES = {
     DOCS / "coverage.md": coverage,
     DOCS / "singular_points.md": singular_points,
-    DOCS / "compile_changes.md": changes,
     DOCS / "onnx.md": onnx,
+    DOCS / "maintainers" / "compile_changes.md": changes,
 }
 
 if __name__ == "__main__":

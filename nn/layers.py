@@ -19,7 +19,7 @@ __all__ = [
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, dtype: Any, generator: Any) -> Parameter:
-    """Uniform within 1/sqrt(fan_in), as in PyTorch's dense layers; column-major in memory, see docs/decisions.md."""
+    """Uniform within 1/sqrt(fan_in), as in PyTorch's dense layers; column-major, see docs/maintainers/decisions.md."""
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
     parameter = Parameter(np.empty(shape, dtype, order="F"))
     init.uniform_(parameter, -bound, bound, generator)

@@ -46,6 +46,7 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
         "progress",
         "safetensors",
         "scipy",
+        "docs",
         "examples",
         "test",
         "lint",

@@ -64,7 +64,7 @@ def test_a_batch_filled_again_is_noticed_and_the_op_is_named():
 
 
 def test_the_documented_choice_outside_detect_anomaly():
-    """The array is kept by reference, so the gradient is that of the new numbers; docs/reliability.md says so."""
+    """The array is kept by reference, so the gradient is that of the new numbers, as reliability.md says."""
     w, batch = Tensor([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0])
     loss = (w * batch).sum()
     batch[:] = 0.0

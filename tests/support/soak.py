@@ -3,7 +3,7 @@
 Not part of the suite.  Value, gradient and second derivative of every program must be those of the differences.  Every
 tenth program (`--compiled 1`: every one, which takes hours) is compiled too, and must then give what it gives eagerly,
 bit for bit; with exact=False, where there is such a mode, to a few units in the last place.  Prints lines that
-docs/reliability.md quotes.
+docs/maintainers/reliability.md quotes.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def test_there_are_many_kinds_of_changes_and_a_page_lists_them():
     spec = importlib.util.spec_from_file_location("make_pages", DOCS / "make_pages.py")
     pages = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(pages)
-    assert (DOCS / "compile_changes.md").read_text() == pages.changes(), "run python docs/make_pages.py"
+    assert (DOCS / "maintainers" / "compile_changes.md").read_text() == pages.changes(), "run python docs/make_pages.py"
 
 
 def test_an_audit_that_fails_forgets_the_program():
