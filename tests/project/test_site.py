@@ -86,7 +86,8 @@ TYPE = "const b = document.querySelector('input'); b.value = arguments[0]; b.dis
 
 
 def test_long_tables_filter_and_sort(tmp_path):
-    rows = "".join(f"<tr><td>np.{letter}</td><td>{25 - n}</td></tr>" for n, letter in enumerate("abcdefghijklmnoqrstuvwxyz"))
+    letters = "abcdefghijklmnoqrstuvwxyz"
+    rows = "".join(f"<tr><td>np.{x}</td><td>{25 - n}</td></tr>" for n, x in enumerate(letters))
     page = tmp_path / "page.html"
     page.write_text(TABLE.format(rows=rows, script=(DOCS / "_static" / "tables.js").read_text()))
     reader, driver = reader_or_skip()
