@@ -50,6 +50,7 @@ def test_the_wheel_holds_both_packages_and_no_tests(wheel):
         "examples",
         "test",
         "lint",
+        "onnx",
         "oracle",
         "bench",
         "peers",
