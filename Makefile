@@ -28,7 +28,8 @@ docs: .venv/docs.done  ## the site, in docs/_build/html: every code cell runs, e
 	@echo "open docs/_build/html/index.html"
 
 linkcheck: .venv/docs.done  ## links of the site that lead elsewhere; needs a network, so CI does not run it
-	$(ONE_THREAD) $(BIN)/python -m sphinx -q -b linkcheck -D nb_execution_mode=off -d docs/_build/linkcheck docs docs/_build/links
+	$(ONE_THREAD) $(BIN)/python -m sphinx -q -b linkcheck -D nb_execution_mode=off \
+	    -D suppress_warnings=myst-nb.lexer -d docs/_build/linkcheck docs docs/_build/links
 
 test: .venv/test.done  ## the whole suite; with COVERAGE=1, failure if it runs less than 97% of the lines and branches
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n 2 --dist worksteal $(if $(COVERAGE),$(COVERED))
