@@ -82,10 +82,8 @@ def compile(
     >>> f.stats.compiles
     1
     """
-    options: dict[str, Any] = {
-        "exact": exact, "fallback": fallback, "grads": grads, "audit": audit, "cache_size": cache_size,
-        "threads": threads or _cores(),
-    }  # fmt: skip
+    options = {**locals(), "threads": threads or _cores()}
+    del options["function"]
     if function is None:
         return functools.partial(compile, **options)
     if not callable(function):

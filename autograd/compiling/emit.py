@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
+import math
 import operator
 import re
 import unicodedata
@@ -11,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from .program import CompileError, Line, Number, Value, axes_of, has_out, literal, values_in
+from .program import CompileError, Line, Number, Outline, Value, axes_of, has_out, literal, values_in
 
 # Names that the text of a program, or the file that it is saved in, uses itself.
 _RESERVED = set(
-    "np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed "
-    "pool aligned run_blocks run_through update moves program state found held slice float complex map setattr range "
-    "len min list hasattr RuntimeError Exception BaseException ValueError".split()
+    """np math os operator functools contextvars base64 io deque chain starmap Any Callable Iterator Sequence Changed
+    pool aligned memory run_blocks run_through update moves program state found held slice float complex map setattr
+    range len min list hasattr RuntimeError Exception BaseException ValueError""".split()
 )
 
 
@@ -38,22 +40,22 @@ def comment(text: str) -> str:
 
 
 WORTH = 2**12  # bytes of an array that is let go of as soon as no line reads it; this takes 15 ns
-COMPARISONS = {
+OPERATORS = {
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", operator.pow: "**",
 }  # fmt: skip
 # Ufuncs that compute in the dtype of their arrays, whatever kind of number the other operand is.
-_UNIFORM = {
-    np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.power, np.bitwise_and, *COMPARISONS,
-}  # fmt: skip
+_UNIFORM = {*OPERATORS, np.maximum, np.minimum, np.power, np.bitwise_and}
 
 
-def making(shape: Any, dtype: Any, order: str, function: str = "np.empty") -> str:
-    """The text that makes an array to be written into."""
+def making(shape: Any, dtype: Any, order: str, start: int | None = None) -> str:
+    """The text that makes an array to be written into: in new memory, or from byte `start` of the program's own."""
     if order not in ("C", "F"):
         axes, back = axes_of(order)
-        return f"{making(tuple(shape[i] for i in axes), dtype, 'C', function)}.transpose({back})"
+        return f"{making(tuple(shape[i] for i in axes), dtype, 'C', start)}.transpose({back})"
+    function, where = ("np.empty", "") if start is None else ("np.ndarray", f", memory, {start}")
     column = ", order='F'" if order == "F" and len(shape) > 1 else ""
-    return f"{function}({shape}, np.{np.dtype(dtype)}{column})"
+    return f"{function}({shape}, np.{np.dtype(dtype)}{where}{column})"
 
 
 class Constants:
@@ -143,7 +145,7 @@ class Writer:
     """The lines of one function of the program.
 
     `names` says how each value is read, `outs` which arrays are given to be written into, and `fixed` which values lie
-    in memory that the program has made once; such memory is used again as soon as no line reads it.
+    in the `memory` that the program has made once, of `top` bytes; it is used again as soon as no line reads it.
     """
 
     def __init__(self, constants: Constants, exact: bool, outs: dict[int, str], prefix: str) -> None:
@@ -151,12 +153,15 @@ class Writer:
         self.names: dict[int, str] = {}
         self.fixed: dict[int, str] = {}
         self.lines: list[str] = []
-        self.count = 0
-        self.made: dict[str, str] = {}  # {name of an array: the text that makes it}
-        self.free: dict[Any, list[str]] = {}  # {shape, dtype and layout: names of arrays that no line reads any more}
-        self.held: dict[int, Any] = {}  # {id of a result in an array that is not free: its key}
+        self.new_names = map("t{}".format, itertools.count())
+        self.made: dict[str, str] = {}  # {the text that makes an array in `memory`: its name}
+        self.gaps: dict[int, float] = {0: math.inf}  # {where memory that no line reads any more begins: where it ends}
+        self.top = 0
+        self.held: dict[
+            int, tuple[int, int, Outline]
+        ] = {}  # {id of a result: where its memory begins, ends; its outline}
+        self.ending: Sequence[int] = ()  # ids of the values that are read last by the line that is written
         self.large: dict[int, str] = {}  # {id of a result in new memory that is worth letting go of: its name}
-        self.gone: list[str] = []  # such names that are not read any more
 
     def live(self, items: Sequence[Sequence[Line]], ends: Any) -> None:
         """Find after which item the memory of each result is free; that of the `ends` never is."""
@@ -172,31 +177,28 @@ class Writer:
                 self.dying.setdefault(i, []).append(value)
 
     def step(self, i: int, line: Line) -> None:
-        """Write item `i`, a line.
-
-        If each element is read before it is written, the result may lie where an argument is that dies here; for
-        complex numbers that overlap NumPy has another loop, which rounds in another way.
-        """
-        apart = self.exact and line.dtype is not None and line.dtype.kind == "c"
-        if line.elementwise() and not apart:
-            self.release(i, written=False)
-        elif line.kind in ("put", "put_at") and isinstance(x := line.args[0], Value):
-            x = x.memory
-            if id(x) in self.held and id(x) in self.dying.get(i, ()):
-                self.free[self.held.pop(id(x))].append(self.fixed[id(x)])
+        """Write item `i`, a line."""
+        self.ending = self.dying.get(i, ())
         self.write(line)
         self.release(i)
 
-    def release(self, i: int, written: bool = True) -> None:
-        """Let go of the memory that no line reads after item `i`: of names, once it is written."""
-        for value in self.dying.pop(i, ()):
+    def release(self, i: int) -> None:
+        """Let go of the memory that no line reads after item `i`, and of the names."""
+        self.ending = self.dying.pop(i, ())
+        for value in self.ending:
             if value in self.held:
-                self.free[self.held.pop(value)].append(self.fixed[value])
-            elif value in self.large:
-                self.gone.append(self.large[value])
-        if self.gone and written:
-            self.lines.append(f"del {', '.join(self.gone)}")
-            self.gone = []
+                self._free(*self.held.pop(value))
+        if gone := [self.large[value] for value in self.ending if value in self.large]:
+            self.lines.append(f"del {', '.join(gone)}")
+        self.ending = ()
+
+    def _free(self, start: int, stop: float, *_: Any) -> None:
+        """Make a gap, one with those beside it."""
+        for a, b in [*self.gaps.items()]:
+            if a == stop or b == start:
+                del self.gaps[a]
+                start, stop = min(a, start), max(b, stop)
+        self.gaps[start] = stop
 
     def target(self, line: Line) -> str:
         """The array that the result of a line is written into; "" for a new one."""
@@ -206,13 +208,28 @@ class Writer:
             return ""
         if id(line) in self.kept:
             return self.fresh(line)
-        key = self.outline(line)
-        free = self.free.setdefault(key, [])
-        if not free:
-            free.append(f"{self.prefix}{len(self.made)}")
-            self.made[free[0]] = making(*key, "aligned")
-        self.held[id(line)], self.fixed[id(line)] = key, free.pop()
+        self.held[id(line)] = found = self._place(line, self.outline(line))
+        self.fixed[id(line)] = self.made.setdefault(making(*found[2], found[0]), f"{self.prefix}{len(self.made)}")
         return self.fixed[id(line)]
+
+    def _place(self, line: Line, outline: Outline) -> tuple[int, int, Outline]:
+        """The memory for a result: that of an argument that ends here, or of the smallest gap that it fits into.
+
+        In the first case each element is read before it is written; for complex numbers that overlap NumPy has another
+        loop, which rounds in another way.
+        """
+        by_element = line.elementwise() and not (self.exact and outline[1].kind == "c")
+        for x in values_in(line.args[:1] if line.kind in ("put", "put_at") else line.args if by_element else ()):
+            held = self.held.get(id(x.memory))
+            if held and held[2] == outline and x.like[::2] == x.memory.like[::2] and id(x.memory) in self.ending:
+                return self.held.pop(id(x.memory))
+        size = -(-int(np.prod(outline[0])) * outline[1].itemsize // 64) * 64  # whole lines of the cache
+        start = min((a for a, b in self.gaps.items() if b - a >= size), key=lambda a: self.gaps[a] - a)
+        stop = self.gaps.pop(start)
+        if start + size < stop:
+            self.gaps[start + size] = stop
+        self.top = max(self.top, start + size)
+        return start, start + size, outline
 
     def outline(self, line: Line) -> tuple[Any, Any, str]:
         """Shape, dtype and layout of the array for a result."""
@@ -224,17 +241,13 @@ class Writer:
 
     def give(self, line: Line, text: str, array: str = "") -> None:
         """The result of a line is `text`, which has been written into `array` if that is not empty."""
-        self.names[id(line)] = array or self.new_name()
+        self.names[id(line)] = array or next(self.new_names)
         if not array:
             self.lines.append(f"{self.names[id(line)]} = {text}")
             if line.shape is None or line.nbytes >= WORTH:
                 self.large[id(line)] = self.names[id(line)]
         elif text != array:
             self.lines.append(text)
-
-    def new_name(self) -> str:
-        self.count += 1
-        return f"t{self.count - 1}"
 
     def view(self, x: Value, suffix: str, text: str) -> str:
         """A view of x: `text` with {} in the place of x, or the name that such a view of fixed memory has."""
@@ -297,11 +310,11 @@ class Writer:
         """Write a line, and remember how its result is read."""
         if writer := getattr(self, f"_write_{line.kind}", None):
             writer(line)
-        elif line.is_call(*COMPARISONS) and not line.shape:
-            a, b = map(self.text, line.args)
-            self.give(line, f"({a} {COMPARISONS[line.function]} {b})")
-        elif line.is_call(operator.pow):
-            self.give(line, f"({self.text(line.args[0])} ** {self.text(line.args[1])})")
+        elif line.is_call(*OPERATORS) and (
+            (line.shape == () and line.dtype.kind in "bf") or line.is_call(operator.pow)
+        ):
+            a, b = map(self.text, line.args)  # numbers take a tenth of the time so
+            self.give(line, f"({a} {OPERATORS[line.function]} {b})")
         elif line.elementwise() and (array := self.target(line)):
             out = f"out={array}" if line.function in (np.maximum, np.minimum) else array  # NumPy wants it so
             operands = ", ".join([self.operand(line, x) for x in line.args])
@@ -356,21 +369,16 @@ class Writer:
 
     def _write_select(self, line: Line) -> None:
         x, mask = line.args
-        array = self.target(line)
-        bits = [f"{{}}.view(np.{mask.dtype.name})", mask.dtype.name]
-        text = f"np.multiply({self.view(x, bits[1], bits[0])}, {self.text(mask)}"
-        if array:
-            self.names[id(line)] = array
-            self.lines.append(f"{text}, {self.view(line, bits[1], bits[0])})")
-        self.give(line, array or f"{text}).view(np.{line.dtype.name})", array)
+        array = self.names[id(line)] = self.target(line)
+        a, out = (self.view(a, mask.dtype.name, f"{{}}.view(np.{mask.dtype.name})") for a in (x, line))
+        self.give(line, f"np.multiply({a}, {self.text(mask)}, {out})", array)
 
     def _write_dot(self, line: Line) -> None:
         array, function = self.target(line), self.constants.function(line)
         if array and line.order == "F":  # both write rows only: the transpose of a product is that of transposes
             self.names[id(line)] = array
             x, y, out = map(self.transposed, (*line.args[::-1], line))
-            self.lines.append(f"{function}({x}, {y}, {out})")
-            self.give(line, array, array)
+            self.give(line, f"{function}({x}, {y}, {out})", array)
         else:
             self.give(line, f"{function}({self.arguments(line)}{array and ', '}{array})", array)
 
@@ -385,7 +393,7 @@ class Writer:
         x, where, values = line.args
         array = self.target(line)
         if not array:
-            array = self.new_name()
+            array = next(self.new_names)
             self.lines.append(f"{array} = {self.text(x)}.copy(order='K')")
         elif array != self.fixed.get(id(x.memory)):
             self.lines.append(f"np.copyto({array}, {self.text(x)})")

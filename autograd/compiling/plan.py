@@ -285,8 +285,6 @@ class Plan:
         self.space |= {name: out for name, out in zip(names, outs, strict=True) if name in self.space}
         self.own = outs
 
-    # ---- a run
-
     def __call__(self, leaves: Sequence[Any]) -> Any:
         """The result of the program for these leaves of the arguments; MISS if it is not for them.
 

@@ -7,9 +7,8 @@ Exact, to the bit:
 
 Rounding changes by a few ulp (`exact=True` leaves these out):
 
-- *products*: a small matrix product is np.dot, which has less to look at than np.matmul, a large one np.matmul, for
-  np.dot clears its whole result first.  A sum along the first axis of a matrix, or of at most 128 numbers, is a product
-  with ones.  (NumPy adds up longer rows in pairs, which is more exact than a product.)  x ** 2 and x ** 3 are products.
+- *products*: a small matrix product is np.dot, a large one np.matmul, for np.dot clears its whole result first.  A sum
+  along the first axis of a matrix, or of at most 128 numbers, is a product with ones.  x ** 2 and x ** 3 are products.
 - *layout*: a matrix with more rows than columns lies in memory column by column, so that loops are long.
 - *spread*: a small operand is repeated before it is added, and a number before a maximum is taken: the loops of NumPy
   that repeat it are slow to begin, or (for a maximum) do not use vectors.
@@ -145,9 +144,8 @@ def _power(program: Program, line: Line) -> Line | None:
     x, n = line.args
     if x.dtype.kind != "f" or x.dtype != line.dtype or type(n) not in (int, float):
         return None
-    function = _POWERS.get(n)
-    args = (x, n) if function is None else (x,)
-    return program.add("call", function or np.power, args, line.like, line.place)
+    function, *args = (_POWERS[n], x) if n in _POWERS else (np.power, x, n)
+    return program.add("call", function, (*args,), line.like, line.place)
 
 
 def _as_number(x: Any, line: Line) -> Any:
@@ -177,12 +175,9 @@ def _reduction(program: Program, line: Line, ufunc: Any, axis: int | None, **mor
 
 
 def _is_transpose(line: Line) -> bool:
-    if line.ndim != 2 or line.kwargs or line.kind not in ("call", "method") or not isinstance(line.args[0], Value):
-        return False
-    axes = line.args[1:]
-    if line.function in (np.transpose, "transpose"):
-        return not axes or (type(axes[0]) in (int, tuple) and axes in ((1, 0), ((1, 0),)))
-    return line.function in (np.swapaxes, "swapaxes") and len(axes) == 2 and {axes[0] % 2, axes[1] % 2} == {0, 1}
+    turns = line.kind in ("call", "method") and line.function in (np.transpose, "transpose", np.swapaxes, "swapaxes")
+    x = line.shares if turns and line.ndim == 2 else None
+    return x is not None and x is line.args[0] and x.like != line.like  # if not, it is as it was, or a single number
 
 
 def transposed(program: Program, x: Value, line: Line) -> Value:
@@ -200,13 +195,14 @@ def transposed(program: Program, x: Value, line: Line) -> Value:
 def _selected(program: Program, line: Line) -> Value | None:
     """`keep_where`, which multiplies the bits of an array by a mask, as one line."""
     product = line.args[0]
-    if line.dtype.kind != "f" or not (isinstance(product, Line) and product.is_call(np.multiply)):
+    fits = line.dtype.kind == "f" and line.order and line.shape and line.size
+    if not fits or not (isinstance(product, Line) and product.is_call(np.multiply)):
         return None
     mask, x = product.args
     if not (isinstance(mask, Line) and mask.kind == "cast" and isinstance(x, Line) and x.is_method("view")):
         return None
     x = x.args[0]
-    if mask.args[0].dtype != np.bool_ or x.dtype != line.dtype or mask.shape != line.shape or not line.shape:
+    if mask.args[0].dtype != np.bool_ or x.dtype != line.dtype or mask.shape != line.shape:
         return None
     return program.add("select", None, (x, mask), line.like, line.place)
 
@@ -223,11 +219,10 @@ def faster(program: Program, line: Line, _old: Line) -> Value | None:
             return program.add("dot", function, (a, b), line.like, line.place)
     if line.kind == "reduce" and line.function is np.add and line.dtype.kind == "f" and line.dtype.itemsize > 2:
         return _sum(program, line)
-    if line.is_call(np.power) and type(line.args[1]) in (int, float) and line.args[1] in (2, 3):
-        x = line.args[0]
-        if isinstance(x, Value) and x.dtype == line.dtype:
-            square = program.add("call", np.multiply, (x, x), line.like, line.place)
-            return square if line.args[1] == 2 else program.add("call", np.multiply, (square, x), line.like, line.place)
+    n = line.is_call(np.power) and _number(line.args[1])
+    if n in (2, 3) and {x.dtype for x in line.reads} == {line.dtype}:
+        square = program.add("call", np.square, line.args[:1], line.like, line.place)
+        return square if n == 2 else program.add("call", np.multiply, (square, line.args[0]), line.like, line.place)
     return None
 
 
@@ -246,9 +241,6 @@ def _number(x: Any) -> float | None:
         return None
     array = isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind == "f"
     return float(x) if array or isinstance(x, int | float | np.floating) else None
-
-
-# ---- layout
 
 
 def laid_out(program: Program) -> Program:
@@ -278,9 +270,6 @@ def laid_out(program: Program) -> Program:
     return program
 
 
-# ---- spread
-
-
 def spread(program: Program, line: Line, _old: Line) -> None:
     """*spread*."""
     binary = line.kind == "call" and line.elementwise() and len(line.args) == 2 and line.order
@@ -296,9 +285,6 @@ def _spread(program: Program, x: Any, line: Line) -> Any:
     if not full or not isinstance(x, Value) or x.shape in ((), line.shape):
         return x
     return program.add("spread", None, (x, line.shape), (line.shape, x.dtype, line.order), line.place)
-
-
-# ---- all of them
 
 
 # The rewrites in the order in which they are made: whether they change rounding, and a function of a program.

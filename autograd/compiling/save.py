@@ -21,13 +21,7 @@ _HEAD = '''"""A program written by plaingrad; it needs NumPy alone."""
 
 from __future__ import annotations
 
-import base64
-import contextvars
-import functools
-import io
-import math
-import operator
-import os
+import base64, contextvars, functools, io, math, operator, os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, starmap
@@ -44,11 +38,7 @@ class Changed(ValueError):
 
 # SciPy's distribution function of the normal numbers, which GELU needs; to the last digit but one, and slower.
 _NDTR = """def {name}(x, out=None):
-    found = np.asarray(np.frompyfunc(math.erfc, 1, 1)(x * -math.sqrt(0.5))).astype(x.dtype) * 0.5
-    if out is None:
-        return found
-    out[...] = found
-    return out
+    return np.multiply(np.asarray(np.frompyfunc(math.erfc, 1, 1)(x * -math.sqrt(0.5))).astype(x.dtype), 0.5, out=out)
 """
 
 
@@ -69,10 +59,7 @@ class File:
         state = list(self._state([k for k in read if k not in self.arguments]))
         functions = list(self._functions())
         text = plan.program.source.replace(f"def {plan.program.name}(", "def program(")
-        copied: list[Any] = [run_blocks, pool] if "run_blocks(" in text else []
-        copied += [aligned] if "aligned(" in plan.program.prepared else []
-        if plan.program.moves:
-            copied.append(update)
+        copied: list[Any] = [*[run_blocks, pool] * ("run_blocks(" in text), aligned, *[update] * plan.program.moves]
         sources = [f"\n{inspect.getsource(f)}" for f in copied]
         parts = [_HEAD, *sources, self._held(), *constants, *functions, *state, plan.program.prepared, f"\n\n{text}\n"]
         self.text = "\n".join([*parts, *self._function(moves)]) + "\n"

@@ -13,15 +13,9 @@ import numpy as np
 
 from .blocks import LARGE, Block, BlockWriter, aligned, run_blocks, scheduled
 from .emit import Constants, Writer, comment, identifier, making
-from .program import Input, Line, Number, Program, Value, axes_of, drawing, has_out, instances, needed, values_in
+from .program import Input, Line, Number, Program, Value, drawing, has_out, instances, needed, values_in
 
 run_through: Any = deque(maxlen=0).extend  # an iterator to its end, in C
-
-
-def flat(order: str) -> str:
-    """How all elements of an array are read as they lie in memory."""
-    turned = {"C": "", "F": ".T"}
-    return f"{{}}{turned[order] if order in turned else f'.transpose({axes_of(order)[0]})'}.reshape(-1)"
 
 
 class Changed(Exception):
@@ -72,7 +66,8 @@ class Main(Writer):
         arguments = [self.names[id(program.inputs[i])] for i in self.inputs] + [slot.name for slot in self.slots]
         body = "\n    ".join([f"def {name}({', '.join(arguments)}):", *self.lines, f"return {found}\n"])
         self.source = "\n\n".join([*self.blocks, body])
-        self.prepared = "\n".join(f"{key} = {text}" for key, text in (self.made | self.constants.prepared).items())
+        made = {"memory": f"aligned({self.top})"} | {name: text for text, name in self.made.items()}
+        self.prepared = "\n".join(f"{key} = {text}" for key, text in (made | self.constants.prepared).items())
         space: dict[str, Any] = {"np": np, "Changed": Changed, "run_blocks": run_blocks, "aligned": aligned}
         space |= self.constants.arrays | self.constants.functions
         exec(compile(f"{self.prepared}\n\n{self.source}", f"<compiled {name}>", "exec"), space)
@@ -169,18 +164,14 @@ class Main(Writer):
         left = [x for x in block.lines if id(x) not in dying]
         ends, sums = [x for x in left if x.shares is None and x.shape], [x for x in left if not x.shape]
         for line in ends:
-            self.names[id(line)] = self.target(line) or self._new_array(line)
+            self.names[id(line)] = self.target(line)
         number = len(self.blocks)
         inner = BlockWriter(self.constants, self.exact, block, ends, sums)
         self.blocks.append(inner.function(f"block{number}"))
-        sets = []
-        for k in range(self.threads if block.large else 1):
-            names = [f"{name}_{number}_{k}" for name in inner.made]
-            self.constants.prepared |= dict(zip(names, inner.made.values(), strict=True))
-            sets.append(f"[{', '.join(names)}]")
-        self.constants.prepared[f"scratch{number}"] = f"[{', '.join(sets)}]"
+        sets = f"for memory in map(aligned, {[inner.top] * (self.threads if block.large else 1)})"
+        self.constants.prepared[f"scratch{number}"] = f"[[{', '.join(inner.made)}] {sets}]"
         whole = [
-            self.view(x, "flat", flat(x.order)) if x.ndim > 1 and block.flat else self.names[id(x)]
+            self.view(x, "flat", "{}.ravel('K')") if x.ndim > 1 and block.flat else self.names[id(x)]
             for x in (*block.given, *ends)
         ]
         given = ", ".join([*whole, *inner.numbers])
@@ -203,10 +194,9 @@ class Main(Writer):
     # ---- what a Writer asks
 
     def fresh(self, line: Line) -> str:
-        return "" if line.kind == "copy" else self._new_array(line)
-
-    def _new_array(self, line: Line) -> str:
-        name = self.new_name()
+        if line.kind == "copy":
+            return ""
+        name = next(self.new_names)
         self.lines.append(f"{name} = {making(*line.like)}")
         return name
 

@@ -118,9 +118,7 @@ class World:
             if i in kept:
                 found[f"the gradient of {name}", i] = None if t.grad is None else t.grad.data
         for o in self.state.optimizers:
-            found |= {
-                (f"{k} in the state of parameter {j}", -1): x for j, s in enumerate(o.state) for k, x in s.items()
-            }
+            found |= {(f"{k} in the state of parameter {j}", 0): x for j, s in enumerate(o.state) for k, x in s.items()}
         return found
 
 

@@ -187,11 +187,9 @@ def _shape_depends(kind: str, function: Any, args: Any) -> bool:
     return kind in ("call", "method") and function in _SELECTING
 
 
-_METHODS = (
-    "all any argmax argmin argpartition argsort astype choose clip compress cumprod cumsum diagonal dot flatten max "
-    "mean min nonzero prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var "
-    "view"
-).split()
+_METHODS = """all any argmax argmin argpartition argsort astype choose clip compress cumprod cumsum diagonal dot flatten
+max mean min nonzero prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var
+view""".split()
 
 
 class Traced(NDArrayOperatorsMixin):
@@ -242,9 +240,7 @@ class Traced(NDArrayOperatorsMixin):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(kind, Tensor) for kind in types):
             return NotImplemented
-        if (
-            function is np.zeros_like and "shape" in kwargs and not self.tape.closed
-        ):  # to be written into, as in `scatter`
+        if function is np.zeros_like and "shape" in kwargs and not self.tape.closed:  # is written into: see `scatter`
             made = function(*concrete(args), **kwargs)
             outline = made.shape, made.dtype, order_of(made)
             return self.tape.record("call", np.zeros, outline, {}) if outline[2] in ("C", "F") else made

@@ -342,8 +342,8 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_program_of_layers_holds_less_than_twice_what_the_function_does(name):
-    """Most of it is memory made once, for arrays of all layouts, which stays; nothing else outlives its readers."""
+def test_a_program_of_layers_holds_less_than_one_and_a_half_times_what_the_function_does(name):
+    """Most of it is one block of memory, made once, in which arrays of all shapes and layouts take turns."""
 
     def peak(wrap):
         gc.collect()
@@ -373,4 +373,4 @@ def test_a_program_of_layers_holds_less_than_twice_what_the_function_does(name):
     ways = [lambda f: f, lambda f: compile(f, audit=False, threads=1)]
     peak(ways[1])  # what is imported, and lines of files that are read, stay
     eager, compiled = map(peak, ways)
-    assert compiled < 2 * eager
+    assert compiled < {"attention": 1.25}.get(name, 1.5) * eager
