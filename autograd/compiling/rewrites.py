@@ -9,6 +9,7 @@ Rounding changes by a few ulp (`exact=True` leaves these out):
 
 - *products*: a small matrix product is np.dot, a large one np.matmul, for np.dot clears its whole result first.  A sum
   along the first axis of a matrix, or of at most 128 numbers, is a product with ones.  x ** 2 and x ** 3 are products.
+- *scale*: what all gradients are multiplied by in the end, a learning rate, goes into the numbers they come from.
 - *layout*: a matrix with more rows than columns lies in memory column by column, so that loops are long.
 - *spread*: a small operand is repeated before it is added, and a number before a maximum is taken: the loops of NumPy
   that repeat it are slow to begin, or (for a maximum) do not use vectors.
@@ -18,11 +19,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .program import Line, Number, Program, Value, empty, order_of, rewrite, values_in
+from .program import Line, Number, Program, Value, empty, instances, order_of, rewrite, values_in
 from .trace import concrete
 
 FLIPPED = {"C": "F", "F": "C", "": ""}
@@ -243,6 +245,46 @@ def _number(x: Any) -> float | None:
     return float(x) if array or isinstance(x, int | float | np.floating) else None
 
 
+# Which arguments are to be multiplied by a number for the result of a function, method or kind to be.
+_PLACES: dict[Any, set[int]] = {key: {0} for key in (np.negative, np.divide, "take", "T", "reshape", "select")}
+_PLACES |= {np.add: {0, 1}, np.subtract: {0, 1}, "put": {0, 2}, "put_at": {0, 2}}
+
+
+def scaled(program: Program) -> Program:
+    """*scale*: products with the one Number go back as far as they can, if there are then fewer lines."""
+    numbers: list[Any] = [
+        x for line in program.lines if line.is_call(np.multiply) for x in instances(line.args, Number)
+    ]
+    if len({number.text for number in numbers}) != 1:
+        return program
+    times: dict[int, Line] = {}  # {id of a line: its product with the number}
+
+    def rule(new: Program, line: Line, _old: Line) -> Any:
+        if line.is_call(np.multiply) and any(isinstance(x, Number) for x in line.args):
+            return next((times[id(x)] for x in line.args if id(x) in times), None)
+        line = new.insert(line)
+        if places := _places(line, times):
+            args = [*line.args]
+            for i in places:
+                args[i] = times.get(id(args[i])) or numbers[0] * _number(args[i])
+            times[id(line)] = new.insert(replace(line, args=tuple(args), shares=args[0] if line.shares else None))
+        return line
+
+    return min(program, rewrite(rewrite(program, rule)), key=lambda p: sum(1 + 99 * (x.kind == "dot") for x in p.lines))
+
+
+def _places(line: Line, times: dict[int, Line]) -> set[int]:
+    """Which arguments are to be multiplied for a line to be; of two factors a number, or else the gradient."""
+    mixed = line.kind == "call" and (line.kwargs or any(x.dtype != line.dtype for x in line.reads))
+    if mixed or line.dtype not in (np.float32, np.float64):
+        return set()
+    able = [i for i, x in enumerate(line.args) if id(x) in times or _number(x) is not None]
+    if line.kind == "dot" or line.is_call(np.multiply):
+        return set(sorted(able, key=lambda i: getattr(line.args[i], "place", ()))[:1])
+    places = _PLACES.get(line.function if line.kind in ("call", "method") else line.kind, set())
+    return places if places <= set(able) else set()
+
+
 def laid_out(program: Program) -> Program:
     """*layout*: columns for tall matrices, unless computed element by element from or into fixed ones."""
     fixed = [id(x) for x in (*program.inputs, *program.outputs)]
@@ -292,6 +334,7 @@ RULES: dict[str, tuple[bool, Callable[[Program, bool], Program]]] = {
     "canonical": (False, lambda program, _: rewrite(program, canonical)),
     "simpler": (False, simplified),
     "products": (True, lambda program, _: rewrite(program, faster)),
+    "scale": (True, lambda program, _: scaled(program)),
     "layout": (True, lambda program, _: laid_out(rewrite(program))),
     "spread": (True, lambda program, _: rewrite(program, spread)),
 }

@@ -54,7 +54,15 @@ def test_programs_without_a_rewrite_compute_the_same(rule, seed):
     assert compiled.stats.compiles == 1
 
 
-@pytest.mark.parametrize("make", [lambda p: nn.SGD(p, lr=0.1, momentum=0.9), nn.Adam])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: nn.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: nn.SGD(p, lr=0.1),
+        lambda p: nn.SGD(p, lr=0.1, weight_decay=0.1),
+        nn.Adam,
+    ],
+)
 def test_steps_without_a_rewrite_do_the_same(rule, make):
     (step, model, _), (eager, other, _) = pair(make)
     for _ in range(6):
@@ -167,3 +175,47 @@ def test_an_array_to_which_a_part_was_added_stays_as_it_is():
 
     for exact in (True, False):
         as_written(lambda x, v: [y.data for y in f(Tensor(x), v)], laid((4, 5), (0, 1)), np.ones(5), exact=exact)
+
+
+LOSSES = {
+    "one class of several": lambda y: nn.functional.cross_entropy(y, np.array([0, 2, 1, 1])),
+    "squares": lambda y: ((y - 1.0) ** 2).mean(),
+    "sums, quotients and signs": lambda y: ((2.0 / (y * y + 1.0)).T - y.T.reshape(4, -1)[1:] @ y.T).sum(),
+    "the largest": lambda y: np.maximum(y, 0.1).max(axis=0).sum() / 7.0,
+}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rates", [(0.1,), (0.1, 0.1), (0.1, 0.7)])
+def test_a_learning_rate_goes_into_what_the_gradients_come_from(loss, rates, keep):
+    """And only there: gradients that are looked at are not multiplied, nor is what comes of other rates."""
+
+    def run(wrap):
+        rng = np.random.default_rng(1)
+        weights = [Tensor(rng.normal(size=shape), requires_grad=True) for shape in ((3, 5), (5,), (5, 3), (3,))]
+        cut = len(weights) // len(rates)
+        groups = [{"params": weights[i * cut : (i + 1) * cut], "lr": lr} for i, lr in enumerate(rates)]
+        optimizer = nn.SGD(groups, lr=0.1)
+
+        @wrap
+        def step(x):
+            optimizer.zero_grad()
+            a, b, c, d = weights
+            found = LOSSES[loss](nn.functional.relu(x @ a + b) @ c + d)
+            found.backward()
+            optimizer.step()
+            return (found, weights[2].grad) if keep else found
+
+        x, seen = rng.normal(size=(4, 3)), []
+        for k in range(6):
+            optimizer.groups[0]["lr"] = 0.1 / (k + 1)
+            out = step(x)
+            seen += [out[1].data.copy()] if keep else []
+        return [*seen, *(w.data for w in weights)], step
+
+    (mine, step), (theirs, _) = run(lambda f: compile(f, audit=False)), run(lambda f: f)
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    if loss == "one class of several" and rates == (0.1,) and not keep:
+        assert "update\n    n0" not in step.source  # nothing is left to be multiplied there
