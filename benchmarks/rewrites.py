@@ -38,7 +38,8 @@ ALL = "all"
 LARGE = blocks.LARGE
 NOTHING = lambda *_: None
 TEXT = lambda self, line, x: self.text(x)
-OUTS = lambda self, line: self.outs.get(id(line), "")
+TARGET = Writer.target
+OUTS = lambda self, line: TARGET(self, line) if line.kind == "select" else self.outs.get(id(line), "")
 
 
 @contextmanager
@@ -49,13 +50,15 @@ def without(name: str) -> Iterator[None]:
         patch.dict(RULES, {name: (rounds, lambda program, _: program)} if name in RULES else {}),
         patch.object(blocks, "LARGE", sys.maxsize if name == "blocks" else LARGE),
         patch.object(rewrites, "_selected", NOTHING if name == "masks on bits" else rewrites._selected),
+        patch.object(rewrites, "_moment", NOTHING if name == "means" else rewrites._moment),
+        patch.object(rewrites, "_signed", NOTHING if name == "signs" else rewrites._signed),
         patch.object(Writer, "operand", TEXT if name == "numbers as arrays" else Writer.operand),
-        patch.object(Writer, "target", OUTS if name == "memory made once" else Writer.target),
+        patch.object(Writer, "target", OUTS if name == "memory made once" else TARGET),
     ):
         yield
 
 
-VARIANTS = [*RULES, "masks on bits", "blocks", "numbers as arrays", "memory made once", "none"]
+VARIANTS = [*RULES, "masks on bits", "means", "signs", "blocks", "numbers as arrays", "memory made once", "none"]
 
 
 def shortest(case: Any, calls: int) -> dict[str, float]:
