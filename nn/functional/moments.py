@@ -18,6 +18,7 @@ from .windows import last
 
 BLOCK = 2**15  # numbers: six arrays of float32 fit in the L2 cache of one core
 SPAN = 2**18  # numbers of whole samples that are passed over twice
+FAR = 8.0  # deviations: a mean further from 0 is subtracted first, as x * factor + shift would lose its digits
 
 
 def wide(x: Any) -> Any:
@@ -51,7 +52,8 @@ class Known(NamedTuple):
     """What the forward pass keeps for the way back.
 
     (source - mean) * scale is x with variance 1, or `source` * scale with `Rows`.  `inverse` is its derivative by x:
-    `scale`, unless x was too large to be squared.  Then `source` is a part of x; otherwise it is x, here None.
+    `scale`, unless x was too large to be squared.  Then, and where x is far from 0, `source` is x, or a part of it,
+    without its mean; otherwise it is x, here None, for which a factor and a shift are enough.
     """
 
     source: Any
@@ -138,24 +140,31 @@ class Channels:
         variance = self.pool(squares)
         if not np.isfinite(variance).all():
             return self._apart(array, mean, variance, eps)
+        if (mean * mean > FAR * FAR * variance).any():
+            near = array - mean.reshape(*mean.shape, *(1,) * (array.ndim - 2))
+            return self._apart(near, mean, variance, eps)
         scale = 1.0 / np.sqrt(variance + eps)
         return Known(None, mean, scale, scale, variance)
 
     def _apart(self, x: Any, mean: Any, variance: Any, eps: float) -> Known:
-        """What is known of numbers too large to be squared."""
+        """What is known of numbers too large to be squared, or of these without their mean, but for its rounding."""
         if self.groups:
             x = np.reshape(x, (self.samples, self.groups, -1))
         part, scale, size = apart(x, 2 if self.groups else (0, *range(2, x.ndim)), eps, True)
         factors = [np.reshape(own, (-1, self.groups or self.channels)) for own in (scale, scale / size)]
         factors = [np.repeat(own, self.channels // own.shape[1], axis=1) for own in factors]
         scale, inverse = (np.broadcast_to(own, mean.shape) for own in factors)
-        return Known(part.reshape(self.shape), np.zeros_like(mean), scale, inverse, variance)
+        return Known(part.reshape(self.shape), mean, scale, inverse, variance)
+
+    def middle(self, known: Known) -> Any:
+        """The means of what `forward` and `back` pass over."""
+        return known.mean if known.source is None else np.zeros_like(known.mean)
 
     def forward(self, x: Any, known: Known, weight: Any, bias: Any) -> Any:
         array, y = self.empty(x)
         x = self.matrix(x if known.source is None else known.source)
         slope = known.scale if weight is None else known.scale * weight
-        shift = -known.mean * slope if bias is None else bias - known.mean * slope
+        shift = -self.middle(known) * slope if bias is None else bias - self.middle(known) * slope
         for rows, _, slopes, shifts in self.walk(slice(0, self.samples), slope, shift):
             block = np.multiply(x[rows], slopes, out=y[rows])
             block += shifts
@@ -163,7 +172,8 @@ class Channels:
 
     def back(self, g: Any, x: Any, known: Known, weight: Any) -> list[Any]:
         """The gradients of x, weight and bias."""
-        source, mean, scale, inverse, _ = known
+        source, _, scale, inverse, _ = known
+        mean = self.middle(known)
         array, gx = self.empty(x)
         x, g = self.matrix(x if source is None else source), self.matrix(g)
         weight = _ones(self.channels, self.dtype) if weight is None else weight
@@ -216,8 +226,9 @@ class Rows:
                 part = np.subtract(part, mean[rows], out=source[rows])
             square = np.multiply(part, part, out=scratch[: len(part)])
             variance[rows, 0] = np.dot(square, ones) * (1 / self.length)
-        if not np.isfinite(variance).all():
-            source, scale, size = apart(x, 1, eps, self.center)
+        finite = np.isfinite(variance).all()
+        if not finite or (mean * mean > FAR * FAR * variance).any():
+            source, scale, size = apart(source if finite else x, 1, eps, self.center)
             return Known(source, mean, scale, scale / size, variance)
         scale = 1.0 / np.sqrt(variance + eps)
         return Known(source if self.center else None, mean, scale, scale, variance)

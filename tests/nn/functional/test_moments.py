@@ -112,3 +112,38 @@ def test_numbers_too_large_to_be_squared(name, last):
     gradient = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
     y.backward(gradient), wanted.backward(gradient)
     np.testing.assert_allclose(large.grad.data * 2.0**100, x.grad.data, rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in NORMS if name != "rms"])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(("dtype", "shift"), [(np.float32, 2.0**12), (np.float64, 2.0**40)])
+def test_a_mean_far_from_0_costs_no_digits(name, last, dtype, shift):
+    """Multiples of 1/64, so that the shift is exact: values and gradients are those without it."""
+    x, *weights = given(name, (2, 4, 3, 5), last, "both", dtype)
+    near, far = (as_tensor((np.round(x.data * 64) / 64 + s).astype(dtype)) for s in (0, shift))
+    gradient = np.random.default_rng(1).standard_normal(x.shape).astype(dtype)
+    results = []
+    for own in (near, far):
+        own.requires_grad = True
+        leaves = [own, *(Tensor(w.data, requires_grad=True) for w in weights)]
+        y = NORMS[name](*leaves)
+        y.backward(gradient)
+        results.append([y.data, *(leaf.grad.data for leaf in leaves)])
+    for wanted, found in zip(*results, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=64 * np.finfo(dtype).eps * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("large", [(1.0, 2.0**12), (2.0**70, 0.0)])
+@pytest.mark.parametrize("norm", [batch_norm, instance_norm])
+def test_running_statistics_of_numbers_that_are_large(norm, large, last):
+    factor, shift = large
+    x, *_ = given("batch", (3, 4, 2, 5), last, "none", np.float32)
+    x = (x.data * factor + shift).astype(np.float32)
+    mean, variance = Tensor(np.zeros(4, np.float32)), Tensor(np.ones(4, np.float32))
+    with np.errstate(over="ignore"):
+        options = {"training": True} if norm is batch_norm else {}
+        norm(Tensor(x), mean, variance, momentum=1.0, **options)
+    wanted = x.astype(np.float64).mean((0, 2, 3))
+    np.testing.assert_allclose(mean.data, wanted, rtol=1e-5, atol=1e-5 * factor)
+    assert np.isinf(variance.data).all() == (factor > 1)
