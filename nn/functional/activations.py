@@ -6,7 +6,6 @@ because infinity times 0 is not 0.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -15,7 +14,9 @@ import numpy as np
 import autograd
 from autograd import CASES, OPS, Case, Tensor, differentiable, elementwise, keep_where
 
+from ..placement import is_elsewhere
 from .arrays import only_real
+from .normal import probability, slope_of_gelu, times_probability
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "log_softmax", "mish", "normal_cdf", "prelu", "relu",
@@ -216,22 +217,6 @@ def _mish_rule(g: Any, _y: Any, x: Any) -> Any:
 mish = elementwise(_mish, _mish_rule, name="mish")
 
 
-@functools.cache
-def _cdf() -> Any:
-    """SciPy's function, if installed, else one from Python's `math`, which is 30 times slower."""
-    try:
-        from autograd.special import ndtr  # an op, so that it takes the arrays of every library
-    except ImportError:
-        return _plain_cdf
-    return ndtr
-
-
-def _plain_cdf(x: Any) -> Any:
-    """0.5 erfc(-x / sqrt(2)), element by element: NumPy has no error function."""
-    erfc = np.frompyfunc(math.erfc, 1, 1)
-    return np.asarray(erfc(x * -math.sqrt(0.5))).astype(x.dtype) * 0.5
-
-
 def _density(x: Any) -> Any:
     """The normal density; clipped at 40, beyond which it is 0 and the square could overflow."""
     u = np.clip(x, -40.0, 40.0)
@@ -245,7 +230,7 @@ def _normal_cdf(x: Any) -> Any:
     array([0.5, 1. ])
     """
     only_real("normal_cdf", x)
-    return _cdf()(x)
+    return probability(x)
 
 
 normal_cdf = elementwise(_normal_cdf, lambda g, _y, x: g * _density(x), name="normal_cdf")
@@ -268,18 +253,14 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"approximate is 'none' or 'tanh'; got {approximate!r}")
     only_real("gelu", x)
-    return x * _cdf()(x) if approximate == "none" else x * _sigmoid(_bend(x))
-
-
-def _share(y: Any, x: Any) -> Any:
-    """The probability y / x, which takes a fifth of the time of computing it again; near 0 by its tangent."""
-    near = np.abs(x) < float(np.finfo(x.dtype).eps)
-    return np.where(near, x * (1 / math.sqrt(2 * math.pi)) + 0.5, y / np.where(near, 1.0, x))
+    return times_probability(x) if approximate == "none" else x * _sigmoid(_bend(x))
 
 
 def _gelu_rule(g: Any, y: Any, x: Any, *, approximate: str = "none") -> Any:
     if approximate == "none":
-        return g * ((normal_cdf(x) if isinstance(x, Tensor) else _share(y, x)) + x * _density(x))
+        if isinstance(g, Tensor) or isinstance(x, Tensor) or is_elsewhere(x):
+            return g * (normal_cdf(x) + x * _density(x))
+        return slope_of_gelu(g, y, x)
     t, u = _bend(x), np.clip(x, -20.0, 20.0)
     return g * (sigmoid(t) + _down(u, t) * ((u * u * (3 * 0.044715) + 1.0) * math.sqrt(8 / math.pi)))
 

@@ -130,7 +130,7 @@ def _place(g: Any, winners: Any, windows: Windows) -> Any:
     disjoint = windows.stride == windows.kernel and max(windows.dilation) == 1
     for i, part in enumerate(parts_under(x, windows)):
         chosen = _selected(g, winners == i)
-        np.copyto(part, chosen) if disjoint else np.add(part, chosen, out=part)
+        part[...] = chosen if disjoint else part + chosen
     return unpadded(x, windows)
 
 
