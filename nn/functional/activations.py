@@ -282,8 +282,12 @@ def _softmax(x: Any, dim: int = -1) -> Any:
 
 
 def _softmax_rule(g: Any, y: Any, _x: Any, *, dim: int = -1) -> Any:
-    gy = g * y
-    return gy - y * np.sum(gy, axis=dim, keepdims=True)
+    product = g * y
+    total = np.sum(product, axis=dim, keepdims=True)
+    if product.__class__ is not np.ndarray:
+        return (g - total) * y
+    np.subtract(g, total, out=product)
+    return np.multiply(product, y, out=product)
 
 
 @np.errstate(over="ignore")

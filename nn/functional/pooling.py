@@ -97,8 +97,8 @@ def _lowest(dtype: Any) -> Any:
 
 def _winners(x: Any, y: Any, windows: Windows) -> Any:
     """The number of the first tap that holds the largest number (or NaN) of each window."""
-    few = math.prod(windows.kernel) <= 128
-    winners, open_ = np.zeros_like(y, np.int8 if few else np.int16), np.ones_like(y, bool)
+    count: Any = np.int8 if math.prod(windows.kernel) <= 128 else np.int16
+    winners, open_ = np.zeros_like(y, count), np.ones_like(y, bool)
     undefined = bool((y != y).any())
     taps = parts_under(padded(x, windows, _lowest(x.dtype)), windows)
     for part in itertools.islice(taps, math.prod(windows.kernel) - 1):
@@ -125,7 +125,8 @@ def _pick(x: Any, winners: Any, windows: Windows) -> Any:
 
 def _place(g: Any, winners: Any, windows: Windows) -> Any:
     same_shape("what windows give", g.shape, (*winners.shape[:2], *windows.outputs))
-    x = sized_like(g, [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)])
+    sizes = [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)]
+    x = sized_like(winners, sizes, g.dtype)
     x[...] = 0
     disjoint = windows.stride == windows.kernel and max(windows.dilation) == 1
     for i, part in enumerate(parts_under(x, windows)):

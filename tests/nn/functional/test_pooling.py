@@ -154,3 +154,25 @@ def test_the_error_says_what_was_given_and_what_is_needed(name):
     call, message = WRONG[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kernel", [(2, 3), (8, 16), (12, 12), (16, 17)])
+def test_windows_of_few_and_of_many_numbers_with_channels_first_and_last(kernel, last):
+    """The number of a winner is kept in one byte where it fits."""
+    x = np.random.default_rng(0).permutation(8 * np.prod(kernel)).reshape(2, 1, 2 * kernel[0], 2 * kernel[1])
+    x = np.concatenate([x, -x], axis=1).astype(np.float32)
+    x[0, 0, -1, -1] = 1e6  # the last of a window
+    leaf = autograd.as_tensor(np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1) if last else x)
+    leaf.requires_grad = True
+    y = F.max_pool2d(leaf, kernel)
+    g = np.arange(1.0, 1 + y.size, dtype=np.float32).reshape(y.shape)
+    y.backward(g)
+    wanted = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(y.shape):
+        window = (n, c, slice(i * kernel[0], (i + 1) * kernel[0]), slice(j * kernel[1], (j + 1) * kernel[1]))
+        at = np.unravel_index(x[window].argmax(), kernel)
+        assert y.data[n, c, i, j] == x[window][at]
+        wanted[window][at] = g[n, c, i, j]
+    np.testing.assert_array_equal(leaf.grad.data, wanted)
+    assert leaf.grad.data.strides == leaf.data.strides
