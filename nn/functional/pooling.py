@@ -127,8 +127,9 @@ def _place(g: Any, winners: Any, windows: Windows) -> Any:
     same_shape("what windows give", g.shape, (*winners.shape[:2], *windows.outputs))
     sizes = [n + sum(pad) for n, pad in zip(windows.sizes, windows.padding, strict=True)]
     x = sized_like(winners, sizes, g.dtype)
-    x[...] = 0
     disjoint = windows.stride == windows.kernel and max(windows.dilation) == 1
+    if not disjoint or sizes != [n * k for n, k in zip(windows.outputs, windows.kernel, strict=True)]:
+        x[...] = 0
     for i, part in enumerate(parts_under(x, windows)):
         chosen = _selected(g, winners == i)
         part[...] = chosen if disjoint else part + chosen
