@@ -21,10 +21,9 @@ import nn
 from autograd import as_tensor
 from harness import quartiles
 
-TURNS, SECONDS, LAST = 20, 0.02, "channels last"
+TURNS, SECONDS, LAST, DENSE = 20, 0.02, "channels last", {"dropout": 0.0, "batch_first": True}
 IMAGES, SMALL, WORDS, SERIES = (8, 64, 56, 56), (32, 16, 14, 14), (16, 64, 64), ((35, 32, 128), (100, 64, 256))
 GROUPED = ("GroupNorm", 8, 64), ("InstanceNorm2d", 64)
-DENSE = {"dropout": 0.0, "batch_first": True}
 CASES: list[tuple[str, tuple[int, ...], Any, dict[str, Any], str]] = [
     ("BatchNorm1d", (64, 256), (256,), {}, ""),
     *(("BatchNorm2d", shape, shape[1:2], {}, how) for shape in (IMAGES, SMALL) for how in ("", LAST)),
@@ -65,9 +64,9 @@ def layers(name: str, shape: tuple[int, ...], args: Any, options: Any, last: boo
     mine.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
     x = torch.randn(shape).to(memory_format=torch.channels_last if last else torch.contiguous_format)
     g = torch.randn_like(passes(theirs, x, None)[0]())
-    leaf = as_tensor(x.numpy())
+    leaf, gradient = as_tensor(x.numpy()), as_tensor(g.numpy())
     leaf.requires_grad = True
-    return passes(mine, leaf, as_tensor(g.numpy())), passes(theirs, x.requires_grad_(), g)
+    return passes(mine, leaf, gradient), passes(theirs, x.requires_grad_(), g)
 
 
 def training(package: Any, optimizer: Any, array: Any) -> Any:
@@ -76,14 +75,14 @@ def training(package: Any, optimizer: Any, array: Any) -> Any:
     kinds, labels = (array(draw.integers(0, 64, shape)) for shape in ((16, 64), 1024))
     hidden = array(np.triu(np.ones((64, 64), bool), 1))
     blocks = [package.TransformerEncoderLayer(64, 4, 256, activation="gelu", **DENSE) for _ in range(2)]
-    embed, head = package.Embedding(64, 64), package.Linear(64, 64)
-    optimizer = optimizer([p for part in (embed, *blocks, head) for p in part.parameters()])
+    parts = embed, *_, head = package.Embedding(64, 64), *blocks, package.Linear(64, 64)
+    optimizer = optimizer([p for part in parts for p in part.parameters()])
 
     def step() -> None:
         x = embed(kinds)
+        optimizer.zero_grad()
         for block in blocks:
             x = block(x, src_mask=hidden, is_causal=True)
-        optimizer.zero_grad()
         package.functional.cross_entropy(head(x).reshape(-1, 64), labels).backward()
         optimizer.step()
 
@@ -103,7 +102,7 @@ def measure(ours: Any, theirs: Any) -> tuple[float, float, list[float]]:
 
 
 def show(name: str, ours: tuple[Any, Any], theirs: tuple[Any, Any]) -> None:
-    (a, b, _), (c, d, ratios) = (measure(*pair) for pair in zip(ours, theirs, strict=True))
+    (a, b, _), (c, d, ratios) = map(measure, ours, theirs)
     spread = "{0:.2f} to {2:.2f}".format(*quartiles(ratios))
     print(f"| {name} | {a / b:.2f} | {c / d:.2f} ({spread}) | {c:.2f} ms | {d:.2f} ms |", flush=True)
 
