@@ -2,6 +2,8 @@
 
 from typing import Any as _Any
 
+import numpy as np  # for the examples in the docstrings of these functions
+
 from ..arguments import accepting as _accepting
 from ..elsewhere import FUNCTIONAL as _NAMES
 from ..elsewhere import absent as _absent

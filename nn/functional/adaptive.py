@@ -49,8 +49,8 @@ def _adaptive_avg_pool(name: str, x: Any, output_size: Any) -> Any:
         return mean_of_windows(f"avg_pool{axes}d", x, kernel, None, 0, False, True, None)
     for axis, (size, of_axis) in enumerate(zip(sizes, parts, strict=True)):
         matrix = np.zeros((len(of_axis), size), x.dtype, like=x)
-        for row, part in zip(matrix, of_axis, strict=True):
-            row[part] = 1 / (part.stop - part.start)
+        for i, part in enumerate(of_axis):
+            matrix[i, part] = 1 / (part.stop - part.start)
         x = along_axis(x, matrix, axis - axes)
     return x
 

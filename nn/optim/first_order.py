@@ -71,7 +71,8 @@ class Adam(Optimizer):
     weight decay shrinks the weights directly, as in AdamW.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -133,7 +134,8 @@ class RMSprop(Optimizer):
     With `centered`, divided by the root of its variance (Graves 2013).
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -175,7 +177,8 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Steps along the gradient divided by the root of the sum of all its squares: Duchi, Hazan and Singer 2011."""
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -207,7 +210,8 @@ class Adagrad(Optimizer):
 class Adadelta(Optimizer):
     """Steps along the gradient divided by its recent size, times the recent size of the changes: Zeiler 2012."""
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -246,7 +250,8 @@ class Rprop(Optimizer):
     by etas[0] when the sign changes, in a step that leaves the number where it is, and stays within `step_sizes`.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
     others = (*Optimizer.others, "etas", "step_sizes")
 
     def __init__(
@@ -284,7 +289,8 @@ class ASGD(Optimizer):
     `state[i]["ax"]` is the mean of parameter i since step `t0`, for you to assign at the end.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
     shares = ()
 
     def __init__(

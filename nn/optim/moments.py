@@ -28,7 +28,8 @@ class NAdam(Optimizer):
     `decoupled_weight_decay`, weight decay shrinks the weights directly, as in AdamW.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -69,7 +70,8 @@ class RAdam(Optimizer):
     With `decoupled_weight_decay`, weight decay shrinks the weights directly, as in AdamW.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,
@@ -111,7 +113,8 @@ class Adamax(Optimizer):
     Kingma and Ba 2015, section 7.1.
     """
 
-    elementwise, by_parts = True, True
+    elementwise = True
+    by_parts = True
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -106,7 +107,8 @@ def said(x):
     """Return an expression for an argument; those of arrays and Tensors are names that the program declares."""
     if isinstance(x, list):
         return f"[{', '.join(map(said, x))}]"
-    for kind, name in {Tensor: "x", np.ndarray: "array", np.ufunc: "np.exp", np.dtype: "float", type: "float"}.items():
+    names = {Tensor: "x", np.ndarray: "array", np.ufunc: "np.exp", np.dtype: "float", type: "float", ModuleType: "np"}
+    for kind, name in names.items():
         if isinstance(x, kind):
             return name
     return repr(x)

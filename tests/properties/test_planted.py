@@ -238,6 +238,7 @@ EQUIVALENT = {
     ("factor = (rho - 4)", "1.001"): "not used, for a mean so short never counts",
     ("if not isinstance(eps, tuple", "1"): "None is none of the numbers that are refused",
     ("largest = np.maximum(", "np.maximum(new"): "a maximum has no order",
+    ("elementwise = True", "False"): "ranks then take the whole step, with the same result; tests/nn/parallel has it",
 }
 
 
