@@ -2,7 +2,7 @@
 
 from typing import Any as _Any
 
-import numpy as np  # for the examples in the docstrings of these functions
+import numpy as np  # noqa: F401 (the examples in the docstrings of these functions read it)
 
 from ..arguments import accepting as _accepting
 from ..elsewhere import FUNCTIONAL as _NAMES

@@ -14,10 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from autograd import outside
-
-from ..placement import is_elsewhere
-
 BLOCK = 2**15  # numbers: five arrays of float32 fit in the L2 cache of one core
 _SHIFT = np.float32(3.8)
 _TAIL = np.array(
@@ -71,21 +67,15 @@ def _product(x: Any, out: Any) -> None:
     out *= x
 
 
-def _slope(g: Any, y: Any, x: Any, out: Any) -> None:
+def _slope(g: Any, y: Any, x: Any, out: Any = None) -> Any:
     """g times the slope of GELU, from its value y: Phi(x) = y / x, or near 0 its tangent, plus x times the density."""
     near = np.abs(x) < float(np.finfo(x.dtype).eps)
-    share = np.where(near, x * _PEAK + 0.5, y / np.where(near, 1.0, x)) if near.any() else y / x
+    share = np.where(near, x * _PEAK + 0.5, y / np.where(near, 1.0, x))
     u = np.clip(x, -40.0, 40.0)  # beyond, the density is 0 and the square could overflow
-    np.multiply(u, u, out=out)
-    out *= -0.5
-    np.exp(out, out=out)
-    u *= _PEAK
-    out *= u
-    out += share
-    out *= g
+    return np.multiply(g, share + u * _PEAK * np.exp(u * u * -0.5), **({} if out is None else {"out": out}))
 
 
-def _blocks(function: Callable[..., None], *arrays: Any) -> Any:
+def _blocks(function: Callable[..., Any], *arrays: Any) -> Any:
     """What an elementwise function, which writes to its last argument, makes of arrays of one shape and dtype."""
     dtype = np.result_type(*arrays)
     wide = [np.asarray(a, np.float32 if dtype == np.float16 else dtype) for a in arrays]  # float16 has few digits
@@ -101,16 +91,16 @@ def _blocks(function: Callable[..., None], *arrays: Any) -> Any:
 
 def probability(x: Any) -> Any:
     """The probability that a standard normal number is below x."""
-    return _scipy()(x) if is_elsewhere(x) else outside(_blocks, _probability, x)
+    return _blocks(_probability, x) if type(x) is np.ndarray else _scipy()(x)
 
 
 def times_probability(x: Any) -> Any:
     """x times the probability that a standard normal number is below x."""
-    return x * _scipy()(x) if is_elsewhere(x) else outside(_blocks, _product, x)
+    return _blocks(_product, x) if type(x) is np.ndarray else x * _scipy()(x)
 
 
 def slope_of_gelu(g: Any, y: Any, x: Any) -> Any:
     """g times the slope of `times_probability`, whose value is y."""
     if y.dtype == np.float16:  # a small product has few digits
         y = times_probability(x.astype(np.float32))
-    return outside(_blocks, _slope, g, y, x)
+    return _blocks(_slope, g, y, x) if type(x) is np.ndarray else _slope(g, y, x)

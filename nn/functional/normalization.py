@@ -10,7 +10,6 @@ import numpy as np
 
 from autograd import CASES, Case, Tensor, differentiable, outside, vjp
 
-from ..placement import is_elsewhere
 from .arrays import array_of, only_real
 from .moments import Channels, Known, Rows, apart, wide
 
@@ -81,6 +80,9 @@ def _known(layout: Any, x: Any, options: Any, eps: float, known: Any = None) -> 
 
 
 def _forward(layout: Any, x: Any, weight: Any, bias: Any, options: Any, eps: float, known: Any) -> Any:
+    shape = x.shape[1:2] if layout is Channels else x.shape[-options[0] :]
+    if x.size == 0 or any(w is not None and w.shape != shape for w in (weight, bias)):
+        raise ValueError(f"a norm needs numbers, and weights of shape {shape}; use nn.functional for others")
     return layout(x, *options).forward(x, _known(layout, x, options, eps, known), weight, bias)
 
 
@@ -192,10 +194,11 @@ def _moments(x: Any, known: Known | None, groups: int) -> tuple[Any, Any]:
 
 
 def _is_plain(x: Any, *weights: Any) -> bool:
-    """Whether the passes over arrays can compute this: numbers of one dtype, float32 or float64, in memory."""
+    """Whether the passes over arrays can compute this: NumPy's own arrays of one dtype, which is float32 or float64."""
     dtype = getattr(x, "dtype", None)
-    plain = dtype in _PLAIN and x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
-    return plain and not is_elsewhere(x)
+    if dtype not in _PLAIN or type(array_of(x)) is not np.ndarray:
+        return False
+    return x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
 
 
 def layer_norm(
