@@ -200,9 +200,9 @@ class Trace(World):
     of optimisers, {(optimiser, parameter): {key: how it is read, if it is as it was}}.
     """
 
-    def __init__(self, state: State, leaves: Sequence[Any]) -> None:
+    def __init__(self, state: State, leaves: Sequence[Any], exact: bool) -> None:
         super().__init__(state, leaves, (np.random.mtrand._rand, random))
-        self.leaves, self.tape, self.refs = leaves, Tape(), state.refs
+        self.leaves, self.tape, self.refs = leaves, Tape(exact), state.refs
         self.names = [(name, name.get()) for name in state.names]
         self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.before = [(t.node, t.grad) for t in self.tensors]

@@ -42,7 +42,7 @@ _SELECTING = {
 class Tape:
     """The program that a run writes down."""
 
-    def __init__(self) -> None:
+    def __init__(self, exact: bool = False) -> None:
         self.program = Program()
         self.names: set[str] = set()
         self.given: list[Any] = []  # the values of the inputs
@@ -54,7 +54,7 @@ class Tape:
         self.attributes: list[Any] = []  # the lines where attributes of modules are changed
         self.loop = ""  # where the program became a long one
         self.before = 0  # the number of refusals when the last op began
-        self.closed = False  # after the run its arrays compute as plain ones
+        self.exact, self.closed = exact, False  # closed: after the run its arrays compute as plain ones
 
     def input(self, name: str, place: str, value: Any) -> Any:
         """A value that every run is given, read by the text `place`: an array, or a Python number."""

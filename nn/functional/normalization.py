@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, Tensor, differentiable, outside, vjp
+from autograd import CASES, Case, Tensor, differentiable, outside, prefers_formulas, vjp
 
+from ..placement import is_elsewhere
 from .arrays import array_of, only_real
 from .moments import Channels, Known, Rows, apart, wide
 
@@ -194,11 +195,10 @@ def _moments(x: Any, known: Known | None, groups: int) -> tuple[Any, Any]:
 
 
 def _is_plain(x: Any, *weights: Any) -> bool:
-    """Whether the passes over arrays can compute this: NumPy's own arrays of one dtype, which is float32 or float64."""
+    """Whether the passes over arrays compute this: numbers of one dtype, float32 or float64, in no program."""
     dtype = getattr(x, "dtype", None)
-    if dtype not in _PLAIN or type(array_of(x)) is not np.ndarray:
-        return False
-    return x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
+    plain = dtype in _PLAIN and x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
+    return plain and not is_elsewhere(x) and not prefers_formulas()
 
 
 def layer_norm(
