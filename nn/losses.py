@@ -12,7 +12,9 @@ from autograd import Tensor
 
 from . import functional as F
 from .function_module import FunctionModule
+from .functional.arrays import array_of
 from .functional.losses import REDUCTIONS
+from .parameter import Buffer
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CrossEntropyLoss", "GaussianNLLLoss",
@@ -41,6 +43,10 @@ class _Loss(FunctionModule):
             )
         if reduction not in self._reductions:
             raise ValueError(f"reduction is {', '.join(map(repr, self._reductions))}; got {reduction!r}")
+        for name in ("weight", "pos_weight"):  # which are buffers in PyTorch's states too
+            value = options.get(name)
+            if value is not None and not getattr(value, "requires_grad", False):
+                options[name] = Buffer(array_of(value))
         return options
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:

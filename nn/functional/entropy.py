@@ -14,7 +14,7 @@ from ..placement import is_elsewhere
 from .activations import log_softmax, log_softmax_of_array, softmax
 from .arrays import array_of, or_nan, subtract_at, sum_of_rows
 from .dense import linear
-from .losses import reduce, same_shape
+from .losses import in_dtype_of, reduce, same_shape
 
 __all__ = [
     "cross_entropy", "kl_div", "linear_cross_entropy",
@@ -292,6 +292,7 @@ def kl_div(log_probabilities: Any, target: Any, reduction: str = "mean", log_tar
     0.6931471805599453
     """
     same_shape("kl_div", log_probabilities, target)
+    target = in_dtype_of(log_probabilities, target)
     if log_target:
         losses = np.exp(target) * (target - log_probabilities)
     else:

@@ -12,7 +12,7 @@ from autograd import CASES, domain, elementwise
 from ..placement import is_elsewhere
 from .activations import sigmoid
 from .arrays import array_of, only_real, or_nan
-from .losses import reduce, same_shape
+from .losses import in_dtype_of, reduce, same_shape, weights_like
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "logistic_cross_entropy"]
 
@@ -59,8 +59,8 @@ def binary_cross_entropy(p: Any, target: Any, weight: Any = None, reduction: str
             f"binary_cross_entropy needs probabilities, from 0 to 1; got {wrong} (for logits, "
             f"binary_cross_entropy_with_logits)"
         )
-    losses = _of_shares("binary_cross_entropy", target, _entropy_of_probability(p, target))
-    return reduce(losses if weight is None else losses * weight, reduction)
+    losses = _of_shares("binary_cross_entropy", target, _entropy_of_probability(p, in_dtype_of(p, target)))
+    return reduce(losses if weight is None else losses * weights_like(losses, weight), reduction)
 
 
 def _of_shares(name: str, target: Any, losses: Any) -> Any:
@@ -108,9 +108,12 @@ def binary_cross_entropy_with_logits(
     array([6.93147181e-01, 1.00000000e+03])
     """
     same_shape("binary_cross_entropy_with_logits", x, target)
-    losses = logistic_cross_entropy(x, target, 1.0 if pos_weight is None else pos_weight)
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    of_ones = 1.0 if pos_weight is None else weights_like(x, pos_weight)
+    losses = logistic_cross_entropy(x, in_dtype_of(x, target), of_ones)
     losses = _of_shares("binary_cross_entropy_with_logits", target, losses)
-    return reduce(losses if weight is None else losses * weight, reduction)
+    return reduce(losses if weight is None else losses * weights_like(losses, weight), reduction)
 
 
 # ---- distributions

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from autograd import Tensor
+
 from .arrays import array_of
 
 __all__ = [
@@ -41,6 +43,19 @@ def same_shape(name: str, prediction: Any, target: Any) -> None:
         raise ValueError(f"{name}: prediction of shape {a} for a target of shape {b}; {advice}")
 
 
+def in_dtype_of(prediction: Any, target: Any) -> Any:
+    """A target of whole numbers or booleans in the prediction's dtype: with int64, float32 would become float64."""
+    dtype = getattr(prediction, "dtype", None)
+    if dtype is None or dtype.kind != "f" or array_of(target).dtype.kind not in "biu":
+        return target
+    return array_of(target).astype(dtype)
+
+
+def weights_like(x: Any, weight: Any) -> Any:
+    """Weights in the dtype of x."""
+    return (weight if isinstance(weight, Tensor) else array_of(weight)).astype(x.dtype)
+
+
 # ---- numbers
 
 
@@ -51,7 +66,7 @@ def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     2.0
     """
     same_shape("mse_loss", prediction, target)
-    difference = np.subtract(prediction, target)
+    difference = np.subtract(prediction, in_dtype_of(prediction, target))
     return reduce(difference * difference, reduction)
 
 
@@ -62,7 +77,7 @@ def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     1.0
     """
     same_shape("l1_loss", prediction, target)
-    return reduce(np.abs(prediction - target), reduction)
+    return reduce(np.abs(prediction - in_dtype_of(prediction, target)), reduction)
 
 
 def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
@@ -74,7 +89,7 @@ def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: flo
     if not delta > 0:
         raise ValueError(f"delta must be above 0; got {delta!r}")
     same_shape("huber_loss", prediction, target)
-    distance = np.abs(prediction - target)
+    distance = np.abs(prediction - in_dtype_of(prediction, target))
     inside = np.minimum(distance, delta)  # beyond delta, the gradient of the square could overflow
     return reduce(np.where(distance < delta, inside * inside * 0.5, (distance - 0.5 * delta) * delta), reduction)
 
@@ -97,19 +112,24 @@ def gaussian_nll_loss(
 ) -> Any:
     """Minus the log of the normal density at `target` with mean `prediction` and variance `var`; Nix and Weigend 1994.
 
-    All three have the same shape.  A variance below `eps` counts as `eps` and gets no gradient.  The constant
-    log(2 pi) / 2 is added only if `full`.  Raises ValueError for a negative variance.
+    Prediction and target have the same shape, and so has `var`, or the variance is the same along some axes: a number,
+    a shape with 1 for these axes, or one without the last axis.  A variance below `eps` counts as `eps` and gets no
+    gradient.  The constant log(2 pi) / 2 is added only if `full`.  Raises ValueError for a negative variance.
 
     >>> gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([4.0]), reduction="sum").item()
     1.1931471805599454
     """
     same_shape("gaussian_nll_loss", prediction, target)
-    same_shape("gaussian_nll_loss (variances)", var, target)
+    shape, of_var = np.shape(prediction), np.shape(var)
+    if of_var == shape[:-1] != shape:
+        var = np.reshape(var, (*of_var, 1))
+    elif of_var and (len(of_var) != len(shape) or any(n not in (1, m) for n, m in zip(of_var, shape, strict=True))):
+        raise ValueError(f"gaussian_nll_loss: a variance of shape {of_var} for predictions of shape {shape}")
     values = array_of(var)
     if (values < 0).any():
         raise ValueError("gaussian_nll_loss: a variance is negative")
     var = np.where(values < eps, eps, var)
-    distance = prediction - target
+    distance = prediction - in_dtype_of(prediction, target)
     losses = (np.log(var) + distance * distance / var) * 0.5
     return reduce(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 

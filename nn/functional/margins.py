@@ -13,7 +13,7 @@ import numpy as np
 
 from .arrays import array_of
 from .entropy import one_hot
-from .losses import reduce, same_shape
+from .losses import in_dtype_of, reduce, same_shape, weights_like
 
 __all__ = [
     "margin_ranking_loss", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
@@ -48,6 +48,7 @@ def poisson_nll_loss(
     1.0
     """
     same_shape("poisson_nll_loss", x, target)
+    target = in_dtype_of(x, target)
     losses = np.exp(x) - target * x if log_input else x - target * np.log(x + eps)
     if full:
         above = array_of(target) > 1
@@ -67,7 +68,7 @@ def soft_margin_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
     """
     same_shape("soft_margin_loss", x, target)
     _must_be_signs("soft_margin_loss", target)
-    return reduce(_softplus(-target * x), reduction)
+    return reduce(_softplus(-in_dtype_of(x, target) * x), reduction)
 
 
 def margin_ranking_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
@@ -79,7 +80,7 @@ def margin_ranking_loss(x1: Any, x2: Any, target: Any, margin: float = 0.0, redu
     same_shape("margin_ranking_loss", x1, x2)
     same_shape("margin_ranking_loss", x1, target)
     _must_be_signs("margin_ranking_loss", target)
-    return reduce(np.maximum(margin - target * (x1 - x2), 0.0), reduction)
+    return reduce(np.maximum(margin - in_dtype_of(x1, target) * (x1 - x2), 0.0), reduction)
 
 
 # ---- several classes
@@ -151,9 +152,10 @@ def multilabel_soft_margin_loss(x: Any, target: Any, weight: Any = None, reducti
     0.6931
     """
     same_shape("multilabel_soft_margin_loss", x, target)
+    target = in_dtype_of(x, target)
     losses = target * _softplus(-x) + (1.0 - target) * _softplus(x)
     if weight is not None:
-        losses = losses * array_of(weight).astype(losses.dtype)
+        losses = losses * weights_like(losses, weight)
     return reduce(losses.mean(axis=-1), reduction)
 
 

@@ -235,3 +235,47 @@ def test_labels_are_checked_and_kept():
     assert F.cross_entropy(np.array([[1, 1], [2, 2]]), [0, 1]).item() == pytest.approx(np.log(2))  # integers
     ignored = F.cross_entropy(A, np.array([0, 2, 1, 1, 2]), ignore_index=1)
     assert ignored.item() == pytest.approx(PICKED[LABELS != 1].mean())
+
+
+@pytest.mark.parametrize(("kind", "options", "arrays", "each"), TABLE, ids=IDS)
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool])
+def test_targets_of_whole_numbers_and_weights_leave_the_dtype_of_the_prediction(kind, options, arrays, each, dtype):
+    if "Triplet" in kind.__name__ or (arrays[-1].dtype.kind != "f" and dtype is bool):
+        pytest.skip("has no target, or one of labels")
+    signs = kind in (nn.MarginRankingLoss, nn.CosineEmbeddingLoss)
+    inputs = [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays]
+    whole = np.abs(np.round(inputs[1 + signs])).astype(dtype)
+    inputs[1 + signs] = whole
+    if kind in (nn.CrossEntropyLoss, nn.NLLLoss, nn.NLLLoss2d) and arrays[1].dtype.kind == "f":
+        pytest.skip("takes whole numbers for labels")
+    x = Tensor(inputs[0], requires_grad=True)
+    loss = kind(**options)(x, *inputs[1:])
+    assert loss.dtype == np.float32
+    expected = [*inputs]
+    expected[1 + signs] = whole.astype(np.float32 if arrays[1 + signs].dtype.kind == "f" else np.int64)
+    np.testing.assert_array_equal(loss.data, kind(**options)(*map(Tensor, expected)).data)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(kind, o) for kind, o, *_ in TABLE if {*o} & {"weight", "pos_weight"}])
+def test_weights_of_a_loss_are_in_its_state(kind, options):
+    loss, own = kind(**options), {*options} & {"weight", "pos_weight"}
+    assert loss.state_dict().keys() == own and loss.parameters() == []
+    loss.load_state_dict({name: 2 * options[name] for name in own})
+    for name in own:
+        np.testing.assert_array_equal(getattr(loss, name).data, 2 * options[name])
+        learned = Tensor(options[name], requires_grad=True)
+        assert getattr(kind(**{**options, name: learned}), name) is learned
+    assert {array.dtype for array in loss.to(np.float32).state_dict().values()} == {np.dtype(np.float32)}
+
+
+def test_a_variance_may_be_the_same_along_axes():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 4, 3, 5))
+    for shape in ((), (4, 3), (4, 3, 1), (1, 3, 5), (4, 1, 1)):
+        var = rng.uniform(0.5, 2, size=shape)
+        wide = np.broadcast_to(var[..., None] if shape == (4, 3) else var, x.shape)
+        found = F.gaussian_nll_loss(x, y, var, reduction="none")
+        np.testing.assert_array_equal(found, F.gaussian_nll_loss(x, y, wide, reduction="none"))
+        assert gradcheck(lambda v: F.gaussian_nll_loss(x, y, v, full=True), [var])
+    with pytest.raises(ValueError, match=r"a variance of shape \(3,\) for predictions of shape \(4, 3, 5\)"):
+        F.gaussian_nll_loss(x, y, np.ones(3))

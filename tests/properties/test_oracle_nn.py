@@ -165,13 +165,16 @@ def test_weights_of_binary_losses(reduction):
         torch.nn.BCEWithLogitsLoss(torch.tensor(weight), reduction=reduction, pos_weight=torch.tensor(pos_weight)),
         PAIR[0] * 20, P[0],
     )  # fmt: skip
-    certain = np.array([0.0, 1.0, 0.0, 1.0, 1e-30]), np.array([0, 1, 1, 0, 1])
+    certain = np.array([0.0, 1.0, 1e-30]), np.array([1, 0, 1])
     compare(
         nn.BCELoss(reduction=reduction),
         lambda p, t: torch.nn.BCELoss(reduction=reduction)(p, t.double()),
         *certain,
         rtol=1e-8,  # PyTorch's bound of 1e-12 is a float32
     )
+    right = Tensor([0.0, 1.0], requires_grad=True)
+    nn.BCELoss(reduction="sum")(right, np.array([0, 1])).backward()
+    np.testing.assert_array_equal(right.grad.data, [1.0, -1.0])  # the slopes, where PyTorch's bound makes them 0
 
 
 @pytest.mark.filterwarnings("ignore:reduction:UserWarning")
