@@ -81,9 +81,11 @@ def interpolate(
         return area(input, new if axes > 1 else new[0])
     for axis, (old, n, scale) in enumerate(zip(sizes, new, scales, strict=True)):
         if mode.startswith("nearest"):
+            if mode == "nearest" and axes == 2 and n in (old, 2 * old):
+                scale = old / n  # PyTorch's choice for images, whatever factor was rounded down to it
             found = _nearest(old, n, scale, 0.5 if mode == "nearest-exact" else 0.0)
             input = np.take(input, found, axis=axis - axes) if n != old or (found != np.arange(n)).any() else input
-        else:
+        elif n != old or mode == "bicubic":  # linear modes keep a size, as in PyTorch, whatever the factor was
             matrix = _matrix(mode, old, n, scale, bool(align_corners))
             input = along_axis(input, to(matrix.astype(input.dtype), array_of(input)), axis - axes)
     return input

@@ -75,6 +75,17 @@ def test_beside_pytorch(axes, mode):
 X = np.zeros((1, 2, 4, 4))
 
 
+@pytest.mark.parametrize("factor", [1.05, 1.3, 2.05, 2.3])
+@pytest.mark.parametrize(("axes", "mode"), ALL)
+def test_a_factor_that_is_rounded_down_to_a_whole_one_beside_pytorch(axes, mode, factor):
+    torch = pytest.importorskip("torch")
+    x = RNG.normal(size=(2, 2, *(3, 2, 4)[:axes]))
+    for recompute in (None, True):
+        options = {"scale_factor": factor, "mode": mode, "recompute_scale_factor": recompute}
+        expected = torch.nn.functional.interpolate(torch.tensor(x), **options)
+        np.testing.assert_allclose(F.interpolate(x, **options), expected.numpy(), rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
