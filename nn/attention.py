@@ -11,7 +11,7 @@ from autograd import Tensor, split
 from . import functional as F
 from . import init
 from .functional.attention import attention_weights
-from .layers import Linear, whole_numbers
+from .layers import Linear, naming, whole_numbers
 from .module import Module, Parameter
 
 __all__ = ["MultiheadAttention"]
@@ -158,7 +158,10 @@ class MultiheadAttention(Module):
         more = [(self.bias_k, self.bias_v)] if self.bias_k is not None else []
         for of_keys, of_values in [*more, *([(None, None)] if self.add_zero_attn else [])]:
             k, v, mask = self._one_more(k, of_keys), self._one_more(v, of_values), _one_seen(mask)
-        weights = attention_weights(q, k, v, mask, False, None)
+        try:
+            weights = attention_weights(q, k, v, mask, False, None)
+        except ValueError as error:
+            raise naming(self, error) from error
         dropped = F.dropout(weights, self.dropout, self.training, self.generator)
         joined = np.reshape(np.swapaxes(dropped @ v, 1, 2), np.shape(query))
         return self.out_proj(joined), weights if need_weights else None
@@ -167,6 +170,11 @@ class MultiheadAttention(Module):
         """Both masks as one: of booleans, True where a key may be seen, or numbers to add."""
         n, length, keys = of_query[0], of_query[1], of_key[1]
         padding, attn_mask = (np.asarray(m) if isinstance(m, list | tuple) else m for m in (padding, attn_mask))
+        for name, given in (("key_padding_mask", padding), ("attn_mask", attn_mask)):
+            if given is not None and given.dtype.kind not in "bf":
+                raise TypeError(
+                    f"MultiheadAttention: {name} is of booleans, True for hidden, or of floats; got {given.dtype}"
+                )
         masks = []
         if padding is not None:
             if np.shape(padding) != (n, keys):

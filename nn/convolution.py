@@ -13,7 +13,7 @@ from autograd import Tensor
 from . import functional as F
 from . import init
 from .functional.windows import pads_of, per_axis
-from .layers import whole_numbers
+from .layers import naming, whole_numbers
 from .module import Module, Parameter
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
@@ -68,7 +68,7 @@ class _Convolution(Module):
         try:
             return self._convolve(x, *args)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{type(self).__name__}({self.describe()}): {error}") from error
+            raise naming(self, error) from error
 
     def _convolve(self, x: Any, *args: Any) -> Tensor:
         raise NotImplementedError

@@ -10,7 +10,7 @@ import numpy as np
 from autograd import Tensor
 
 from . import functional as F
-from .layers import Dropout
+from .layers import Dropout, naming
 from .module import Module
 
 __all__ = ["AlphaDropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "RReLU"]
@@ -20,21 +20,30 @@ class Dropout1d(Dropout):
     """Dropout of whole channels while training: x is (n, channels, length) or (channels, length)."""
 
     def forward(self, x: Any) -> Tensor:
-        return F.dropout1d(x, self.p, self.training, self.generator)
+        try:
+            return F.dropout1d(x, self.p, self.training, self.generator)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class Dropout2d(Dropout):
     """Dropout of whole channels of images while training: x is (n, channels, height, width); Tompson et al. 2015."""
 
     def forward(self, x: Any) -> Tensor:
-        return F.dropout2d(x, self.p, self.training, self.generator)
+        try:
+            return F.dropout2d(x, self.p, self.training, self.generator)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class Dropout3d(Dropout):
     """Dropout of whole channels of volumes while training: x is (n, channels, depth, height, width)."""
 
     def forward(self, x: Any) -> Tensor:
-        return F.dropout3d(x, self.p, self.training, self.generator)
+        try:
+            return F.dropout3d(x, self.p, self.training, self.generator)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class AlphaDropout(Dropout):
@@ -48,7 +57,10 @@ class FeatureAlphaDropout(Dropout):
     """`AlphaDropout` of whole channels: x is (n, channels, ...)."""
 
     def forward(self, x: Any) -> Tensor:
-        return F.feature_alpha_dropout(x, self.p, self.training, self.generator)
+        try:
+            return F.feature_alpha_dropout(x, self.p, self.training, self.generator)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class RReLU(Module):

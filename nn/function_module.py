@@ -12,6 +12,7 @@ import numpy as np
 from autograd import Tensor
 
 from .arguments import UNNEEDED
+from .layers import naming
 from .module import Module
 
 __all__ = ["FunctionModule"]
@@ -100,9 +101,12 @@ class FunctionModule(Module):
         return {name: bound.arguments[name] for name in _options(self._function, self._inputs)}
 
     def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        if named or self._names:
-            return self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
-        return self._function(*inputs)
+        try:
+            if named or self._names:
+                return self._function(*inputs, **named, **{name: getattr(self, name) for name in self._names})
+            return self._function(*inputs)
+        except ValueError as error:
+            raise naming(self, error) from error
 
     def describe(self) -> str:
         """The arguments that differ from their defaults; for an array, its shape."""

@@ -33,6 +33,15 @@ def whole_numbers(layer: Any, **sizes: Any) -> None:
             raise TypeError(f"{type(layer).__name__}: {name} is a whole number; got {n!r:.50}")
 
 
+def naming(layer: Any, error: Exception) -> Exception:
+    """The error of a function that a layer called, with the layer's name and sizes before its text.
+
+    >>> naming(Linear(3, 2), ValueError("got 4"))
+    ValueError('Linear(3 -> 2): got 4')
+    """
+    return type(error)(f"{type(layer).__name__}({layer.describe()}): {error}")
+
+
 class Linear(Module):
     """A dense layer: a weight connects every input node to every output node.
 
@@ -102,6 +111,10 @@ class Bilinear(Module):
             raise ValueError(
                 f"Bilinear({self.describe()}) needs inputs whose last axes have lengths {self.in1_features} and "
                 f"{self.in2_features}; got shapes {np.shape(x1)} and {np.shape(x2)}"
+            )
+        if np.shape(x1)[:-1] != np.shape(x2)[:-1]:
+            raise ValueError(
+                f"Bilinear({self.describe()}) needs inputs of one batch; got shapes {np.shape(x1)} and {np.shape(x2)}"
             )
         return F.bilinear(x1, x2, self.weight, self.bias)
 

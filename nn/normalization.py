@@ -11,7 +11,7 @@ import numpy as np
 from autograd import Tensor
 
 from . import functional as F
-from .layers import whole_numbers
+from .layers import naming, whole_numbers
 from .module import Module, Parameter
 
 __all__ = [
@@ -76,7 +76,10 @@ class _BatchNorm(_ChannelNorm):
         self._check(x)
         batch = self.training or self.running_mean is None
         share = self._share(x)
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, batch, share, self.eps)
+        try:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, batch, share, self.eps)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class BatchNorm1d(_BatchNorm):
@@ -125,7 +128,10 @@ class _InstanceNorm(_ChannelNorm):
         self._check(x)
         own = self.training or self.running_mean is None
         share = self.momentum or 0.0
-        return F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, own, share, self.eps)
+        try:
+            return F.instance_norm(x, self.running_mean, self.running_var, self.weight, self.bias, own, share, self.eps)
+        except ValueError as error:
+            raise naming(self, error) from error
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -171,7 +177,7 @@ class GroupNorm(Module):
         self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
 
     def forward(self, x: Any) -> Tensor:
-        if np.ndim(x) < 2 or np.shape(x)[1] != self.num_channels:
+        if np.ndim(x) < 2 or np.shape(x)[1] != self.num_channels or 0 in np.shape(x)[1:]:
             raise ValueError(
                 f"GroupNorm({self.describe()}) needs inputs of shape (n, {self.num_channels}, ...); got {np.shape(x)}"
             )
@@ -202,7 +208,10 @@ class LayerNorm(Module):
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
 
     def forward(self, x: Any) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        try:
+            return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+        except ValueError as error:
+            raise naming(self, error) from error
 
     def flops(self, shape: tuple[int, ...]) -> int:
         return 5 * math.prod(shape)
@@ -227,7 +236,10 @@ class RMSNorm(Module):
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
 
     def forward(self, x: Any) -> Tensor:
-        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        try:
+            return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+        except ValueError as error:
+            raise naming(self, error) from error
 
     def flops(self, shape: tuple[int, ...]) -> int:
         return 5 * math.prod(shape)

@@ -8,6 +8,7 @@ from typing import Any
 from autograd import Tensor
 
 from . import functional as F
+from .layers import naming
 from .module import Module
 
 __all__ = [
@@ -32,7 +33,7 @@ class _Pad(Module):
         try:
             made: Tensor = F.pad(x, self.padding, self.mode, self.value)
         except ValueError as error:
-            raise ValueError(f"{type(self).__name__}({self.describe()}): {error}") from error
+            raise naming(self, error) from error
         return made
 
     def flops(self, shape: tuple[int, ...]) -> int:

@@ -27,6 +27,8 @@ def _adaptive(name: str, x: Any, output_size: Any) -> tuple[Ints, list[list[slic
         raise ValueError(f"{name} needs inputs with a batch, channels and {axes} axes; got shape {np.shape(x)}")
     given = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * axes
     sizes = np.shape(x)[-axes:]
+    if min(sizes) < 1:
+        raise ValueError(f"{name} needs sizes of at least 1; got shape {np.shape(x)}")
     if len(given) != axes or not all(n is None or (isinstance(n, int | np.integer) and n >= 0) for n in given):
         raise ValueError(f"{name}: output_size is {axes} whole numbers or None; got {output_size!r}")
     outputs = tuple(size if n is None else int(n) for n, size in zip(given, sizes, strict=True))

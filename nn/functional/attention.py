@@ -34,7 +34,7 @@ def scaled_dot_product_attention(
     query may see; of numbers, it is added.  `is_causal` hides the keys behind the query's own place.  `dropout_p` is
     applied to the weights, also outside of training.  With `enable_gqa` there may be fewer heads (the third axis from
     the end) of key and value than of query, each for several of these.  Vaswani et al. 2017.  Raises ValueError for
-    shapes that do not fit and for a mask that hides all keys from a query.
+    shapes that do not fit and for a mask that hides all keys from a query, TypeError for a mask of whole numbers.
 
     >>> q = np.array([[1.0, 0.0]])
     >>> k, v = np.array([[9.0, 0.0], [-9.0, 0.0]]), np.array([[1.0], [0.0]])
@@ -79,9 +79,16 @@ def attention_weights(
     fits = zip(np.shape(scores)[::-1], plain.shape[::-1], strict=False)
     if plain.ndim > np.ndim(scores) or any(n not in (1, m) for m, n in fits):
         raise ValueError(f"attention needs an attn_mask that broadcasts to {np.shape(scores)}; got {plain.shape}")
+    if plain.dtype.kind not in "bf":
+        raise TypeError(f"attention: a mask is of booleans, True for seen, or of floats; got {plain.dtype}")
     seen = plain if plain.dtype == bool else plain != -np.inf
-    if not is_elsewhere(seen) and not seen.any(-1).all():
-        raise ValueError("attention: the mask hides all keys from a query; let it see one, and ignore its result")
+    blind = ~seen.any(-1)
+    if not is_elsewhere(seen) and blind.any():
+        place = tuple(int(i) for i in np.argwhere(blind)[0])
+        raise ValueError(
+            f"attention: the mask {plain.shape} hides all keys from {int(blind.sum())} of {blind.size} queries, first "
+            f"{place}; let them see one, and ignore their result"
+        )
     if plain.dtype == bool:
         return softmax(np.where(plain, scores, -np.inf))
-    return softmax(scores + mask)
+    return softmax(scores + (mask if isinstance(mask, Tensor) else plain).astype(scores.dtype))

@@ -38,7 +38,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         if size + before + after < 0:
             raise ValueError(f"pad: {tuple(given)} cuts more off shape {shape} than there is")
         if (mode == "reflect" and max(before, after) >= max(size, 1)) or (
-            mode == "circular" and max(before, after) > size
+            max(before, after) > size and (mode == "circular" or (mode == "replicate" and size == 0))
         ):
             raise ValueError(f"pad: mode {mode!r} needs padding within the input; got {tuple(given)} for {shape}")
     widths = [(max(before, 0), max(after, 0)) for before, after in pairs]
@@ -73,7 +73,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     r = upscale_factor
     if r < 1 or channels % (r * r):
         raise ValueError(f"pixel_shuffle: {channels} channels are not a multiple of upscale_factor**2 = {r * r}")
-    parts = np.reshape(input, (-1, channels // (r * r), r, r, height, width))
+    parts = np.reshape(input, (math.prod(batch), channels // (r * r), r, r, height, width))
     return np.reshape(np.transpose(parts, (0, 1, 4, 2, 5, 3)), (*batch, channels // (r * r), height * r, width * r))
 
 
@@ -87,7 +87,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     r = downscale_factor
     if r < 1 or height % r or width % r:
         raise ValueError(f"pixel_unshuffle: {height} x {width} is not a multiple of downscale_factor = {r}")
-    parts = np.reshape(input, (-1, channels, height // r, r, width // r, r))
+    parts = np.reshape(input, (math.prod(batch), channels, height // r, r, width // r, r))
     return np.reshape(np.transpose(parts, (0, 1, 3, 5, 2, 4)), (*batch, channels * r * r, height // r, width // r))
 
 
@@ -97,6 +97,8 @@ def channel_shuffle(input: Any, groups: int) -> Any:
     >>> channel_shuffle(np.arange(4.0).reshape(1, 4), 2)
     array([[0., 2., 1., 3.]])
     """
+    if np.ndim(input) < 2:
+        raise ValueError(f"channel_shuffle needs inputs of shape (n, channels, ...); got {np.shape(input)}")
     n, channels, *sizes = np.shape(input)
     if groups < 1 or channels % groups:
         raise ValueError(f"channel_shuffle: groups={groups} does not divide {channels} channels")

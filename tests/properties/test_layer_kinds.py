@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -199,3 +200,50 @@ def test_an_empty_batch_gives_an_empty_result(name):
     sum(np.sum(y) for y in outputs).backward()
     assert all(x.grad.shape == x.shape for x in inputs)
     assert all(p.grad is None or not p.grad.data.any() for p in layer.parameters())
+
+
+MISFITS = {
+    "one channel more": lambda x: np.concatenate([x, x[:, :1]], axis=1),
+    "a longer last axis": lambda x: np.concatenate([x, x[..., :1]], axis=-1),
+    "one axis": np.ravel,
+    "seven axes": lambda x: x.reshape((1,) * (7 - x.ndim) + x.shape),
+    "an empty last axis": lambda x: x[..., :0],
+}
+
+
+@pytest.mark.parametrize("misfit", MISFITS)
+def test_an_input_that_does_not_fit_is_refused_by_a_layer_with_its_name(name, misfit):
+    inputs = KINDS[name].inputs()
+    inputs[0] = MISFITS[misfit](inputs[0])
+    said = ""
+    try:
+        call(name, KINDS[name].layer(), inputs)
+    except (ValueError, TypeError) as error:
+        said = str(error)
+    names = (name.partition(" ")[0], "MultiheadAttention")  # which is what refuses inside a Transformer
+    assert not said or said.startswith(names), said
+    assert not said or re.search(" got |larger than|a multiple|does not divide|give outputs", said), said
+
+
+HIDDEN = np.array([[True, True, True], [False, False, True]])
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.startswith(("Multihead", "TransformerE", "TransformerD"))])
+def test_masks_hide_keep_the_dtype_and_are_refused_by_name(kind):
+    layer, (x, *rest) = KINDS[kind].layer(np.float32).eval(), KINDS[kind].inputs(np.float32)
+    layer, rest = (layer, (x, x)) if kind.startswith("Multi") else (layer, rest)
+    name = {"M": "key_padding_mask", "E": "src_key_padding_mask", "D": "tgt_key_padding_mask"}[
+        kind.removeprefix("Transformer")[0]
+    ]
+    one = HIDDEN & [[False], [True]]
+    as_bool, as_number = (layer(x, *rest, **{name: m}) for m in (one, np.where(one, -np.inf, 0.0)))
+    for a, b in zip(*(r if isinstance(r, tuple) else (r,) for r in (as_bool, as_number)), strict=True):
+        assert a.dtype == b.dtype == np.float32
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-6)
+    with pytest.raises(TypeError, match=r"^MultiheadAttention: key_padding_mask is of booleans.* got int64"):
+        layer(x, *rest, **{name: one.astype(np.int64)})
+    if "more" not in kind:  # where a key is always seen
+        with pytest.raises(
+            ValueError, match=r"^MultiheadAttention\(4, 2 heads\): .* all keys from .* queries, first \(0, "
+        ):
+            layer(x, *rest, **{name: HIDDEN})
