@@ -105,7 +105,7 @@ HIDDEN[1] = True
         (lambda: LAYER(Q, K, K[:4]), "as many keys as values"),
         (lambda: LAYER(Q, K[:, :2], K[:, :2]), r"\(4, 3, 8\), \(5, 2, 8\)"),
         (lambda: LAYER(Q, K[:, 0], K[:, 0]), "needs query, key and value"),
-        (lambda: LAYER(Q, K, K, key_padding_mask=HIDDEN), "hides all keys from a query"),
+        (lambda: LAYER(Q, K, K, key_padding_mask=HIDDEN), "hides all keys from"),
         (lambda: LAYER(Q, K, K, key_padding_mask=HIDDEN.T), r"key_padding_mask is \(3, 5\); got \(5, 3\)"),
         (
             lambda: LAYER(Q, K, K, attn_mask=np.zeros((5, 4), bool)),
