@@ -193,7 +193,7 @@ class Plan:
         found = [f"{self._leaf(i)}.stamp" for i in moved]
         found += [f"o{i}.used" for i in range(len(self.state.optimizers))]
         for i in self.kept:
-            found += [f"{self._leaf(i)}.added", *([f"{self._leaf(i)}.began"] * (i in run.without))]
+            found += [f"{self._leaf(i)}.added", *([f"{self._leaf(i)}.began"] * (i in run.begun))]
         return found
 
     def _changes(self, run: Trace) -> tuple[list[str], list[str]]:

@@ -196,8 +196,9 @@ class Trace(World):
     """A World of traced arrays: `run` finds the program on its `tape`, the `outputs`, and what the result is built of.
 
     `picks` are the parts of the result: Outputs, Texts for what is read after the run, and constants.  `cleared` are
-    the tensors whose gradient goes, `without` those that had none and got one; `items` are the keys of the new states
-    of optimisers, {(optimiser, parameter): {key: how it is read, if it is as it was}}.
+    the tensors whose gradient goes, `without` those that had none and got one, `begun` those whose gradient holds
+    nothing of the old one; `items` are the keys of the new states of optimisers, {(optimiser, parameter): {key: how it
+    is read, if it is as it was}}.
     """
 
     def __init__(self, state: State, leaves: Sequence[Any], exact: bool) -> None:
@@ -205,10 +206,10 @@ class Trace(World):
         self.leaves, self.tape, self.refs = leaves, Tape(exact), state.refs
         self.names = [(name, name.get()) for name in state.names]
         self.modules = [(module, dict(vars(module))) for module in state.modules]
-        self.before = [(t.node, t.grad) for t in self.tensors]
+        self.before = [(t.node, t.grad, getattr(t._leaf, "began", 0)) for t in self.tensors]
         self.likes: list[Tensor] = []  # arguments that are results of ops, or have no gradient
         self.outputs, self.picks = list[Output](), list[Any]()
-        self.cleared, self.without = list[int](), list[int]()
+        self.cleared, self.without, self.begun = list[int](), list[int](), list[int]()
         self.items: dict[tuple[int, int], dict[str, str]] = {}
         self.draws = False  # whether it draws from the generators of NumPy or Python, which its program does not
 
@@ -293,6 +294,8 @@ class Trace(World):
                     self.cleared.append(i)
             if now is not None and not had:
                 self.without.append(i)
+            if now is not None and tensor._leaf.began != self.before[i][2]:
+                self.begun.append(i)
         for i, optimizer in enumerate(self.state.optimizers):
             for j, state in enumerate(optimizer.state):
                 items = {key: f"o{i}.state[{j}][{key!r}]" for key in state}
@@ -336,7 +339,7 @@ class Trace(World):
             for j, group in enumerate(optimizer.groups):
                 if _place(rate := group["lr"]) != f"g{i}_{j}['lr']":
                     self._changed("the learning rate", getattr(rate, "line", None), "step a schedule outside of it")
-        for tensor, (node, _) in zip(self.tensors, self.before, strict=True):
+        for tensor, (node, *_) in zip(self.tensors, self.before, strict=True):
             if tensor.node is not node:
                 self._changed("requires_grad of a parameter", advice="do so outside of it")
         if any(x.grad is not None for x in self.likes):

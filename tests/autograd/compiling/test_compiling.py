@@ -185,6 +185,47 @@ def test_a_graph_recorded_before_a_compiled_step_knows_that_weights_were_replace
 # ---- what is compiled again, and what is not compiled
 
 
+WAYS = {
+    "none": (),
+    "inside": ("inside",),
+    "inside, clipped": ("inside", "clip"),
+    "clipped": ("clip",),
+    "before": ("before",),
+    "after": ("after",),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_step_outside_knows_whether_gradients_were_cleared_inside(way, accumulated):
+    def warned(wrap):
+        does, w = WAYS[way], Tensor(np.ones(3), requires_grad=True)
+        optimizer = nn.SGD([w], lr=0.1)
+
+        def gradients(x):
+            if "inside" in does:
+                optimizer.zero_grad()
+            for _ in range(accumulated):
+                (w * x).sum().backward()
+            if "clip" in does:
+                nn.clip_grad_norm_([w], 1.0)
+
+        function, found = wrap(gradients), []
+        for step in range(6):
+            if "before" in does:
+                optimizer.zero_grad()
+            with warnings.catch_warnings(record=True) as shown:
+                warnings.simplefilter("always")
+                function(np.full(3, 2.0))
+                optimizer.step()
+            found += [step] * len(shown)
+            if "after" in does:
+                optimizer.zero_grad()
+        return found, w.data.tolist()
+
+    assert warned(compile) == warned(lambda f: f)
+
+
 def test_new_shapes_dtypes_and_arguments_compile_anew_and_the_cache_is_bounded():
     @compile(cache_size=3)
     def f(x, power=2):
