@@ -120,7 +120,8 @@ class _Camera:
         closed = [call for call in self.folded.boxes if call != FOLD]
         self.snapshot = Snapshot(calls=list(calls), folded=self.folded.text, closed=closed)
         leaves = (edge for note in notes.values() for edge in note.edges if edge.__class__ is Leaf)
-        self.unseen = not seen and any(leaf.grad is not None for leaf in leaves)
+        made = 0 if loss.is_leaf else loss.node.number  # older gradients are those of an earlier graph
+        self.unseen = not seen and any(leaf.grad is not None and leaf.added > made for leaf in leaves)
         self.places: dict[Any, int] = {}
         self.replaced: set[Any] = set()  # leaves whose value has changed since the forward pass
         self.known = find_values(notes, inputs, list(self.tensors.values()), self.folded.into)

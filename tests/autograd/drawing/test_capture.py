@@ -253,6 +253,9 @@ def test_unwatched_gradients_and_those_of_another_walk_are_not_shown():
     loss.backward()
     assert boxes(draw(loss))["exp"].gradient == UNSEEN
     with watch():
+        newer = np.exp(x * 3.0)
+    assert boxes(draw(newer))["exp"].gradient == NOT_YET  # the gradient of x is that of the other graph
+    with watch():
         shared = x * 2.0
         first, second = np.exp(shared), np.sin(shared)
         first.backward(retain_graph=True)
