@@ -79,16 +79,20 @@ def to_dot(snapshot: Snapshot, *, rankdir: str = "LR") -> str:
 
 
 def _lengths(snapshot: Snapshot) -> dict[int, str]:
-    """Put the sources of an op with many on several ranks, so that at most three are side by side: {arrow: ranks}."""
+    """The ranks that arrows span at least: sources at most three side by side, a module below the one before."""
     made = {arrow.end for arrow in snapshot.arrows}
     sources: dict[int, list[Arrow]] = {}
     for arrow in snapshot.arrows:
         if arrow.start not in made and not arrow.cut:
             sources.setdefault(arrow.end, []).append(arrow)
     found: dict[int, str] = {}
-    for arrows in sources.values():
-        ranks = -(-len(arrows) // SOURCES)
+    above: dict[int, int] = {}
+    for end, arrows in sources.items():
+        ranks = above[end] = -(-len(arrows) // SOURCES)
         found |= {id(arrow): str(1 + i % ranks) for i, arrow in enumerate(arrows)}
+    for arrow in snapshot.arrows:  # the sources of a module's first op lie below the module before
+        if arrow.start in made and snapshot.boxes[arrow.start].call != snapshot.boxes[arrow.end].call:
+            found[id(arrow)] = str(1 + above.get(arrow.end, 0))
     return found
 
 

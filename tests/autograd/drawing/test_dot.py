@@ -60,6 +60,20 @@ def test_a_small_network_fits_a_slide_and_shows_its_weights():
             assert f"{x:.3g}" in seen
 
 
+class Residual(nn.Module):
+    def __init__(self):
+        self.a, self.norm, self.b = nn.Conv1d(2, 2, 3, padding=1), nn.BatchNorm1d(2), nn.Conv1d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        return nn.functional.relu(x + self.b(nn.functional.relu(self.norm(self.a(x)))))
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_a_deep_network_is_no_wider_because_its_modules_lie_one_below_the_other(blocks):
+    picture = drawn(nn.Sequential(*(Residual() for _ in range(blocks))), np.ones((2, 2, 4), np.float32))
+    assert pixels(picture)[0] <= SLIDE
+
+
 def test_a_matrix_of_more_numbers_is_a_strip_of_colour():
     model = mlp(5, 8, 3)
     picture = drawn(model, np.ones((5, 5), np.float32))
