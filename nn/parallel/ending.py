@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 import threading
 import time
@@ -71,13 +72,19 @@ def abort(comm: Any, error: BaseException) -> None:
     print(f"rank {comm.rank} of {comm.size} ends all ranks:\n{text}", file=sys.stderr, flush=True)
     time.sleep(FORWARDING)
     comm.Abort(1)
+    if any(comm is other for other in _watched):
+        os._exit(1)  # MPICH comes back from Abort before the launcher ends the process, which must not go on
 
 
+PATIENCE = 10.0  # seconds after which a rank says that it waits for others
 _watched: list[Any] = []
 
 
 def watch(comm: Any) -> None:
-    """From now on an uncaught exception ends all ranks, and so does a program that ends while others take steps."""
+    """From now on an uncaught exception ends all ranks, and so does a program that ends while others take steps.
+
+    The first time it waits until every rank is here, and says so if that takes long.
+    """
     if comm.size == 1 or any(comm is other for other in _watched):
         return
     if threading.current_thread() is not threading.main_thread():
@@ -89,6 +96,23 @@ def watch(comm: Any) -> None:
 
     sys.excepthook = hook
     atexit.register(_leave, comm)
+    waiting = threading.Timer(PATIENCE, _say, [comm])
+    waiting.daemon = True
+    waiting.start()
+    try:
+        meet(comm, [])
+    finally:
+        waiting.cancel()
+
+
+def _say(comm: Any) -> None:
+    print(
+        f"rank {comm.rank} of {comm.size} has waited {PATIENCE:g} s for another rank to call fit or begin; it waits "
+        f"for ever if that rank has failed or ended. Start as `mpiexec -n {comm.size} python -m mpi4py train.py`: "
+        "it ends all ranks at an exception on one.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _leave(comm: Any) -> None:
