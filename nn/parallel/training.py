@@ -27,28 +27,39 @@ from .sharded import Sharded
 __all__ = ["Ranks", "part_of"]
 
 
-def part_of(n: int, rank: int, size: int) -> slice:
+def part_of(n: int, rank: int, size: int, least: int = 1) -> slice:
     """The rows of n that this rank takes: contiguous parts, of which the first ones are longer by one row.
+
+    No part has fewer than `least` rows, except that some may have none.
 
     >>> [part_of(8, rank, 3) for rank in range(3)]
     [slice(0, 3, None), slice(3, 6, None), slice(6, 8, None)]
+    >>> [part_of(5, rank, 3, least=2) for rank in range(3)]
+    [slice(0, 3, None), slice(3, 5, None), slice(5, 5, None)]
     """
+    size = max(1, min(size, n // least))
+    if rank >= size:
+        return slice(n, n)
     few, more = divmod(n, size)
     first = rank * few + min(rank, more)
     return slice(first, first + few + (rank < more))
 
 
 class _Part(Dataset):
-    """A dataset whose batches are this rank's part, and the number of rows of the whole batch."""
+    """A dataset whose batches are this rank's part, and the number of rows of the whole batch.
 
-    def __init__(self, dataset: Dataset, comm: Any) -> None:
-        self.dataset, self.comm = dataset, comm
+    In a last batch that is short no rank has a single row, of which BatchNorm could not compute a variance.
+    """
+
+    def __init__(self, dataset: Dataset, comm: Any, batch_size: int) -> None:
+        self.dataset, self.comm, self.batch_size = dataset, comm, batch_size
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def batch(self, rows: Any) -> tuple[Any, ...]:
-        own = rows[part_of(len(rows), self.comm.rank, self.comm.size)]
+        least = 2 if len(rows) < self.batch_size else 1
+        own = rows[part_of(len(rows), self.comm.rank, self.comm.size, least)]
         return (*(self.dataset.batch(own) if len(own) else (None, None)), len(rows))
 
 
@@ -108,7 +119,7 @@ class Ranks:
                 f"chunks), of which each rank takes its part"
             )
         self.whole = copy.copy(loader)
-        self.whole.dataset = _Part(samples_of(loader), self.comm)
+        self.whole.dataset = _Part(samples_of(loader), self.comm, loader.batch_size)
         self.whole.generator = loader.generator
         return self
 

@@ -116,20 +116,20 @@ class Seen(nn.Dataset):
 @pytest.mark.parametrize("prefetch", [0, 2])
 def test_every_sample_of_a_batch_is_read_by_one_rank(prefetch):
     def read(comm):
-        data = Seen()
+        data = Seen(44)
         loader = nn.DataLoader(data, 16, shuffle=True, generator=np.random.default_rng(3), prefetch=prefetch)
         result = trained(comm, X=loader, y=None, epochs=2, batch_size=32)
-        return [*result, data.read[-(16 * 3 + 2) * 2 // (1 if comm is None else comm.size) :]]
+        return [*result, data.read[-44 * 2 // (1 if comm is None else comm.size) :]]
 
     one, (found, errors, _) = read(None), on_ranks(2, read)
     assert errors == [None, None]
     same([r[:5] for r in found], one[:5])
-    batches = [*range(0, 50, 16)]
+    batches = [*range(0, 44, 16)]
     whole = one[5]
     for epoch in range(2):
         for start in batches:
-            rows = whole[50 * epoch + start : min(50 * epoch + start + 16, 50 * (epoch + 1))]
-            parts = [r[5][25 * epoch + start // 2 :][: len(rows) // 2] for r in found]
+            rows = whole[44 * epoch + start : min(44 * epoch + start + 16, 44 * (epoch + 1))]
+            parts = [r[5][22 * epoch + start // 2 :][: len(rows) // 2] for r in found]
             assert rows == [*parts[0], *parts[1]]
 
 
@@ -137,9 +137,10 @@ def test_parts_cover_all_rows_once():
     for n in range(12):
         for size in range(1, 6):
             parts = [[*range(n)][part_of(n, rank, size)] for rank in range(size)]
-            assert [i for part in parts for i in part] == [*range(n)] and max(map(len, parts)) - min(
-                map(len, parts)
-            ) <= 1
+            assert [i for part in parts for i in part] == [*range(n)]
+            assert max(map(len, parts)) - min(map(len, parts)) <= 1
+            lengths = [len(range(n)[part_of(n, rank, size, least=2)]) for rank in range(size)]
+            assert sum(lengths) == n and (n < 2 or not lengths.count(1))
     assert weight_of(nn.MSELoss(), np.zeros((5, 2))) == 5
 
 
@@ -188,6 +189,14 @@ class Counting(nn.Module):
         if self.training:
             self.calls.assign(self.calls.data + 1)
         return x
+
+
+@pytest.mark.parametrize("n", [50, 51, 53])  # the last batch has 2, 3 or 5 samples
+def test_batch_norm_has_two_samples_on_a_rank_also_in_a_short_last_batch(n):
+    data = {"X": np.resize(X, (n, 4)), "y": np.resize(Y, n)}
+    found, errors, _ = on_ranks(3, lambda comm: trained(comm, network(nn.BatchNorm1d(6)), **data))
+    assert errors == [None] * 3
+    assert len({r[1]["0.weight"].tobytes() for r in found}) == 1
 
 
 def test_a_count_is_rank_0s_also_if_others_had_no_samples():
@@ -336,7 +345,7 @@ def test_an_error_on_one_rank_ends_all_with_its_traceback(where, capfd):
 @pytest.mark.parametrize("name", ["Adam", "Muon", "LBFGS"])
 def test_an_interrupt_on_one_rank_ends_all_after_a_whole_step(name):
     def train(comm):
-        at = 6 if comm is None or comm.rank == 1 else 0
+        at = 6 if comm is None else 5 * comm.rank  # in the fourth batch, of two samples, rank 1 has none
         model = network()
         params = [p for p in model.parameters() if p.ndim == 2]
         optimizer = getattr(nn, name)(params, lr=0.1)
