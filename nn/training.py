@@ -85,7 +85,7 @@ def fit(
         run = TrainingRun(model, optimizer or _default_optimizer(model), loss, default_generator(generator), callbacks)
         run.given = {
             "data": X if isinstance(X, DataLoader) else data, "validation": validation, "batch_size": batch_size,
-            "metrics": metrics, "loss": loss,
+            "metrics": metrics, "loss": loss, "epochs": epochs,
         }  # fmt: skip
         run.ranks = ranks
         if isinstance(validation, float):

@@ -86,7 +86,7 @@ class Ranks:
         with self.together(), undrawn(run):
             if run.given["batch_size"] < self.comm.size and not isinstance(run.given["data"], DataLoader):
                 raise ValueError(f"batches of {run.given['batch_size']} samples have none for some ranks")
-            own = fingerprint(self.bare)
+            own = {**fingerprint(self.bare), "number of epochs": str(run.given["epochs"])}
         theirs = self.comm.bcast(own)
         with self.together():
             if differing := [name for name, text in own.items() if text != theirs[name]]:

@@ -262,6 +262,7 @@ def test_a_checkpoint_is_resumed_by_any_number_of_ranks(first, second, tmp_path)
         ({"model": lambda: nn.Linear(4, 3)}, "another model"),
         ({"X": lambda: X + 1}, "another data"),
         ({"batch_size": lambda: 15}, "another batches"),
+        ({"epochs": lambda: 4}, "another number of epochs"),
         ({"loss": lambda: nn.CrossEntropyLoss(label_smoothing=0.1)}, "another loss"),
     ],
 )
