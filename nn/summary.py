@@ -56,7 +56,7 @@ class Summary(list[Layer]):
             (
                 x.name,
                 x.kind,
-                "x".join(map(str, x.shape)) or "scalar",
+                "x".join(map(str, x.shape)) or ("" if x.kind[0] == "(" else "scalar"),
                 f"{x.parameters:,}",
                 f"{x.multiply_adds:,}",
                 f"{x.flops:,}",
@@ -95,8 +95,9 @@ def summary(model: Module, *inputs: Any) -> Summary:
 
     Multiply-adds are those of matrix products, convolutions and recurrences in the forward pass.  Operations count each
     as two, an activation as one per element, a normalisation as five.  Products outside of all layers have a row of
-    their own.  Bytes held are those of the arrays, parameters excluded, that the graph keeps for the backward pass;
-    each array counts where it is first kept.  A model with frozen parameters is called twice, to count them too.
+    their own, and so have the parameters of layers that are not called.  Bytes held are those of the arrays, parameters
+    excluded, that the graph keeps for the backward pass; each array counts where it is first kept.  A model with frozen
+    parameters is called twice, to count them too.
 
     >>> import nn
     >>> print(summary(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), np.zeros((5, 3), np.float32)))
@@ -137,6 +138,8 @@ def summary(model: Module, *inputs: Any) -> Summary:
         found.append(Layer(name, type(module).__name__, shape, size, products, measured or module.flops(shape), held))
     if products := sum(map(multiply_adds, _between((), results[-1], known))):
         found.append(Layer("", "(no layer)", (), 0, products, 2 * products, 0))
+    if size := found.parameters - sum(layer.parameters for layer in found):
+        found.append(Layer("", "(not called)", (), size, 0, 0, 0))
     return found
 
 

@@ -123,3 +123,17 @@ def test_products_outside_of_layers_have_a_row():
     found = nn.summary(Scores(), np.zeros((2, 5, 3), np.float32))
     assert [(x.kind, x.multiply_adds) for x in found] == [("Linear", 2 * 5 * 9), ("(no layer)", 2 * 25 * 3)]
     assert found.multiply_adds == 90 + 150 and "(no layer)" in str(found)
+
+
+def test_parameters_add_up_also_if_layers_are_not_called():
+    class Part(nn.Module):
+        def __init__(self):
+            self.a, self.unused = nn.Linear(3, 3), nn.Linear(3, 9)
+
+        def forward(self, x):
+            return self.a(x)
+
+    found = nn.summary(Part(), np.zeros((2, 3), np.float32))
+    assert sum(layer.parameters for layer in found) == found.parameters == 12 + 36
+    row = str(found).splitlines()[-3].split()
+    assert row == ["(not", "called)", "36", "0", "0", "0"]
