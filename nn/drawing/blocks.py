@@ -18,6 +18,7 @@ from ..module import Module
 from ..recurrent import GRU, LSTM, RNN
 from .dataflow import LAYOUT, nodes_of, row_of
 
+MANY = 6  # most names in a remark
 MOST = 24  # most blocks of a picture
 ATOMS = (MultiheadAttention,)  # layers with inner layers that are one block
 
@@ -175,7 +176,8 @@ class _Recording:
             self._leaves(blocks, origin, node, len(blocks))
         links |= {(start, len(blocks)) for node in self.last for start in origin.get(node, ())}
         blocks.append(Block("output", "", "output", [node.shape for node in self.last]))
-        return Blocks(blocks, sorted(links), _remarks(blocks, links))
+        unused = [name for name, p in self.model.named_parameters() if id(p) not in owners]
+        return Blocks(blocks, sorted(links), _remarks(blocks, links, unused))
 
     def _leaves(self, blocks: list[Block], origin: Mapping[Any, set[int]], node: Any, reader: int) -> None:
         """Note the shape of a value that leaves its layer."""
@@ -205,9 +207,10 @@ class _Recording:
                 block.channels = block.shapes[0][-1 - int(axes[1])]
 
 
-def _remarks(blocks: Sequence[Block], links: Iterable[tuple[int, int]]) -> list[str]:
+def _remarks(blocks: Sequence[Block], links: Iterable[tuple[int, int]], unused: Sequence[str]) -> list[str]:
     """What the picture does not show."""
-    said = []
+    more = ", ..." if len(unused) > MANY else ""
+    said = [f"Without a recorded part in the output: {', '.join(unused[:MANY])}{more}."] if unused else []
     reached = {end for _, end in links}
     loose = [b.name or b.title for i, b in enumerate(blocks) if i not in reached and b.kind != "input"]
     if loose:

@@ -119,7 +119,10 @@ def test_what_was_not_recorded_is_told():
             return self.b(h)
 
     picture = blocks_of(Detached(), np.zeros(2, np.float32))
-    assert picture.remarks == ["What b reads is constant, or its origin was not recorded."]
+    assert picture.remarks == [
+        "Without a recorded part in the output: a.weight, a.bias.",
+        "What b reads is constant, or its origin was not recorded.",
+    ]
     assert sources(picture, "b") == set()
 
 
@@ -145,3 +148,16 @@ def test_inner_modules_fold_before_the_middle_does():
     assert kinds == ["input", *["folded"] * 4, "output"] and "Folded, with layers inside" in picture.remarks[0]
     assert sum(block.parameters for block in picture.blocks) == sum(p.size for p in model.parameters())
     assert functools.reduce(max, (b for _, b in picture.links)) == 5
+
+
+def test_parameters_that_take_no_part_are_named():
+    class Part(nn.Module):
+        def __init__(self):
+            self.a, self.unused = nn.Conv1d(3, 3, 1), nn.Conv1d(3, 9, 1)
+
+        def forward(self, x):
+            return self.a(x)
+
+    sample, said = np.zeros((2, 3, 4), np.float32), "Without a recorded part in the output: unused.weight, unused.bias."
+    assert any(said in text for text in blocks_of(Part(), sample).remarks)
+    assert not any("Without" in text for text in blocks_of(nn.Conv1d(3, 3, 1), sample).remarks)
