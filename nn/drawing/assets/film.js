@@ -25,7 +25,7 @@
       const fill = h("div", {});
       const value = h("span", { class: "value" });
       const kind = right ? " right" : "";
-      bars.append(h("span", { class: `name${kind}` }, right ? `${name} ✓` : name));
+      bars.append(h("span", { class: `name${kind}` }, name)); // the label; a tick would read as "predicted correctly"
       bars.append(h("div", { class: `track${kind}` }, fill), value);
       return { fill, value, wanted: Array.isArray(sample.label) ? sample.label[k] : null };
     });

@@ -159,6 +159,7 @@ def test_a_film_of_samples_of_two_numbers_has_boundaries_and_labels(tmp_path):
     data = film.data()["film"]
     assert len(data["boundary"]["images"]) == 4 and len(data["boundary"]["points"]) == 40
     assert data["samples"][0]["label"] == int(y[0])
+    assert "✓" not in history.film(tmp_path / "film.html").read_text("utf-8")  # a label is no correct prediction
     assert "film-boundary" in history.film(tmp_path / "film.html").read_text().partition("<script")[0]
     plane = data["boundary"]
     assert plane["images"][-1] == regions(plane, lambda x: nn.predict_proba(model, x), np.float32)
