@@ -52,8 +52,8 @@ _OWN = """
     AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all
     attributes_changed buffer checkpoint clear_gradients complex_gradients convert_all current_mode custom_gradient
     detect_anomaly differentiable domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian
-    hooks hvp is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside prefers_formulas set_at to use_gradients
-    value_and_grad vjp why
+    hooks hvp is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside prefers_formulas set_at to
+    use_gradients value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
 if importlib.util.find_spec("scipy") is None:

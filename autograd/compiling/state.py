@@ -196,9 +196,8 @@ class Trace(World):
     """A World of traced arrays: `run` finds the program on its `tape`, the `outputs`, and what the result is built of.
 
     `picks` are the parts of the result: Outputs, Texts for what is read after the run, and constants.  `cleared` are
-    the tensors whose gradient goes, `without` those that had none and got one, `begun` those whose gradient holds
-    nothing of the old one; `items` are the keys of the new states of optimisers, {(optimiser, parameter): {key: how it
-    is read, if it is as it was}}.
+    the tensors whose gradient goes, `without` those that had none and got one, `begun` those with nothing of the old
+    one; `items` are the keys of optimisers' new states, {(optimiser, parameter): {key: how it is read, if as it was}}.
     """
 
     def __init__(self, state: State, leaves: Sequence[Any], exact: bool) -> None:
@@ -294,8 +293,7 @@ class Trace(World):
                     self.cleared.append(i)
             if now is not None and not had:
                 self.without.append(i)
-            if now is not None and tensor._leaf.began != self.before[i][2]:
-                self.begun.append(i)
+            self.begun += [i] * (now is not None and tensor._leaf.began != self.before[i][2])
         for i, optimizer in enumerate(self.state.optimizers):
             for j, state in enumerate(optimizer.state):
                 items = {key: f"o{i}.state[{j}][{key!r}]" for key in state}

@@ -52,8 +52,7 @@ class Tape:
         self.drawn: dict[int, Draw] = {}  # {id: generator that `autograd.outside` draws from}
         self.errors: list[CompileError] = []  # a refusal stands, whatever the function makes of the error
         self.attributes: list[Any] = []  # the lines where attributes of modules are changed
-        self.loop = ""  # where the program became a long one
-        self.before = 0  # the number of refusals when the last op began
+        self.loop, self.before = "", 0  # where the program became a long one; refusals when the last op began
         self.exact, self.closed = exact, False  # closed: after the run its arrays compute as plain ones
 
     def input(self, name: str, place: str, value: Any) -> Any:
