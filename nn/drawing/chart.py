@@ -136,7 +136,7 @@ def _ticks(low: float, high: float) -> list[float]:
     """Three to six round numbers from low to high.
 
     >>> _ticks(0, 0.7), _ticks(0, 24)
-    ([0.0, 0.2, 0.4, 0.6], [0, 5, 10, 15, 20])
+    ([0.0, 0.2, 0.4, 0.6], [0.0, 5.0, 10.0, 15.0, 20.0])
     """
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))

@@ -284,7 +284,8 @@ class _Like(types.ModuleType):
         return lambda *args, **kwargs: _wrap(function(*map(_unwrap, args), **kwargs))
 
 
-sys.modules |= {f"foreignx.{space}": _Like(f"foreignx.{space}") for space in ("special", "linalg")}
+if __name__ == "foreign":  # not where this file is looked through for examples: that makes another class of arrays
+    sys.modules |= {f"foreignx.{space}": _Like(f"foreignx.{space}") for space in ("special", "linalg")}
 
 
 def asarray(a: Any, dtype: Any = None) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,8 @@ def _weighted(y: Any, to: Any) -> Any:
 
 
 libraries.LIKE_SCIPY["foreign"] = "foreignx"
+# Loading HIPS's layer registers one more op, and so do tests.
+COUNTED = [name for name, op in OPS.items() if not {"compat", "tests"} & {*Path(op.place).parts}]
 
 
 def check(name: str, i: int, order: int) -> None:
@@ -88,7 +91,7 @@ def failures(order: int) -> dict[str, str]:
     """{op: why one of its cases fails}."""
     found: dict[str, str] = {}
     for name, i in CALLS:
-        if name not in found:
+        if name not in found and name in COUNTED:
             try:
                 check(name, i, order)
             except Exception as error:  # whatever it is, it is counted
@@ -100,7 +103,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     for order, level in enumerate(LEVELS):
         found = failures(order)
-        print(f"{level}: {len(OPS) - len(found)} of {len(OPS)}")
+        print(f"{level}: {len(COUNTED) - len(found)} of {len(COUNTED)}")
         if "-v" in sys.argv:
             for name, why in sorted(found.items()):
                 print("   ", name, why.replace("\n", " ")[:170])

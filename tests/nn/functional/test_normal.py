@@ -79,4 +79,4 @@ def test_in_programs_too():
 
     program = compile(step)
     for own in (x, x, x + 1):
-        np.testing.assert_allclose(program(own), step(own), rtol=1e-6)
+        np.testing.assert_allclose(program(own), step(own), rtol=1e-6, atol=1e-7)
