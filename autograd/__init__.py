@@ -24,7 +24,7 @@ from .errors import GraphError
 from .functional import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .gradcheck import gradcheck
 from .gradcheck_errors import GradcheckError, KinkError
-from .mode import current_mode, enable_grad, is_grad_enabled, no_grad, outside, prefers_formulas
+from .mode import current_mode, enable_grad, is_grad_enabled, no_grad, outside
 from .op import differentiable
 from .ops import functions_of
 from .ops.index import add_at, set_at
@@ -52,8 +52,8 @@ _OWN = """
     AnomalyError CASES Case GradcheckError GraphError KinkError OPS Tensor add_at as_tensor assign_all
     attributes_changed buffer checkpoint clear_gradients complex_gradients convert_all current_mode custom_gradient
     detect_anomaly differentiable domain elementwise elementwise_grad enable_grad fft files grad gradcheck hessian
-    hooks hvp is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside prefers_formulas set_at to
-    use_gradients value_and_grad vjp why
+    hooks hvp is_grad_enabled jacobian jvp keep_where linalg logsumexp no_grad outside set_at to use_gradients
+    value_and_grad vjp why
 """.split()
 _PUBLIC = {*_OWN, *_LATER, *_functions}
 if importlib.util.find_spec("scipy") is None:

@@ -235,15 +235,6 @@ def outside(function: Callable[..., Any], *args: Any) -> Any:
     return (function if observer is None else observer.around("outside", function, function))(*args)
 
 
-def prefers_formulas() -> bool:
-    """Whether `compile` writes down a program that may round otherwise: it opens formulas, but no kernel in blocks.
-
-    >>> prefers_formulas()
-    False
-    """
-    return getattr(MODE.get().observer, "opens", False)
-
-
 def is_grad_enabled() -> bool:
     """Whether ops record in this thread or asyncio task.
 

@@ -253,7 +253,7 @@ class Compiled:
             if isinstance(x := held.get(), np.ndarray) and type(x) is not np.ndarray:
                 raise CompileError(f"{held.name} is a {type(x).__name__}; use a plain array")
         keep = bool(self.grads) or (self.grads is None and not state.optimizers)
-        run = Trace(state, leaves, self.exact)
+        run = Trace(state, leaves)
         run.run(self.function, build, _argument_names(self.function, len(leaves)), keep)
         name = identifier(self.name, run.tape.names)
         return Plan(Main(name, rewritten(run, self.exact), run.outputs, self.exact, self.threads), run, nest)

@@ -20,7 +20,7 @@ class Watcher(Observer):
     """Sees the leaves that ops read, the modules that are called and the optimisers that step."""
 
     def __init__(self, tape: Any = None) -> None:
-        self.tracing, self.opens = tape is not None, tape is not None and not tape.exact
+        self.tracing = tape is not None
         self.tape = tape or types.SimpleNamespace(place=("forward", ""), errors=[])
         self.leaves: dict[int, Any] = {}  # weak references: what the function makes itself goes with it
         self.modules: dict[int, Any] = {}

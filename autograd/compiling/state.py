@@ -200,9 +200,9 @@ class Trace(World):
     one; `items` are the keys of optimisers' new states, {(optimiser, parameter): {key: how it is read, if as it was}}.
     """
 
-    def __init__(self, state: State, leaves: Sequence[Any], exact: bool) -> None:
+    def __init__(self, state: State, leaves: Sequence[Any]) -> None:
         super().__init__(state, leaves, (np.random.mtrand._rand, random))
-        self.leaves, self.tape, self.refs = leaves, Tape(exact), state.refs
+        self.leaves, self.tape, self.refs = leaves, Tape(), state.refs
         self.names = [(name, name.get()) for name in state.names]
         self.modules = [(module, dict(vars(module))) for module in state.modules]
         self.before = [(t.node, t.grad, getattr(t._leaf, "began", 0)) for t in self.tensors]

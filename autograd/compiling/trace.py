@@ -42,7 +42,7 @@ _SELECTING = {
 class Tape:
     """The program that a run writes down."""
 
-    def __init__(self, exact: bool = False) -> None:
+    def __init__(self) -> None:
         self.program = Program()
         self.names: set[str] = set()
         self.given: list[Any] = []  # the values of the inputs
@@ -53,7 +53,7 @@ class Tape:
         self.errors: list[CompileError] = []  # a refusal stands, whatever the function makes of the error
         self.attributes: list[Any] = []  # the lines where attributes of modules are changed
         self.loop, self.before = "", 0  # where the program became a long one; refusals when the last op began
-        self.exact, self.closed = exact, False  # closed: after the run its arrays compute as plain ones
+        self.closed = False  # after the run its arrays compute as plain ones
 
     def input(self, name: str, place: str, value: Any) -> Any:
         """A value that every run is given, read by the text `place`: an array, or a Python number."""

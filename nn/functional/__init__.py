@@ -15,6 +15,7 @@ from .convolution import *
 from .dense import *
 from .dropping import *
 from .entropy import *
+from .formula import *
 from .grids import *
 from .logistic import *
 from .losses import *
@@ -36,6 +37,7 @@ __all__ = sorted(
         *dense.__all__,
         *dropping.__all__,
         *entropy.__all__,
+        *formula.__all__,
         *grids.__all__,
         *logistic.__all__,
         *losses.__all__,

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import outside, prefers_formulas
+from autograd import outside
 
-from ..placement import is_elsewhere
+from .formula import wants_formulas
 
 BLOCK = 2**15  # numbers: five arrays of float32 fit in the L2 cache of one core
 _SHIFT = np.float32(3.8)
@@ -93,23 +93,18 @@ def _blocks(function: Callable[..., Any], *arrays: Any) -> Any:
     return out.astype(dtype, copy=False)
 
 
-def _is_formula(x: Any) -> bool:
-    """Whether functions are computed by NumPy's and SciPy's calls: on a device, and in programs, which open them."""
-    return is_elsewhere(x) or prefers_formulas()
-
-
 def probability(x: Any) -> Any:
     """The probability that a standard normal number is below x."""
-    return _scipy()(x) if _is_formula(x) else outside(_blocks, _probability, x)
+    return _scipy()(x) if wants_formulas(x) else outside(_blocks, _probability, x)
 
 
 def times_probability(x: Any) -> Any:
     """x times the probability that a standard normal number is below x."""
-    return x * _scipy()(x) if _is_formula(x) else outside(_blocks, _product, x)
+    return x * _scipy()(x) if wants_formulas(x) else outside(_blocks, _product, x)
 
 
 def slope_of_gelu(g: Any, y: Any, x: Any) -> Any:
     """g times the slope of `times_probability`, whose value is y."""
     if y.dtype == np.float16:  # a small product has few digits
         y = times_probability(x.astype(np.float32))
-    return _slope(g, y, x) if _is_formula(x) else outside(_blocks, _slope, g, y, x)
+    return _slope(g, y, x) if wants_formulas(x) else outside(_blocks, _slope, g, y, x)

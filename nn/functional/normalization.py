@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd import CASES, Case, Tensor, differentiable, outside, prefers_formulas, vjp
+from autograd import CASES, Case, Tensor, differentiable, outside, vjp
 
-from ..placement import is_elsewhere
 from .arrays import array_of, only_real
+from .formula import wants_formulas
 from .moments import Channels, Known, Rows, apart, wide
 
 _PLAIN = (np.dtype(np.float32), np.dtype(np.float64))
@@ -195,10 +195,10 @@ def _moments(x: Any, known: Known | None, groups: int) -> tuple[Any, Any]:
 
 
 def _is_plain(x: Any, *weights: Any) -> bool:
-    """Whether the passes over arrays compute this: numbers of one dtype, float32 or float64, in no program."""
+    """Whether the passes over arrays compute this: numbers of one dtype, float32 or float64."""
     dtype = getattr(x, "dtype", None)
     plain = dtype in _PLAIN and x.size > 0 and all(w is None or w.dtype == dtype for w in weights)
-    return plain and not is_elsewhere(x) and not prefers_formulas()
+    return plain and not wants_formulas(x)
 
 
 def layer_norm(
