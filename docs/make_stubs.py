@@ -288,7 +288,7 @@ def nets() -> str:
         signature = inspect.signature(f)
         parameters = list(signature.parameters.values())
         types = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
-        if signature.return_annotation != "Any":
+        if signature.return_annotation != "Any" or not parameters:
             body.append(function(name, [(arguments(parameters, types), signature.return_annotation)]))
             continue
         decides = first.get(name, parameters[0].name)
