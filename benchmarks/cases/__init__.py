@@ -1,8 +1,8 @@
 """The measured cases, one file per family.  Libraries are imported by the functions that use them."""
 
-from . import chain, derivatives, graphs, limits, mlp, overhead, recurrent, science, training, work
+from . import chain, derivatives, graphs, limits, mlp, networks, overhead, recurrent, science, training, work
 
-FAMILIES = (mlp, work, chain, overhead, graphs, recurrent, derivatives, science, training, limits)
+FAMILIES = (mlp, work, networks, chain, overhead, graphs, recurrent, derivatives, science, training, limits)
 CASES = [case for family in FAMILIES for case in family.CASES]
 
 
