@@ -14,6 +14,7 @@ import nn
 from autograd import OPS, AnomalyError, Tensor, detect_anomaly, no_grad, profile, watch
 from graphs import leaf
 from layer_kinds import KINDS, total
+from profiled import network, train
 from samples import CALLS, closed, gradients
 
 
@@ -25,20 +26,6 @@ def _nothing_is_left_behind():
 
 def counts(p, by="op"):
     return {row.name: row.calls for row in p.key_averages(by)}
-
-
-def network():
-    nn.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 2))
-    return model, np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), np.array([0, 1, 0, 1, 1])
-
-
-def train(model, X, y, optimizer, steps=1):
-    for _ in range(steps):
-        loss = nn.functional.cross_entropy(model(X), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
 
 
 @pytest.mark.parametrize("name", [name for name in dict(CALLS) if OPS[name].rules or OPS[name].every])
